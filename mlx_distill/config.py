@@ -1,0 +1,205 @@
+"""The configuration of a run: five small sections, three presets, one TOML file.
+
+In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
+Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
+is spelled out in the run, even those left alone, so that a run can be repeated when the defaults have moved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlx_distill.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class PromptConfig:
+    """Prompt sets by name (coding, coding:base, showcase, validation, heldout), file, or hf:DATASET."""
+
+    train: tuple[str, ...] = ("coding",)
+    valid: tuple[str, ...] = ("validation",)
+    test: tuple[str, ...] = ("showcase", "heldout")
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    spec: str = "claude-sonnet-4-6"
+    system: str = "You are a careful senior engineer. Answer with correct, complete code and a short explanation."
+    max_tokens: int = 3072
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """How collecting is done. Nothing here changes what is asked, so a change collects nothing again."""
+
+    concurrency: int = 8
+    max_cost: float | None = None
+    ledger: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """`student` is trained on what the teacher wrote, or on `data`, a chat JSONL file."""
+
+    student: str = "qwen2.5-1.5b"
+    data: str | None = None
+    system: str = "You are a helpful coding assistant."
+    seed: int = 0
+    epochs: int = 5
+    batch_size: int = 4
+    learning_rate: float = 1e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    layers: int = 16
+    rank: int = 16
+    scale: float = 2.0
+    dropout: float = 0.0
+    window: int = 4096
+    checkpoint_every: int = 10
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    judge: str = "claude-opus-4-6"
+    judge_max_tokens: int = 2048
+    max_tokens: int = 1024
+    batch_size: int = 16
+    price_as: str = "claude-sonnet-4-6"
+
+
+@dataclass(frozen=True)
+class Config:
+    preset: str = "standard"
+    prompts: PromptConfig = field(default_factory=PromptConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
+
+
+_DEMO: dict[str, Any] = {
+    "prompts.train": ("coding:base",),
+    "teacher.spec": "recorded",
+    "training.student": "smollm2-135m",
+    "training.epochs": 3,
+    "training.learning_rate": 1e-3,
+    "training.window": 1024,
+    "comparison.judge": "static",
+    "comparison.max_tokens": 384,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "standard": {},
+    "quick": {"training.student": "qwen2.5-0.5b", "training.epochs": 3},
+    "demo": _DEMO,
+    "demo-short": _DEMO | {"prompts.limit": 4, "training.epochs": 1, "comparison.max_tokens": 64},
+}
+
+
+def resolve(preset: str, overrides: dict[str, Any] | None = None) -> Config:
+    """The preset with the given settings changed. Raises UsageError for an unknown preset or setting."""
+    if preset not in PRESETS:
+        raise UsageError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
+    config = replace(Config(preset=preset), PRESETS[preset] | (overrides or {}))
+    check(config)
+    return config
+
+
+def replace(config: Config, changes: dict[str, Any]) -> Config:
+    for name, value in changes.items():
+        section, _, setting = name.partition(".")
+        part = getattr(config, section, None)
+        if not setting or not dataclasses.is_dataclass(part) or not hasattr(part, setting):
+            raise UsageError(f"There is no setting {name!r}: see `mlx-distill run --help`.")
+        if isinstance(value, list):
+            value = tuple(value)
+        _check_type(type(part), name, setting, value)
+        part = dataclasses.replace(part, **{setting: value})  # type: ignore[type-var]
+        config = dataclasses.replace(config, **{section: part})  # type: ignore[arg-type]
+    return config
+
+
+def _check_type(section: type, name: str, setting: str, value: Any) -> None:
+    wanted = typing.get_type_hints(section)[setting]
+    kinds = [
+        typing.get_origin(kind) or kind
+        for kind in (typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,))
+    ]
+    if isinstance(value, bool) or not isinstance(value, tuple([*kinds, int] if float in kinds else kinds)):
+        raise UsageError(f"{name} = {value!r} is not of the right kind: it takes {wanted}.")
+
+
+def check(config: Config) -> None:
+    """Raises UsageError for settings that cannot be meant."""
+    positive = {
+        "teacher.max_tokens": config.teacher.max_tokens,
+        "collect.concurrency": config.collect.concurrency,
+        "training.epochs": config.training.epochs,
+        "training.batch_size": config.training.batch_size,
+        "training.learning_rate": config.training.learning_rate,
+        "training.layers": config.training.layers,
+        "training.rank": config.training.rank,
+        "training.window": config.training.window,
+        "training.clip": config.training.clip,
+        "training.checkpoint_every": config.training.checkpoint_every,
+        "comparison.max_tokens": config.comparison.max_tokens,
+        "comparison.batch_size": config.comparison.batch_size,
+        "prompts.limit": 1 if config.prompts.limit is None else config.prompts.limit,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise UsageError(f"{name} is {value}: it must be above zero.")
+    for name, share in (
+        ("training.dropout", config.training.dropout),
+        ("training.warmup", config.training.warmup),
+    ):
+        if not 0 <= share < 1:
+            raise UsageError(f"{name} is {share}: it must be at least 0 and below 1.")
+    if config.collect.max_cost is not None and config.collect.max_cost < 0:
+        raise UsageError(f"collect.max_cost is {config.collect.max_cost}: give dollars, 0 or more.")
+
+
+def load(path: Path) -> Config:
+    """Reads a config.toml. Raises DataError when it is not TOML, UsageError when a setting is unknown."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist: check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid TOML ({error}): mend it, or start a new run.") from error
+    preset = content.pop("preset", "standard")
+    flat = {f"{section}.{name}": value for section, table in content.items() for name, value in table.items()}
+    config = replace(Config(preset=preset), flat)
+    check(config)
+    return config
+
+
+def to_table(config: Config) -> dict[str, Any]:
+    """As plain tables for TOML and JSON; settings that are None are left out, since TOML has no null."""
+    table = dataclasses.asdict(config)
+    return {
+        section: {name: value for name, value in part.items() if value is not None}
+        if isinstance(part, dict)
+        else part
+        for section, part in table.items()
+    }
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """What differs, as `training.epochs: 3 → 5`. `collect` is left out: it changes no result."""
+    lines = []
+    for section in ("prompts", "teacher", "training", "comparison"):
+        before = dataclasses.asdict(getattr(old, section))
+        after = dataclasses.asdict(getattr(new, section))
+        lines += [
+            f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]
+        ]
+    return lines

@@ -1,0 +1,30 @@
+"""Every failure a user can meet, as one short tree.
+
+    DistillError
+      UsageError      2    the command or configuration cannot be meant
+      DataError       3    a file, a data set, a model folder or the disk
+      TeacherError    4    the teacher or judge cannot answer
+      BudgetError     5    going on would cost more than was allowed
+
+The number is the exit code. A message is one line: what happened, then what to do.
+"""
+
+
+class DistillError(Exception):
+    exit_code = 1
+
+
+class UsageError(DistillError):
+    exit_code = 2
+
+
+class DataError(DistillError):
+    exit_code = 3
+
+
+class TeacherError(DistillError):
+    exit_code = 4
+
+
+class BudgetError(DistillError):
+    exit_code = 5

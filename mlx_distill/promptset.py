@@ -1,0 +1,209 @@
+"""Prompt sets: what is asked of the teacher for training, and what is held out.
+
+In: names of the bundled sets, or a user's TOML, JSONL or text file, or `hf:DATASET`. Out: a list of Prompts whose
+ids are hashes of their text. No held-out prompt may overlap a training prompt: that is checked here for every
+set, by word shingles, because a leaked test prompt turns the whole comparison into a memory test.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlx_distill.config import PromptConfig
+from mlx_distill.errors import DataError, UsageError
+from mlx_distill.records import Check, Prompt, Split, content_id, read_rows
+
+BUNDLED = ("coding", "showcase", "validation", "heldout")
+SHINGLE = 5
+"""Words in a shingle. Shorter texts are one shingle."""
+
+OVERLAP = 0.5
+"""Share of a held-out prompt's shingles, found in one training prompt, from which the two overlap."""
+
+
+def data_folder() -> Path:
+    """Where the bundled prompts lie: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "prompts"
+    return installed if installed.is_dir() else package.parent / "prompts"
+
+
+def load_prompts(config: PromptConfig) -> list[Prompt]:
+    """All prompts of a run: train, then valid, then test, each split in the order of its sets.
+
+    Raises DataError for unreadable, empty or duplicate prompts and for held-out prompts that overlap training
+    ones; UsageError for a set that does not exist.
+    """
+    splits: dict[Split, tuple[str, ...]] = {
+        "train": config.train,
+        "valid": config.valid,
+        "test": config.test,
+    }
+    prompts = []
+    for split, names in splits.items():
+        found = [prompt for name in names for prompt in load_set(name, split)]
+        prompts += found[: config.limit]
+    _refuse_duplicates(prompts)
+    _refuse_overlap(prompts)
+    return prompts
+
+
+def load_set(name: str, split: Split) -> list[Prompt]:
+    bundled, _, part = name.partition(":")
+    if bundled in BUNDLED and part in ("", "base"):
+        prompts = _from_toml(data_folder() / f"{bundled}.toml", split, expanded=part != "base")
+    elif bundled == "hf":
+        prompts = _from_dataset(part, split)
+    else:
+        prompts = _from_file(Path(name), split)
+    if not prompts:
+        raise DataError(f"The prompt set {name} is empty: give it at least one prompt.")
+    for prompt in prompts:
+        if not prompt.text.strip():
+            raise DataError(f"The prompt set {name} has an empty prompt: remove it or write its text.")
+    return [dataclasses.replace(prompt, source=name) for prompt in prompts]
+
+
+def _from_file(path: Path, split: Split) -> list[Prompt]:
+    if not path.is_file():
+        known = ", ".join(BUNDLED)
+        raise UsageError(f"There is no prompt set {path}: give a file, hf:DATASET, or one of {known}.")
+    if path.suffix == ".toml":
+        return _from_toml(path, split, expanded=True)
+    if path.suffix in (".jsonl", ".ndjson"):
+        return [_from_row(row, path, split) for row in read_rows(path)]
+    return [_plain(line.strip(), split) for line in _read_text(path).splitlines() if line.strip()]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8."
+        ) from error
+
+
+def _plain(text: str, split: Split) -> Prompt:
+    return Prompt(id=content_id(text), text=text, split=split)
+
+
+def _from_row(row: dict[str, Any], path: Path, split: Split) -> Prompt:
+    text = row.get("text", row.get("prompt"))
+    if not isinstance(text, str):
+        raise DataError(f"{path}: a line has no 'prompt' or 'text': every line needs one.")
+    fields = {key: row[key] for key in ("category", "language", "setup") if isinstance(row.get(key), str)}
+    checks = tuple(_check(check, path) for check in row.get("checks", ()))
+    return dataclasses.replace(_plain(text, split), checks=checks, **fields)
+
+
+def _check(check: Any, path: Path) -> Check:
+    try:
+        return Check(**check)
+    except TypeError as error:
+        raise DataError(f"{path}: a check is not {{run, expected}} ({error}): correct it.") from error
+
+
+def _from_toml(path: Path, split: Split, *, expanded: bool) -> list[Prompt]:
+    try:
+        content = tomllib.loads(_read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path} is not valid TOML ({error}): correct that place.") from error
+    rows = content.get("prompt", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path} has no [[prompt]] tables: write each prompt as one, with a text.")
+    prompts = [_from_row(row, path, split) for row in rows]
+    if expanded:
+        modifications = content.get("modifications", {})
+        for row, prompt in zip(rows, list(prompts), strict=True):
+            prompts += [_expand(prompt, name, modifications, path) for name in row.get("expand", ())]
+    return prompts
+
+
+def _expand(prompt: Prompt, name: str, modifications: dict[str, str], path: Path) -> Prompt:
+    if name not in modifications:
+        raise DataError(f"{path}: the modification {name!r} is not declared: add it under [modifications].")
+    text = f"{prompt.text}\n\n{modifications[name]}"
+    return dataclasses.replace(prompt, id=content_id(text), text=text, checks=(), setup="")
+
+
+def _from_dataset(name: str, split: Split) -> list[Prompt]:
+    """`hf:NAME[:COLUMN]`: the column `prompt` (or the named one) of a dataset's train split."""
+    from datasets import load_dataset
+
+    repository, _, column = name.partition(":")
+    try:
+        rows = load_dataset(repository, split="train")
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"The dataset {repository} cannot be loaded ({reason}): check its name and the network."
+        ) from error
+    column = column or "prompt"
+    if column not in rows.column_names:
+        raise DataError(
+            f"{repository} has no column {column!r}: name one of {', '.join(rows.column_names)} "
+            f"as hf:{repository}:COLUMN."
+        )
+    return [_plain(str(text), split) for text in rows[column]]
+
+
+# ---------------------------------------------------------------- held out means held out
+
+
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """The sets of SHINGLE consecutive lower-case words of a text (Broder 1997)."""
+    words = re.findall(r"\w+", text.lower())
+    width = min(SHINGLE, len(words))
+    return frozenset(tuple(words[i : i + width]) for i in range(len(words) - width + 1))
+
+
+def overlaps(heldout: Sequence[Prompt], training: Iterable[Prompt]) -> list[tuple[Prompt, Prompt, float]]:
+    """(held-out, training, share of the shorter text's shingles that both have), from OVERLAP upwards."""
+    owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    sets = [shingles(prompt.text) for prompt in heldout]
+    for index, present in enumerate(sets):
+        for shingle in present:
+            owners[shingle].append(index)
+    found = []
+    for prompt in training:
+        present = shingles(prompt.text)
+        common: dict[int, int] = defaultdict(int)
+        for shingle in present:
+            for index in owners.get(shingle, ()):
+                common[index] += 1
+        for index, count in common.items():
+            share = count / min(len(sets[index]), len(present))
+            if share >= OVERLAP:
+                found.append((heldout[index], prompt, share))
+    return found
+
+
+def _refuse_duplicates(prompts: Iterable[Prompt]) -> None:
+    seen: dict[str, Prompt] = {}
+    for prompt in prompts:
+        if prompt.id in seen:
+            where = " and ".join(sorted({prompt.source, seen[prompt.id].source}))
+            raise DataError(f"The prompt {shorten(prompt.text)!r} is there twice (in {where}): remove one.")
+        seen[prompt.id] = prompt
+
+
+def _refuse_overlap(prompts: Sequence[Prompt]) -> None:
+    heldout = [prompt for prompt in prompts if prompt.split != "train"]
+    training = [prompt for prompt in prompts if prompt.split == "train"]
+    for held, trained, share in overlaps(heldout, training):
+        raise DataError(
+            f"The held-out prompt {shorten(held.text)!r} ({held.source}) overlaps the training prompt "
+            f"{shorten(trained.text)!r} ({trained.source}) by {share:.0%}: remove one of them."
+        )
+
+
+def shorten(text: str, width: int = 60) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"

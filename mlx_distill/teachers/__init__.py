@@ -1,0 +1,106 @@
+"""What answers a prompt. A teacher is one class with one method; this file is the list of them.
+
+In: a Request, which holds everything that decides the answer. Out: a Reply. A judge is a teacher that is asked
+with a rubric. To add one, write the class and put its prefix into TEACHERS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from mlx_distill.prices import price_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question. `schema` asks for JSON of that shape; `sample` tells repeats of a question apart."""
+
+    model: str
+    prompt: str
+    system: str
+    max_tokens: int
+    schema: dict[str, Any] | None = None
+    sample: int = 0
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON: the same question has the same key in every run."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. `usd` is None where nothing is charged."""
+
+    text: str
+    stop_reason: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    usd: float | None = None
+    reasoning: str = ""
+    refusal_category: str | None = None
+    message_id: str = ""
+    request_id: str = ""
+
+
+class Busy(Exception):
+    """Not now: the same request may be sent again, after `retry_after` seconds when the server said so."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Teacher(Protocol):
+    """`model` goes into each Request; `worst_usd` bounds what one can cost before it is sent."""
+
+    model: str
+
+    async def answer(self, request: Request) -> Reply:
+        """Raises Busy when asking again may help, TeacherError when it will not."""
+        ...
+
+    def worst_usd(self, request: Request) -> float: ...
+
+    async def close(self) -> None: ...
+
+
+def _claude(name: str) -> Teacher:
+    from mlx_distill.teachers.claude import ClaudeTeacher
+
+    return ClaudeTeacher(name)
+
+
+def _recorded(name: str) -> Teacher:
+    from mlx_distill.teachers.recorded import RecordedTeacher
+
+    return RecordedTeacher(name)
+
+
+TEACHERS: dict[str, Callable[[str], Teacher]] = {
+    "claude": _claude,
+    "recorded": _recorded,
+}
+
+
+def open_teacher(spec: str) -> Teacher:
+    """`claude-…`: a model id of the Messages API. `recorded` or `recorded:FILE`: answers from a file.
+
+    Raises UsageError for a spec that names neither, TeacherError for one that cannot work here.
+    """
+    kind, _, name = spec.partition(":")
+    if kind == "recorded":
+        return TEACHERS["recorded"](name)
+    price_of(spec)
+    return TEACHERS["claude"](spec)
+
+
+def is_claude(spec: str) -> bool:
+    """Whether this teacher is Claude over the Messages API, to which Anthropic's terms apply."""
+    return spec.partition("-")[0] == "claude"
