@@ -186,9 +186,7 @@ def to_table(config: Config) -> dict[str, Any]:
     """As plain tables for TOML and JSON; settings that are None are left out, since TOML has no null."""
     table = dataclasses.asdict(config)
     return {
-        section: {name: value for name, value in part.items() if value is not None}
-        if isinstance(part, dict)
-        else part
+        section: {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else part
         for section, part in table.items()
     }
 
@@ -199,7 +197,5 @@ def differences(old: Config, new: Config) -> list[str]:
     for section in ("prompts", "teacher", "training", "comparison"):
         before = dataclasses.asdict(getattr(old, section))
         after = dataclasses.asdict(getattr(new, section))
-        lines += [
-            f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]
-        ]
+        lines += [f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]]
     return lines

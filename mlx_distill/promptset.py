@@ -85,9 +85,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8."
-        ) from error
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
 
 
 def _plain(text: str, split: Split) -> Prompt:

@@ -164,18 +164,14 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8."
-        ) from error
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(
-                f"{path}, line {number} is not JSON ({error.msg}): mend or remove the line."
-            ) from error
+            raise DataError(f"{path}, line {number} is not JSON ({error.msg}): mend or remove the line.") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number} is not a JSON object: write one object a line.")
         yield row

@@ -23,18 +23,14 @@ async def collect(
 ) -> AsyncIterator[Completion]:
     """One completion for every prompt of every split, in the order in which they arrive."""
     by_text = {prompt.text: prompt for prompt in prompts}
-    requests = (
-        Request(teacher.model, prompt.text, config.system, config.max_tokens) for prompt in prompts
-    )
+    requests = (Request(teacher.model, prompt.text, config.system, config.max_tokens) for prompt in prompts)
     async for request, reply in ask(requests, teacher):
         yield _completion(by_text[request.prompt], reply)
 
 
 def _completion(prompt: Prompt, reply: Reply) -> Completion:
     content = dataclasses.asdict(reply)
-    return Completion(
-        prompt_id=prompt.id, prompt=prompt.text, completion=content.pop("text"), **content
-    )
+    return Completion(prompt_id=prompt.id, prompt=prompt.text, completion=content.pop("text"), **content)
 
 
 def unusable(completion: Completion) -> str | None:

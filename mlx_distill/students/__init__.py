@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,11 @@ def is_local(spec: str) -> bool:
         return bool(_snapshot(STUDENTS.get(spec, spec), offline=True))
     except Exception:
         return False
+
+
+def bytes_per_weight() -> int:
+    """Of a model loaded here: bfloat16 on Metal, float32 on the CPU backend."""
+    return 2 if sys.platform == "darwin" else 4
 
 
 def _check_folder(path: Path) -> None:

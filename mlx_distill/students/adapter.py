@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_unflatten
 
 from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError, UsageError
@@ -30,18 +30,14 @@ class Adapter:
         from mlx_lm.tuner.utils import linear_to_lora_layers
 
         if layers > len(model.layers):
-            raise UsageError(
-                f"The student has {len(model.layers)} layers, not {layers}: lower training.layers."
-            )
+            raise UsageError(f"The student has {len(model.layers)} layers, not {layers}: lower training.layers.")
         mx.random.seed(seed)
         model.freeze()
         self.layers = layers
         self.parameters = {"rank": rank, "scale": scale, "dropout": dropout}
         linear_to_lora_layers(model, layers, self.parameters)
         self._model = model
-        self._lora = {
-            name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)
-        }
+        self._lora = {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
 
     def switch(self, on: bool) -> None:
         """Puts the LoRA modules, or the plain modules they wrap, in place."""
@@ -50,9 +46,7 @@ class Adapter:
 
     def weights(self) -> dict[str, mx.array]:
         """The trainable arrays by name, as mlx-lm names them."""
-        return {
-            f"{name}.{part}": lora[part] for name, lora in self._lora.items() for part in ("lora_a", "lora_b")
-        }
+        return {f"{name}.{part}": lora[part] for name, lora in self._lora.items() for part in ("lora_a", "lora_b")}
 
     def set_weights(self, weights: dict[str, mx.array]) -> None:
         """Raises DataError when they belong to another adapter."""
@@ -93,14 +87,20 @@ def attach(model: Any, config: TrainingConfig) -> Adapter:
 
 def load(model: Any, folder: Path) -> Adapter:
     """A saved adapter. Raises DataError when there is none or it does not fit the model."""
-    try:
-        settings = json.loads((folder / SETTINGS).read_text())
-        weights = mx.load(str(folder / WEIGHTS))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{folder} holds no adapter ({error}): run `mlx-distill train` first.") from error
+    weights = read_weights(folder)
+    settings = json.loads((folder / SETTINGS).read_text())
     adapter = Adapter(model, layers=settings["num_layers"], **settings["lora_parameters"], seed=0)
     adapter.set_weights(weights)
     return adapter
+
+
+def read_weights(folder: Path) -> dict[str, mx.array]:
+    """A saved adapter's arrays. Raises DataError when there are none."""
+    try:
+        weights: dict[str, mx.array] = mx.load(str(folder / WEIGHTS))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{folder} holds no adapter ({error}): run `mlx-distill train` first.") from error
+    return weights
 
 
 def save_arrays(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str]) -> None:
@@ -115,7 +115,3 @@ def total_parameters(model: Any) -> int:
     from mlx_lm.utils import get_total_parameters
 
     return int(get_total_parameters(model))
-
-
-def trainable_parameters(model: Any) -> int:
-    return sum(array.size for _, array in tree_flatten(model.trainable_parameters()))

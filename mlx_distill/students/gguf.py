@@ -9,9 +9,7 @@ specification v3 of the ggml project.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import numpy as np
 
 from mlx_distill.errors import DataError
 from mlx_distill.rundir import file_hash
+from mlx_distill.students.cache import cache_folder
 from mlx_distill.students.gguf_tokenizer import write_tokenizer
 
 VERSION = 1
@@ -42,15 +41,6 @@ NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: MLX_DISTILL_CACHE, or the platform's cache folder."""
-    if chosen := os.environ.get("MLX_DISTILL_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "mlx-distill"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlx-distill"
 
 
 def convert(path: Path) -> Path:
@@ -80,9 +70,7 @@ def _open(path: Path) -> Any:
     try:
         return GGUFReader(path)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        raise DataError(
-            f"{path} is damaged or cut short ({type(error).__name__}): download it again."
-        ) from error
+        raise DataError(f"{path} is damaged or cut short ({type(error).__name__}): download it again.") from error
 
 
 def _write_model(reader: Any, path: Path, folder: Path) -> None:
@@ -118,9 +106,7 @@ def _config(metadata: dict[str, Any], tensors: set[str], path: Path) -> dict[str
         "num_hidden_layers": value("block_count"),
         "intermediate_size": value("feed_forward_length"),
         "num_attention_heads": value("attention.head_count"),
-        "num_key_value_heads": metadata.get(
-            f"{family}.attention.head_count_kv", value("attention.head_count")
-        ),
+        "num_key_value_heads": metadata.get(f"{family}.attention.head_count_kv", value("attention.head_count")),
         "rms_norm_eps": value("attention.layer_norm_rms_epsilon"),
         "rope_theta": metadata.get(f"{family}.rope.freq_base", 10000.0),
         "max_position_embeddings": value("context_length"),

@@ -10,20 +10,23 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from mlx_distill.prices import price_of
+from mlx_distill.promptset import data_folder
+from mlx_distill.rundir import file_hash
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question. `schema` asks for JSON of that shape; `sample` tells repeats of a question apart."""
+    """One question. `schema` (JSON) asks for an answer of that shape; `sample` tells repeats apart."""
 
     model: str
     prompt: str
     system: str
     max_tokens: int
-    schema: dict[str, Any] | None = None
+    schema: str | None = None
     sample: int = 0
 
     @property
@@ -99,6 +102,14 @@ def open_teacher(spec: str) -> Teacher:
         return TEACHERS["recorded"](name)
     price_of(spec)
     return TEACHERS["claude"](spec)
+
+
+def identity(spec: str) -> str:
+    """What a teacher is, without opening it: its spec, and for a file the hash of its content."""
+    kind, _, name = spec.partition(":")
+    if kind != "recorded":
+        return spec
+    return f"recorded:{file_hash(Path(name) if name else data_folder() / 'recorded.jsonl')}"
 
 
 def is_claude(spec: str) -> bool:

@@ -7,6 +7,7 @@ The key is read from the environment by the SDK and appears in no error.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import Any
@@ -77,7 +78,7 @@ def _parameters(request: Request) -> dict[str, Any]:
     if request.system:
         parameters["system"] = request.system
     if request.schema:
-        parameters["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
+        parameters["output_config"] = {"format": {"type": "json_schema", "schema": json.loads(request.schema)}}
     return parameters
 
 
@@ -108,9 +109,7 @@ def _sorted_error(error: anthropic.APIStatusError, model: str) -> Exception:
     if error.error_code in SPEND_LIMIT_CODES:
         advice = "the organisation's spend limit is reached; raise it in the console"
     reason = " ".join((error.api_message or "no reason given").split())[:200]
-    return TeacherError(
-        f"{model} answered HTTP {error.status_code} ({reason}): {advice}. What was answered is kept."
-    )
+    return TeacherError(f"{model} answered HTTP {error.status_code} ({reason}): {advice}. What was answered is kept.")
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float | None:

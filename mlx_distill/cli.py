@@ -1,0 +1,220 @@
+"""The command line: parses, wires, and turns errors into one line and an exit code. No logic.
+
+Everything heavy is imported inside the commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlx_distill import __version__
+from mlx_distill.errors import DataError, DistillError
+
+PRESETS = ("standard", "quick", "demo", "demo-short")
+
+SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--teacher", "teacher.spec", str, "a Claude model id, `recorded`, or recorded:FILE"),
+    (
+        "--teacher-max-tokens",
+        "teacher.max_tokens",
+        int,
+        "cap of one answer; answers cut there are not trained on",
+    ),
+    ("--concurrency", "collect.concurrency", int, "requests under way at once"),
+    ("--max-cost", "collect.max_cost", float, "US dollars that the run's ledger may not pass"),
+    ("--ledger", "collect.ledger", str, "a ledger to share between runs (default: in the run directory)"),
+    (
+        "--student",
+        "training.student",
+        str,
+        "qwen2.5-0.5b, qwen2.5-1.5b, smollm2-135m, hub id, folder, .gguf file",
+    ),
+    ("--data", "training.data", str, "train on this chat JSONL instead of collecting"),
+    ("--epochs", "training.epochs", int, "times over the examples"),
+    ("--batch-size", "training.batch_size", int, "examples in an optimiser step"),
+    ("--learning-rate", "training.learning_rate", float, "peak, after warm-up"),
+    ("--layers", "training.layers", int, "top layers that get LoRA"),
+    ("--rank", "training.rank", int, "of the LoRA matrices"),
+    ("--scale", "training.scale", float, "of the LoRA update (alpha / rank in other tools)"),
+    ("--dropout", "training.dropout", float, "on the LoRA input"),
+    ("--window", "training.window", int, "longest example in tokens; longer ones are an error, never cut"),
+    ("--seed", "training.seed", int, "of everything random in training"),
+    ("--judge", "comparison.judge", str, "a Claude model id, or `static`: code analysis without an LLM"),
+    ("--max-tokens", "comparison.max_tokens", int, "cap of a compared answer"),
+    ("--limit", "prompts.limit", int, "only the first N prompts of each split"),
+)
+
+PROMPT_SETS = (
+    ("--prompts", "prompts.train", "training prompts: a set's name, a TOML/JSONL/text file, or hf:DATASET"),
+    ("--valid-prompts", "prompts.valid", "prompts for the held-out loss"),
+    ("--test-prompts", "prompts.test", "prompts of the comparison"),
+)
+
+
+def settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that change a run's configuration."""
+    for flag, name, kind, text in reversed(SETTINGS):
+        command = click.option(flag, name.replace(".", "__"), type=kind, default=None, help=text)(command)
+    for flag, name, text in reversed(PROMPT_SETS):
+        command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
+    options = (
+        click.option("--run", "run_path", type=click.Path(path_type=Path), help="run directory [runs/PRESET]"),
+        click.option("--preset", type=click.Choice(PRESETS), help="where the settings start from [standard]"),
+        click.option("--config", "config_file", type=click.Path(path_type=Path), help="a config.toml to repeat"),
+        click.option("--update", is_flag=True, help="change the settings of an existing run"),
+        click.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a run)"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mlx-distill")
+@click.option("--debug", is_flag=True, help="show a traceback when something fails")
+def cli(debug: bool) -> None:
+    """Distil a large teacher model into a small student, and find out honestly whether it got better.
+
+    Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 130 interrupted. The same command, run again,
+    goes on where it stopped.
+    """
+
+
+@cli.command()
+@settings
+def run(**options: Any) -> None:
+    """Everything: collect, train, compare, report."""
+    _in_run(options, "run_all", computes=True)
+
+
+@cli.command()
+@settings
+def collect(**options: Any) -> None:
+    """Ask the teacher for its answers."""
+    _in_run(options, "collect_stage", computes=False)
+
+
+@cli.command()
+@settings
+def train(**options: Any) -> None:
+    """Fine-tune the student on collected answers, or on --data FILE."""
+    _in_run(options, "train_stage", computes=True)
+
+
+@cli.command()
+@settings
+def compare(**options: Any) -> None:
+    """Let base and distilled answer the test prompts, check and judge the answers."""
+    _in_run(options, "compare_stages", computes=True)
+
+
+@cli.command()
+@settings
+def report(**options: Any) -> None:
+    """Draw the charts and write RESULTS.md from what the run has measured."""
+    _in_run(options, "report_stage", computes=False)
+
+
+@cli.command()
+@settings
+def plan(**options: Any) -> None:
+    """What a run would take: prompts, tokens, dollars, memory, time. Starts nothing."""
+    from mlx_distill.console import Terminal
+    from mlx_distill.plan import plan as make_plan
+
+    config, path = _configuration(options)
+    rows = make_plan(config, path.parent)
+    Terminal().table(f"Plan for {path}", ("what", "how much"), rows)
+
+
+@cli.command()
+def doctor() -> None:
+    """What is there, what is missing, and how to get it."""
+    from mlx_distill.console import Terminal
+    from mlx_distill.doctor import examine
+
+    rows = [(finding.what, finding.state, finding.advice) for finding in examine()]
+    Terminal().table("mlx-distill doctor", ("what", "state", "to do"), rows)
+
+
+def _configuration(options: dict[str, Any]) -> tuple[Any, Path]:
+    """The configuration that a command means, without touching the run directory."""
+    from mlx_distill import config as configuration
+
+    changes = _changes(options)
+    path = options["run_path"] or Path("runs", options["preset"] or "standard")
+    existing = path / "config.toml"
+    if options["config_file"]:
+        return configuration.replace(configuration.load(options["config_file"]), changes), path
+    if existing.exists() and options["preset"] is None:
+        return configuration.replace(configuration.load(existing), changes), path
+    return configuration.resolve(options["preset"] or "standard", changes), path
+
+
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name.replace("__", "."): value
+        for name, value in options.items()
+        if "__" in name and value is not None and value != ()
+    }
+
+
+def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
+    if computes:
+        from mlx_distill import blas
+
+        blas.ensure()
+    from mlx_distill import pipeline
+    from mlx_distill.console import Terminal
+    from mlx_distill.rundir import RunDir
+
+    config, path = _configuration(options)
+    terminal = Terminal()
+    with RunDir(path).locked() as run_dir:
+        pipeline.prepare(run_dir, config, update=options["update"])
+        if stage in ("run_all", "collect_stage", "compare_stages"):
+            pipeline.accept_terms(run_dir, config, options["accept_terms"])
+        results = getattr(pipeline, stage)(pipeline.Job(run_dir, config, terminal))
+        if results:
+            terminal.summary(results, str(path))
+
+
+def main() -> None:
+    """The console script: every known failure is one line on stderr and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(_interrupted())
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(_interrupted())
+    except DistillError as error:
+        sys.exit(_failed(error, debug))
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        reason = f"{error.strerror or error}{where}: make room or check the permissions, then run it again."
+        sys.exit(_failed(DataError(reason), debug))
+
+
+def _failed(error: DistillError, debug: bool) -> int:
+    from mlx_distill.console import Terminal
+
+    if debug:
+        raise error
+    Terminal().error(f"Error: {error}")
+    return error.exit_code
+
+
+def _interrupted() -> int:
+    from mlx_distill.console import Terminal
+
+    Terminal().error("Interrupted. Everything so far is kept; the same command goes on from here.")
+    return 130

@@ -1,0 +1,139 @@
+"""The terminal: the only module that prints. Live progress on a terminal, plain lines everywhere else.
+
+In: what the pipeline tells its View. Out: lines for a person. Text from models or files is never read as markup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal, a line of progress at most this often, and one at the end."""
+
+COLOURS = {"better": "green", "worse": "bold red"}
+
+
+class Terminal:
+    """The pipeline's View on a console."""
+
+    def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self.errors = errors or Console(stderr=True, highlight=False)
+
+    def kept(self, stage: str) -> None:
+        self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
+
+    def note(self, text: str) -> None:
+        self.console.print(f"          {escape(text)}")
+
+    def warn(self, text: str) -> None:
+        self.console.print(escape(text), style="yellow")
+
+    def error(self, text: str) -> None:
+        self.errors.print(escape(text), style="bold red", soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        self.console.print(escape(text), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Hands out update(done, text). A terminal gets a bar with the time left, a file gets lines."""
+        if self.console.is_terminal:
+            with self._bar(stage, total) as update:
+                yield update
+        else:
+            yield self._lines(stage, total)
+
+    @contextlib.contextmanager
+    def _bar(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        columns = (
+            TextColumn(f"{stage:<9}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[text]}"),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(stage, total=total, text="")
+            yield lambda done, text: progress.update(task, completed=done, text=escape(text))
+
+    def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
+        last = time.monotonic() - PLAIN_SECONDS
+
+        def update(done: int, text: str) -> None:
+            nonlocal last
+            if done >= total or time.monotonic() - last >= PLAIN_SECONDS:
+                last = time.monotonic()
+                self.line(f"{stage:<9} {done}/{total}  {text}".rstrip())
+
+        return update
+
+    # ---- tables
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+        for name in header:
+            table.add_column(name)
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self.console.print(table)
+
+    def summary(self, results: dict[str, Any], folder: str) -> None:
+        """A finished run: what was measured, gains and losses in the same place and size."""
+        if training := results["training"]:
+            loss = training["heldout_loss"]
+            self.line(
+                f"\nHeld-out loss {loss['base']['mean']:.3f} → {loss['best']['mean']:.3f} nats per token "
+                f"({_interval(loss['change'], 3)}) on {training['heldout_prompts']} prompts never trained on."
+            )
+        if comparison := results["comparison"]:
+            self._scorecard(comparison)
+            for caveat in comparison["caveats"]:
+                self.line(f"  ! {caveat}")
+        self.line(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")
+
+    def _scorecard(self, comparison: dict[str, Any]) -> None:
+        table = Table(
+            title=f"Scorecard, 0-10 ({escape(', '.join(comparison['judges']))})",
+            title_justify="left",
+            title_style="bold",
+            pad_edge=False,
+        )
+        for name in ("", "teacher", "base", "distilled", "distilled - base", "n", "verdict"):
+            table.add_column(name, justify="left" if name in ("", "verdict") else "right")
+        for dimension in comparison["dimensions"]:
+            means = [
+                "-" if dimension[role] is None else f"{dimension[role]['mean']:.1f}"
+                for role in ("teacher", "base", "distilled")
+            ]
+            difference = "-" if dimension["difference"] is None else _interval(dimension["difference"], 2)
+            word = dimension["verdict"] if dimension["difference"] else "not scored"
+            colour = COLOURS.get(word, "dim")
+            table.add_row(
+                dimension["name"],
+                *means,
+                escape(difference),
+                str(dimension["n"]),
+                f"[{colour}]{word}[/{colour}]",
+            )
+        self.console.print(table)
+        checks = comparison["checks"]
+        if any(checks[role]["run"] for role in checks):
+            passed = ", ".join(f"{role} {checks[role]['passed']}/{checks[role]['run']}" for role in checks)
+            self.line(f"Executed checks passed: {passed}")
+        self.line(f"Verdict: {comparison['verdict']}")
+
+
+def _interval(estimate: dict[str, Any], digits: int) -> str:
+    text = f"{estimate['mean']:+.{digits}f}"
+    if estimate["low"] is None:
+        return text
+    return f"{text} [{estimate['low']:+.{digits}f}, {estimate['high']:+.{digits}f}]"

@@ -1,0 +1,163 @@
+"""What a run would take, before anything starts: prompts, tokens, dollars, memory, time.
+
+In: a configuration. Out: rows for a table. Bounds are computed; what cannot be known beforehand (how long answers
+are, how fast this machine is) comes from earlier runs beside this one, or is called unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mlx_distill import prices, students
+from mlx_distill.config import Config
+from mlx_distill.promptset import load_prompts
+from mlx_distill.records import ROLES, Prompt
+from mlx_distill.teachers import is_claude
+
+KNOWN_SHAPES: dict[str, dict[str, Any]] = {
+    "qwen2.5-0.5b": {
+        "hidden_size": 896,
+        "num_hidden_layers": 24,
+        "intermediate_size": 4864,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+        "tie_word_embeddings": True,
+    },
+    "qwen2.5-1.5b": {
+        "hidden_size": 1536,
+        "num_hidden_layers": 28,
+        "intermediate_size": 8960,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+        "tie_word_embeddings": True,
+    },
+}
+"""Published configurations of students that may not be on this machine yet."""
+
+BYTES_PER_TOKEN = 3.5
+"""English and code, roughly; only used for estimates, never for the budget."""
+
+LOGIT_CHUNK_ROWS = 512
+ACTIVATIONS_PER_LAYER = 14
+"""Arrays of (tokens, dim) that one layer keeps for its backward pass, in multiples of dim: rough."""
+
+
+def plan(config: Config, runs_folder: Path) -> list[tuple[str, str]]:
+    """(what, how much) rows. Raises UsageError and DataError for prompts or models that are not there."""
+    rows: list[tuple[str, str]] = []
+    if config.training.data:
+        rows.append(("Training data", config.training.data))
+        prompts: list[Prompt] = []
+    else:
+        prompts = load_prompts(config.prompts)
+        counts = Counter(prompt.split for prompt in prompts)
+        rows.append(("Prompts", ", ".join(f"{count} {split}" for split, count in counts.items())))
+        rows += _teaching(config, prompts)
+    rows += _judging(config, prompts)
+    rows += _memory(config)
+    rows.append(("Training time", _time(config, prompts, runs_folder)))
+    return rows
+
+
+def _teaching(config: Config, prompts: list[Prompt]) -> list[tuple[str, str]]:
+    asked = sum(len((config.teacher.system + prompt.text).encode()) for prompt in prompts) / BYTES_PER_TOKEN
+    most = len(prompts) * config.teacher.max_tokens
+    rows = [
+        ("Teacher", config.teacher.spec),
+        ("Tokens in, about", f"{asked:,.0f}"),
+        ("Tokens out, at most", f"{most:,}"),
+    ]
+    if not is_claude(config.teacher.spec):
+        return [*rows, ("Teacher's cost", "nothing")]
+    bound = prices.cost(config.teacher.spec, int(asked), most)
+    return [*rows, ("Teacher's cost, at most", f"${bound:,.2f} (list prices of {prices.DATED})")]
+
+
+def _judging(config: Config, prompts: list[Prompt]) -> list[tuple[str, str]]:
+    judge = config.comparison.judge
+    if not is_claude(judge):
+        return [("Judge", judge), ("Judge's cost", "nothing")]
+    questions = len(ROLES) * sum(prompt.split == "test" for prompt in prompts)
+    asked = questions * (config.comparison.max_tokens + 1000)
+    bound = prices.cost(judge, asked, questions * config.comparison.judge_max_tokens)
+    return [("Judge", f"{judge}, {questions} answers"), ("Judge's cost, about at most", f"${bound:,.2f}")]
+
+
+def _memory(config: Config) -> list[tuple[str, str]]:
+    shape = students.model_config(config.training.student) or KNOWN_SHAPES.get(config.training.student)
+    if shape is None:
+        return [("Memory", f"unknown: {config.training.student} is not on this machine yet")]
+    weights = parameter_count(shape)
+    adapter = adapter_count(shape, config.training.layers, config.training.rank)
+    bytes_each = students.bytes_per_weight()
+    tokens = config.training.batch_size * config.training.window
+    layers = min(config.training.layers, shape["num_hidden_layers"])
+    activations = tokens * layers * shape["hidden_size"] * ACTIVATIONS_PER_LAYER * bytes_each
+    logits = 3 * LOGIT_CHUNK_ROWS * shape["vocab_size"] * 4
+    total = weights * bytes_each + adapter * 16 + activations + logits
+    return [
+        ("Student", f"{config.training.student}, {weights / 1e6:,.0f} M weights"),
+        ("Trainable parameters", f"{adapter:,}"),
+        (
+            "Training memory, at most about",
+            f"{total / 2**30:.1f} GiB (batches of {config.training.batch_size} full windows of "
+            f"{config.training.window} tokens; shorter answers need less)",
+        ),
+    ]
+
+
+def parameter_count(shape: dict[str, Any]) -> int:
+    """Weights of a qwen2 or llama model from its configuration."""
+    return sum(rows * columns for rows, columns in _matrices(shape).values()) * shape["num_hidden_layers"] + shape[
+        "vocab_size"
+    ] * shape["hidden_size"] * (1 if shape["tie_word_embeddings"] else 2)
+
+
+def adapter_count(shape: dict[str, Any], layers: int, rank: int) -> int:
+    """LoRA parameters: rank · (rows + columns) for each matrix of each trained layer."""
+    layers = min(layers, shape["num_hidden_layers"])
+    return layers * sum(rank * (rows + columns) for rows, columns in _matrices(shape).values())
+
+
+def _matrices(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    dim, inner = shape["hidden_size"], shape["intermediate_size"]
+    head = shape.get("head_dim") or dim // shape["num_attention_heads"]
+    queries, keys = head * shape["num_attention_heads"], head * shape["num_key_value_heads"]
+    return {
+        "q": (queries, dim),
+        "k": (keys, dim),
+        "v": (keys, dim),
+        "o": (dim, queries),
+        "gate": (inner, dim),
+        "up": (inner, dim),
+        "down": (dim, inner),
+    }
+
+
+def _time(config: Config, prompts: list[Prompt], runs_folder: Path) -> str:
+    """From the tokens per second of the newest earlier run with this student, on this machine's runs folder."""
+    known = _earlier(runs_folder, config.training.student)
+    if known is None:
+        return f"unknown: no earlier run with {config.training.student} in {runs_folder}"
+    training, name = known
+    examples = sum(prompt.split == "train" for prompt in prompts) or training["examples"]["train"]
+    each = training["scored_tokens"] / max(1, training["epochs"] * training["examples"]["train"])
+    minutes = examples * each * config.training.epochs / training["tokens_per_second"] / 60
+    return f"about {minutes:.0f} minutes, at the {training['tokens_per_second']:.0f} scored tokens/s of {name}"
+
+
+def _earlier(runs_folder: Path, student: str) -> tuple[dict[str, Any], str] | None:
+    files = sorted(runs_folder.glob("*/results.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files:
+        try:
+            training = json.loads(path.read_text(encoding="utf-8"))["training"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if training and training["student"] == student and training["tokens_per_second"]:
+            return training, path.parent.name
+    return None

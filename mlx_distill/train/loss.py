@@ -1,0 +1,68 @@
+"""The loss: cross-entropy at completion positions only.
+
+In: a model and a batch. Out: nats and hits for each scored token; sums are divided once, at the optimiser step,
+so that a long answer's tokens count as much as a short one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from mlx_distill.train.batches import Batch
+from mlx_distill.train.prefix import SplitModel
+
+CHUNK_ROWS = 512
+"""Rows of logits that exist at a time: 512 · 151,936 · 4 bytes = 311 MB for Qwen2.5, whatever the batch."""
+
+
+def token_losses(split: SplitModel, batch: Batch, entering: mx.array | None) -> tuple[mx.array, mx.array]:
+    """(nats, hits), each (n,): what every scored token cost, and whether it was the likeliest."""
+    if entering is not None:
+        return frozen_head_losses(split.head, split.hidden(batch, entering), batch.targets)
+    logits = split.whole_logits(batch)
+    return nn.losses.cross_entropy(logits, batch.targets), logits.argmax(axis=-1) == batch.targets
+
+
+def frozen_head_losses(
+    head: Callable[[mx.array], mx.array], hidden: mx.array, targets: mx.array
+) -> tuple[mx.array, mx.array]:
+    """Cross-entropy of head(hidden) against targets, for a head that is not trained.
+
+    hidden (n, dim) · targets (n,) → nats (n,), hits (n,). The gradient with respect to `hidden` is formed beside
+    the loss, from the same exponentials, a chunk of rows at a time: logits are neither kept for the backward pass
+    nor computed again in it. It is only evaluated when a gradient is asked for.
+    """
+
+    @mx.custom_function
+    def losses(hidden: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+        spans = range(0, hidden.shape[0], CHUNK_ROWS)
+        parts = [_chunk(head, hidden[i : i + CHUNK_ROWS], targets[i : i + CHUNK_ROWS]) for i in spans]
+        nats, hits, slopes = (mx.concatenate(column) for column in zip(*parts, strict=True))
+        return nats, hits, slopes
+
+    @losses.vjp
+    def losses_vjp(_: mx.array, cotangents: list[mx.array], outputs: list[mx.array]) -> mx.array:
+        return cotangents[0][:, None].astype(outputs[2].dtype) * outputs[2]
+
+    nats, hits, _ = losses(hidden)
+    return nats, hits
+
+
+def _chunk(
+    head: Callable[[mx.array], mx.array], hidden: mx.array, targets: mx.array
+) -> tuple[mx.array, mx.array, mx.array]:
+    """(nats, hits, d nats / d hidden) of some rows."""
+    output = head(hidden)
+    logits = output.astype(mx.float32)
+    peak = logits.max(axis=-1, keepdims=True)
+    weights = mx.exp(logits - peak)
+    total = weights.sum(axis=-1, keepdims=True)
+    rows = mx.arange(targets.shape[0])
+    right = logits[rows, targets]
+    nats = mx.log(total[:, 0]) + peak[:, 0] - right
+    slope = (weights / total).at[rows, targets].add(-1.0)
+    _, (toward_hidden,) = mx.vjp(head, [hidden], [slope.astype(output.dtype)])
+    return nats, logits.argmax(axis=-1) == targets, toward_hidden
