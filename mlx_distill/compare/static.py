@@ -27,7 +27,7 @@ DIMENSIONS = (
 
 MEASURED = {
     "Code Correctness": "parses; ends without an error when run; passes the prompt's checks",
-    "Structure & Design": "code stands in definitions; short functions; shallow nesting; conventional names; no globals",
+    "Structure & Design": "code stands in definitions; short functions; shallow nesting; usual names; no globals",
     "Documentation": "docstrings; type hints; prose around the code",
     "Error Handling": "raises or catches specific exceptions; messages on what it raises; nothing swallowed",
     "Completeness": "not cut off; no placeholders; defines the names that the prompt gives; shows an example or test",

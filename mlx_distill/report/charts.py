@@ -246,7 +246,8 @@ def _tally(comparison: dict[str, Any]) -> str:
     found = [d for prompt in comparison["prompts"] if (d := _difference(prompt)) is not None]
     better, worse = sum(d > 0 for d in found), sum(d < 0 for d in found)
     same = len(found) - better - worse
-    return f"Distilled scored higher on {better}, lower on {worse}, equal on {same} of {len(found)} · {_judge_name(comparison)}"
+    counted = f"Distilled scored higher on {better}, lower on {worse}, equal on {same} of {len(found)}"
+    return f"{counted} · {_judge_name(comparison)}"
 
 
 def _showcase(axes: Axes, prompts: list[dict[str, Any]]) -> None:

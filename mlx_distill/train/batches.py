@@ -60,7 +60,8 @@ def group(examples: Sequence[Example], size: int) -> list[Batch]:
 
 
 def make_batch(examples: Sequence[Example]) -> Batch:
-    longest = max(len(example.tokens) for example in examples) - 1
+    """No examples make an empty batch: a lane may have nothing to do."""
+    longest = max((len(example.tokens) - 1 for example in examples), default=0)
     width = -(-longest // WIDTH_STEP) * WIDTH_STEP
     rows, targets, owners = [], [], []
     for index, example in enumerate(examples):

@@ -22,10 +22,10 @@ from mlx_distill.records import StepMetrics
 from mlx_distill.students import Student
 from mlx_distill.students.adapter import Adapter
 from mlx_distill.train import checkpoint
-from mlx_distill.train.batches import Batch, by_length, epoch_batches
+from mlx_distill.train.batches import Batch, by_length, epoch_batches, make_batch
 from mlx_distill.train.checkpoint import Progress
 from mlx_distill.train.encode import Example
-from mlx_distill.train.loss import token_losses
+from mlx_distill.train.loss import token_losses_in_lanes
 from mlx_distill.train.prefix import SplitModel
 
 
@@ -95,13 +95,14 @@ def _step(
 ) -> StepMetrics:
     started = time.monotonic()
     model, count = split.model, len(batch.owners)
-    entering = split.entering(batch)
+    parts = [make_batch(batch.examples[place :: len(split.lanes)]) for place in range(len(split.lanes))]
+    entering = [split.entering(part) for part in parts]
     mx.random.seed(config.seed * 1_000_003 + step)  # dropout follows from the step: nothing to save
     model.train()
 
-    def mean_loss(model: nn.Module) -> tuple[mx.array, mx.array]:
-        nats, hits = token_losses(split, batch, entering)
-        return nats.sum() / count, hits.sum()
+    def mean_loss(_: nn.Module) -> tuple[mx.array, mx.array]:
+        losses = token_losses_in_lanes(split, parts, entering)
+        return sum(nats.sum() for nats, _ in losses) / count, sum(hits.sum() for _, hits in losses)
 
     (loss, hits), gradients = nn.value_and_grad(model, mean_loss)(model)
     gradients, _ = optim.clip_grad_norm(gradients, config.clip)
@@ -139,10 +140,22 @@ def _validated(
 def evaluate(split: SplitModel, examples: Sequence[Example], config: TrainingConfig) -> list[tuple[float, int, int]]:
     """(sum of nats, hits, scored tokens) of each example, in the order given, with the model as it stands."""
     found: dict[str, tuple[float, int, int]] = {}
-    for batch in by_length(examples, config.batch_size):
-        nats, hits = token_losses(split, batch, split.entering(batch))
-        rows = list(zip(batch.owners, nats.tolist(), hits.tolist(), strict=True))
-        for index, example in enumerate(batch.examples):
-            mine = [(nat, hit) for owner, nat, hit in rows if owner == index]
-            found[example.id] = (sum(nat for nat, _ in mine), sum(hit for _, hit in mine), len(mine))
+    batches, count = by_length(examples, max(1, config.batch_size // len(split.lanes))), len(split.lanes)
+    for start in range(0, len(batches), count):
+        side_by_side = batches[start : start + count]
+        losses = token_losses_in_lanes(split, side_by_side, [split.entering(batch) for batch in side_by_side])
+        mx.eval(losses)
+        for batch, (nats, hits) in zip(side_by_side, losses, strict=True):
+            found |= _by_example(batch, nats.tolist(), hits.tolist())
     return [found[example.id] for example in examples]
+
+
+def _by_example(
+    batch: Batch, nats: Sequence[float], hits: Sequence[bool]
+) -> dict[str, tuple[float, int, int]]:
+    rows = list(zip(batch.owners, nats, hits, strict=True))
+    found = {}
+    for index, example in enumerate(batch.examples):
+        mine = [(nat, hit) for owner, nat, hit in rows if owner == index]
+        found[example.id] = (sum(nat for nat, _ in mine), sum(hit for _, hit in mine), len(mine))
+    return found

@@ -6,7 +6,7 @@ so that a long answer's tokens count as much as a short one's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -24,6 +24,18 @@ def token_losses(split: SplitModel, batch: Batch, entering: mx.array | None) -> 
         return frozen_head_losses(split.head, split.hidden(batch, entering), batch.targets)
     logits = split.whole_logits(batch)
     return nn.losses.cross_entropy(logits, batch.targets), logits.argmax(axis=-1) == batch.targets
+
+
+def token_losses_in_lanes(
+    split: SplitModel, batches: Sequence[Batch], entering: Sequence[mx.array | None]
+) -> list[tuple[mx.array, mx.array]]:
+    """`token_losses` of at most as many batches as there are lanes, side by side; empty batches are left out."""
+    found = []
+    for batch, into, lane in zip(batches, entering, split.lanes, strict=False):
+        if batch.examples:
+            with mx.stream(lane):
+                found.append(token_losses(split, batch, into))
+    return found
 
 
 def frozen_head_losses(

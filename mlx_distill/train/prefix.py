@@ -8,6 +8,8 @@ pass through the lower layers in every epoch and every validation.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -21,6 +23,17 @@ SPLITTABLE = ("llama", "qwen2")
 CACHE_BYTES = 4 * 2**30
 
 
+def lanes() -> list[mx.Stream]:
+    """Streams to work on side by side: one on Metal, one a core on the CPU, whose operations use a single core each.
+
+    What runs in which lane follows from its place in the batch, so results do not depend on timing.
+    """
+    if mx.default_device() != mx.cpu:
+        return [mx.default_stream(mx.default_device())]
+    others = min(4, os.cpu_count() or 1) - 1
+    return [mx.default_stream(mx.cpu), *(mx.new_stream(mx.cpu) for _ in range(others))]
+
+
 class SplitModel:
     """A model cut below its `layers` top layers. Other model types run whole, at every step."""
 
@@ -28,14 +41,18 @@ class SplitModel:
         self.model = model
         self.splittable = model.model_type in SPLITTABLE
         self._cut = len(model.layers) - layers
+        self.lanes = lanes()
         self._cache: dict[str, mx.array] = {}
+        self._passing: set[str] = set()
         self._bytes = 0
 
     def entering(self, batch: Batch) -> mx.array | None:
         """(batch, width, dim): what the trained layers get; None for a model that cannot be cut."""
-        if not self.splittable:
+        if not self.splittable or not batch.examples:
             return None
-        rows = [self._activations(example) for example in batch.examples]
+        self._fill(batch.examples)
+        rows = [self._cache.pop(e.id) if e.id in self._passing else self._cache[e.id] for e in batch.examples]
+        self._passing.clear()
         return mx.stack([mx.pad(row, [(0, batch.width - row.shape[0]), (0, 0)]) for row in rows])
 
     def hidden(self, batch: Batch, entering: mx.array) -> mx.array:
@@ -57,18 +74,31 @@ class SplitModel:
         whole = self.model(batch.inputs())
         return whole.reshape(-1, whole.shape[-1])[batch.rows].astype(mx.float32)
 
+    def _fill(self, examples: Sequence[Example]) -> None:
+        """Computes what is missing, a few examples side by side, each in a lane of its own."""
+        missing = [example for example in examples if example.id not in self._cache]
+        for start in range(0, len(missing), len(self.lanes)):
+            group = missing[start : start + len(self.lanes)]
+            found = []
+            for example, lane in zip(group, self.lanes, strict=False):
+                with mx.stream(lane):
+                    found.append(self._activations(example))
+            mx.eval(*found)
+            for example, array in zip(group, found, strict=True):
+                self._keep(example.id, array)
+
+    def _keep(self, name: str, array: mx.array) -> None:
+        self._cache[name] = array
+        if self._bytes + array.nbytes > CACHE_BYTES:
+            self._passing.add(name)
+        else:
+            self._bytes += array.nbytes
+
     def _activations(self, example: Example) -> mx.array:
-        if (known := self._cache.get(example.id)) is not None:
-            return known
         tokens = example.tokens[:-1]
         padding = -len(tokens) % WIDTH_STEP
         embedded = self.model.model.embed_tokens(mx.array([[*tokens, *([0] * padding)]]))
-        found = self._through(embedded, 0, self._cut)[0, : len(tokens)]
-        mx.eval(found)
-        if self._bytes + found.nbytes <= CACHE_BYTES:
-            self._cache[example.id] = found
-            self._bytes += found.nbytes
-        return found
+        return self._through(embedded, 0, self._cut)[0, : len(tokens)]
 
     def _through(self, hidden: mx.array, first: int, last: int) -> mx.array:
         for layer in self.model.layers[first:last]:
