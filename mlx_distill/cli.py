@@ -172,6 +172,7 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
     from mlx_distill import pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
+    from mlx_distill.stages import Job
 
     config, path = _configuration(options)
     terminal = Terminal()
@@ -179,7 +180,7 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
         pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
             pipeline.accept_terms(run_dir, config, options["accept_terms"])
-        results = getattr(pipeline, stage)(pipeline.Job(run_dir, config, terminal))
+        results = getattr(pipeline, stage)(Job(run_dir, config, terminal))
         if results:
             terminal.summary(results, str(path))
 

@@ -71,7 +71,7 @@ class ComparisonConfig:
     judge: str = "claude-opus-4-6"
     judge_max_tokens: int = 2048
     max_tokens: int = 1024
-    batch_size: int = 16
+    batch_size: int = 32
     price_as: str = "claude-sonnet-4-6"
 
 
@@ -89,7 +89,7 @@ _DEMO: dict[str, Any] = {
     "prompts.train": ("coding:base",),
     "teacher.spec": "recorded",
     "training.student": "smollm2-135m",
-    "training.epochs": 3,
+    "training.epochs": 2,
     "training.learning_rate": 1e-3,
     "training.window": 1024,
     "comparison.judge": "static",

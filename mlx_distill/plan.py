@@ -112,16 +112,16 @@ def _memory(config: Config) -> list[tuple[str, str]]:
 
 
 def parameter_count(shape: dict[str, Any]) -> int:
-    """Weights of a qwen2 or llama model from its configuration."""
-    return sum(rows * columns for rows, columns in _matrices(shape).values()) * shape["num_hidden_layers"] + shape[
-        "vocab_size"
-    ] * shape["hidden_size"] * (1 if shape["tie_word_embeddings"] else 2)
+    """Weights of the matrices of a qwen2 or llama model, from its configuration."""
+    layer = sum(rows * columns for rows, columns in _matrices(shape).values())
+    embeddings = 1 if shape["tie_word_embeddings"] else 2
+    return int(layer * shape["num_hidden_layers"] + embeddings * shape["vocab_size"] * shape["hidden_size"])
 
 
 def adapter_count(shape: dict[str, Any], layers: int, rank: int) -> int:
     """LoRA parameters: rank · (rows + columns) for each matrix of each trained layer."""
     layers = min(layers, shape["num_hidden_layers"])
-    return layers * sum(rank * (rows + columns) for rows, columns in _matrices(shape).values())
+    return int(layers) * sum(rank * (rows + columns) for rows, columns in _matrices(shape).values())
 
 
 def _matrices(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:

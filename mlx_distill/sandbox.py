@@ -117,17 +117,18 @@ def _run(chosen: Level, program: str, files: dict[str, str]) -> Outcome:
         root.mkdir()
         for name, content in (files | {"program.py": LIMITS + program}).items():
             (work / name).write_text(content, encoding="utf-8")
-        inside = _enter(chosen, root, work)
-        process = subprocess.Popen(
-            inside,
-            cwd=work,
-            env={"PATH": _PATH, "PREFIX": sys.base_prefix, "HOME": "/work", "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        return _finish(process, work)
+        errors = Path(folder, "errors")
+        with errors.open("wb") as stderr:  # a file: what a program writes there is bounded by its file-size limit
+            process = subprocess.Popen(
+                _enter(chosen, root, work),
+                cwd=work,
+                env={"PATH": _PATH, "PREFIX": sys.base_prefix, "HOME": "/work", "LC_ALL": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        return _finish(process, work, errors)
 
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -151,20 +152,26 @@ def _python() -> str:
     return str(found if found.exists() else Path(sys.executable).resolve())
 
 
-def _finish(process: subprocess.Popen[bytes], work: Path) -> Outcome:
+def _finish(process: subprocess.Popen[bytes], work: Path, errors: Path) -> Outcome:
     try:
-        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+        process.wait(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         return Outcome("timeout", f"more than {TIMEOUT_SECONDS} s")
     finally:
         _kill_group(process)
-    lines = errors[-OUTPUT_BYTES:].decode(errors="replace").strip().splitlines()
+    lines = errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
     detail = lines[-1][:200] if lines else ""
+    return Outcome("ok" if process.returncode == 0 else "failed", detail, _read_result(work / "result.json"))
+
+
+def _read_result(path: Path) -> Any:
+    """What the program left, if it is a plain file of JSON: it may have left anything."""
     try:
-        result = json.loads((work / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        result = None
-    return Outcome("ok" if process.returncode == 0 else "failed", detail, result)
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > OUTPUT_BYTES:
+            return None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -175,7 +175,7 @@ def _comparison(run: RunDir, config: Config) -> dict[str, Any] | None:
 
 def _dimensions(prompts: Sequence[Prompt], judgments: Sequence[Judgment]) -> list[dict[str, Any]]:
     found = {(j.prompt_id, j.role): j.scores or {} for j in judgments}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in DIMENSIONS:
         values = {
             role: {p.id: found[p.id, role][name] for p in prompts if name in found.get((p.id, role), {})}

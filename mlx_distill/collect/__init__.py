@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from mlx_distill.collect.ask import Budget, Patience, ask_all
@@ -15,12 +15,12 @@ from mlx_distill.teachers import Reply, Request, Teacher
 
 __all__ = ["Budget", "Ledger", "Patience", "ask_all", "collect", "describe_dataset"]
 
-Ask = Callable[[Iterable[Request], Teacher], AsyncIterator[tuple[Request, Reply]]]
+Ask = Callable[[Iterable[Request], Teacher], AsyncGenerator[tuple[Request, Reply], None]]
 
 
 async def collect(
     prompts: Sequence[Prompt], teacher: Teacher, config: TeacherConfig, ask: Ask
-) -> AsyncIterator[Completion]:
+) -> AsyncGenerator[Completion, None]:
     """One completion for every prompt of every split, in the order in which they arrive."""
     by_text = {prompt.text: prompt for prompt in prompts}
     requests = (Request(teacher.model, prompt.text, config.system, config.max_tokens) for prompt in prompts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from mlx_distill.collect.ledger import Ledger
@@ -63,7 +63,7 @@ async def ask_all(
     concurrency: int,
     budget: Budget,
     patience: Patience,
-) -> AsyncIterator[tuple[Request, Reply]]:
+) -> AsyncGenerator[tuple[Request, Reply], None]:
     """Every request with its reply, in the order in which they arrive.
 
     Raises TeacherError or BudgetError after what was under way has been kept.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from mlx_distill.compare.static import DIMENSIONS
@@ -19,7 +19,7 @@ from mlx_distill.promptset import data_folder
 from mlx_distill.records import Generation, Judgment, Prompt, content_id
 from mlx_distill.teachers import Reply, Request, Teacher
 
-Ask = Callable[[Iterable[Request], Teacher], AsyncIterator[tuple[Request, Reply]]]
+Ask = Callable[[Iterable[Request], Teacher], AsyncGenerator[tuple[Request, Reply], None]]
 
 ATTEMPTS = 2
 
@@ -49,7 +49,7 @@ async def judge(
     teacher: Teacher,
     config: ComparisonConfig,
     ask: Ask,
-) -> AsyncIterator[Judgment]:
+) -> AsyncGenerator[Judgment, None]:
     """One Judgment for every generation, in the order in which they arrive."""
     text = {prompt.id: prompt.text for prompt in prompts}
     waiting = list(generations)

@@ -25,7 +25,7 @@ BETTER, WORSE, SAME = "#7bd88f", "#ff6b6b", "#9a9ab0"
 WORD_COLOURS = {"better": BETTER, "worse": WORSE}
 ROLES = ("teacher", "base", "distilled")
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": BACKGROUND,
     "axes.facecolor": BACKGROUND,
     "savefig.facecolor": BACKGROUND,

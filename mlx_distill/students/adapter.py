@@ -97,10 +97,16 @@ def load(model: Any, folder: Path) -> Adapter:
 def read_weights(folder: Path) -> dict[str, mx.array]:
     """A saved adapter's arrays. Raises DataError when there are none."""
     try:
-        weights: dict[str, mx.array] = mx.load(str(folder / WEIGHTS))
+        return load_arrays(folder / WEIGHTS)[0]
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{folder} holds no adapter ({error}): run `mlx-distill train` first.") from error
-    return weights
+
+
+def load_arrays(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
+    """A safetensors file's arrays and metadata. Raises RuntimeError or ValueError when it is damaged."""
+    loaded: Any = mx.load(str(path), return_metadata=True)
+    arrays, metadata = loaded
+    return arrays, metadata
 
 
 def save_arrays(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str]) -> None:

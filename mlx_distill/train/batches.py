@@ -63,7 +63,9 @@ def make_batch(examples: Sequence[Example]) -> Batch:
     """No examples make an empty batch: a lane may have nothing to do."""
     longest = max((len(example.tokens) - 1 for example in examples), default=0)
     width = -(-longest // WIDTH_STEP) * WIDTH_STEP
-    rows, targets, owners = [], [], []
+    rows: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
     for index, example in enumerate(examples):
         for start, stop in example.scored:
             rows += [index * width + position - 1 for position in range(start, stop)]

@@ -15,7 +15,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
 from mlx_distill.errors import DataError
-from mlx_distill.students.adapter import Adapter, save_arrays
+from mlx_distill.students.adapter import Adapter, load_arrays, save_arrays
 
 FILE = "last/checkpoint.safetensors"
 
@@ -43,7 +43,7 @@ def restore(folder: Path, adapter: Adapter, optimiser: Any) -> Progress:
     if not path.exists():
         return Progress()
     try:
-        arrays, metadata = mx.load(str(path), return_metadata=True)
+        arrays, metadata = load_arrays(path)
         progress = Progress(**json.loads(metadata["progress"]))
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}): delete it to train from the start.") from error

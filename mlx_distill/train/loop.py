@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -102,7 +103,8 @@ def _step(
 
     def mean_loss(_: nn.Module) -> tuple[mx.array, mx.array]:
         losses = token_losses_in_lanes(split, parts, entering)
-        return sum(nats.sum() for nats, _ in losses) / count, sum(hits.sum() for _, hits in losses)
+        nats, hits = (mx.concatenate(list(column)) for column in zip(*losses, strict=True))
+        return nats.sum() / count, hits.sum()
 
     (loss, hits), gradients = nn.value_and_grad(model, mean_loss)(model)
     gradients, _ = optim.clip_grad_norm(gradients, config.clip)
@@ -146,14 +148,13 @@ def evaluate(split: SplitModel, examples: Sequence[Example], config: TrainingCon
         losses = token_losses_in_lanes(split, side_by_side, [split.entering(batch) for batch in side_by_side])
         mx.eval(losses)
         for batch, (nats, hits) in zip(side_by_side, losses, strict=True):
-            found |= _by_example(batch, nats.tolist(), hits.tolist())
+            found |= _by_example(batch, nats, hits)
     return [found[example.id] for example in examples]
 
 
-def _by_example(
-    batch: Batch, nats: Sequence[float], hits: Sequence[bool]
-) -> dict[str, tuple[float, int, int]]:
-    rows = list(zip(batch.owners, nats, hits, strict=True))
+def _by_example(batch: Batch, nats: mx.array, hits: mx.array) -> dict[str, tuple[float, int, int]]:
+    columns: Any = (batch.owners, nats.tolist(), hits.tolist())
+    rows = list(zip(*columns, strict=True))
     found = {}
     for index, example in enumerate(batch.examples):
         mine = [(nat, hit) for owner, nat, hit in rows if owner == index]

@@ -52,15 +52,15 @@ def frozen_head_losses(
     def losses(hidden: mx.array) -> tuple[mx.array, mx.array, mx.array]:
         spans = range(0, hidden.shape[0], CHUNK_ROWS)
         parts = [_chunk(head, hidden[i : i + CHUNK_ROWS], targets[i : i + CHUNK_ROWS]) for i in spans]
-        nats, hits, slopes = (mx.concatenate(column) for column in zip(*parts, strict=True))
-        return nats, hits, slopes
+        nats, hits, slopes = zip(*parts, strict=True)
+        return mx.concatenate(list(nats)), mx.concatenate(list(hits)), mx.concatenate(list(slopes))
 
     @losses.vjp
     def losses_vjp(_: mx.array, cotangents: list[mx.array], outputs: list[mx.array]) -> mx.array:
         return cotangents[0][:, None].astype(outputs[2].dtype) * outputs[2]
 
-    nats, hits, _ = losses(hidden)
-    return nats, hits
+    found: tuple[mx.array, mx.array, mx.array] = losses(hidden)  # type: ignore[assignment]
+    return found[0], found[1]
 
 
 def _chunk(

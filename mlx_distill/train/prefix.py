@@ -62,17 +62,21 @@ class SplitModel:
         model's training FLOPs and half of its logits memory.
         """
         hidden = self.model.model.norm(self._through(entering, self._cut, len(self.model.layers)))
-        return hidden.reshape(-1, hidden.shape[-1])[batch.rows]
+        found: mx.array = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
+        return found
 
     def head(self, hidden: mx.array) -> mx.array:
         """(n, dim) → (n, vocabulary)."""
         tied = self.model.args.tie_word_embeddings
-        return self.model.model.embed_tokens.as_linear(hidden) if tied else self.model.lm_head(hidden)
+        head = self.model.model.embed_tokens.as_linear if tied else self.model.lm_head
+        logits: mx.array = head(hidden)
+        return logits
 
     def whole_logits(self, batch: Batch) -> mx.array:
         """(n, vocabulary) in float32, for a model that cannot be cut."""
         whole = self.model(batch.inputs())
-        return whole.reshape(-1, whole.shape[-1])[batch.rows].astype(mx.float32)
+        logits: mx.array = whole.reshape(-1, whole.shape[-1])[batch.rows].astype(mx.float32)
+        return logits
 
     def _fill(self, examples: Sequence[Example]) -> None:
         """Computes what is missing, a few examples side by side, each in a lane of its own."""

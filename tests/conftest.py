@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from messages_server import Answer, MessagesServer
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_configure() -> None:
+    """No test reaches a hub, and none reads the developer's own key."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MessagesServer]]:
+    """Starts a Messages server that answers with the given function; the client's environment points to it."""
+    running: list[MessagesServer] = []
+
+    def start(answer: Callable[[dict[str, Any]], Answer], **options: Any) -> MessagesServer:
+        server = MessagesServer(answer, **options)
+        running.append(server)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-secret")
+        return server
+
+    yield start
+    for server in running:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def smollm() -> Any:
+    """The real SmolLM2-135M-Instruct, loaded once. Tests that change it put it back."""
+    from mlx_distill import students
+
+    return students.load("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("the shared folder with published models is not beside this checkout")
+    return SHARED

@@ -1,0 +1,301 @@
+"""The command line as a user meets it: whole runs, failures, interruptions, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from messages_server import MessagesServer, error, message
+
+from mlx_distill.compare import DIMENSIONS
+
+SHORT = ("--preset", "demo-short", "--limit", "2", "--layers", "2", "--max-tokens", "8")
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "mlx_distill", *map(str, arguments)]
+
+
+def invoke(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def fails(code: int, words: str, *arguments: str | Path, **options: Any) -> None:
+    """One line on stderr that holds the words, the exit code, and no traceback."""
+    done = invoke(*arguments, **options)
+    assert (done.returncode, done.stdout.count("Traceback")) == (code, 0), done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert words in lines[0], lines[0]
+
+
+# ---------------------------------------------------------------- whole runs
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "short"
+    done = invoke("run", *SHORT, "--run", run)
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def files(run: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+        and path.name not in ("environment.json", "results.json", "RESULTS.md", "stages.json")
+        and path.suffix != ".png"
+        and "ledger" not in path.name
+    }
+
+
+def test_a_run_leaves_every_file_that_it_promises(finished: Path) -> None:
+    for name in [
+        "config.toml",
+        "environment.json",
+        "prompts.jsonl",
+        "teacher_data.jsonl",
+        "dataset.json",
+        "metrics.jsonl",
+        "training.json",
+        "distilled-student/adapters.safetensors",
+        "distilled-student/adapter_config.json",
+        "generations.jsonl",
+        "judgments.jsonl",
+        "scores.jsonl",
+        "results.json",
+        "RESULTS.md",
+        "visuals/model_scorecard.png",
+        "visuals/pipeline.mmd",
+    ]:
+        assert (finished / name).is_file(), name
+
+
+def test_results_have_the_keys_that_others_read(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text())
+    assert set(results) >= {"schema", "run", "teacher", "training", "comparison", "benchmarks", "cost_scaling"}
+    assert set(results["training"]["heldout_loss"]) >= {"base", "best", "last"}
+    assert [row["prompts"] for row in results["cost_scaling"][1:]] == [10_000, 1_000_000, 16_000_000]
+    assert [row["name"] for row in results["comparison"]["dimensions"]] == list(DIMENSIONS)
+    assert results["comparison"]["prompts"][0]["teacher"]["text"]
+
+
+def test_the_same_command_again_keeps_everything(finished: Path) -> None:
+    before = files(finished)
+    done = invoke("run", *SHORT, "--run", finished)
+    assert done.returncode == 0
+    assert all(f"{stage:<9} kept" in done.stdout for stage in ("collect", "train", "generate", "judge"))
+    assert files(finished) == before
+
+
+def test_a_run_directory_of_another_configuration_is_left_alone(finished: Path) -> None:
+    before = files(finished)
+    fails(2, "training.rank: 16 → 4", "run", *SHORT, "--rank", "4", "--run", finished)
+    assert files(finished) == before
+
+
+def test_a_config_repeats_a_run_elsewhere(finished: Path, tmp_path: Path) -> None:
+    done = invoke("collect", "--config", finished / "config.toml", "--run", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    again = tmp_path / "again" / "teacher_data.jsonl"
+    assert again.read_bytes() == (finished / "teacher_data.jsonl").read_bytes()
+
+
+def test_an_earlier_run_is_a_teacher(finished: Path, tmp_path: Path) -> None:
+    spec = f"recorded:{finished / 'teacher_data.jsonl'}"
+    done = invoke("collect", *SHORT, "--teacher", spec, "--run", tmp_path / "next")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_report_can_be_drawn_again_without_the_weights(finished: Path, tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "generate_visuals.py"
+    subprocess.run([sys.executable, script, finished, tmp_path], check=True, capture_output=True)
+    assert (tmp_path / "model_scorecard.png").read_bytes() == (finished / "visuals/model_scorecard.png").read_bytes()
+
+
+def claude(request: dict[str, Any]) -> Any:
+    if "output_config" in request:
+        return message(json.dumps({name: {"reason": "seen", "score": 6} for name in DIMENSIONS}), tokens=(100, 50))
+    return message("Use this.\n\n```python\ndef f() -> int:\n    return 1\n```", tokens=(30, 40))
+
+
+def test_the_real_path_with_claude_as_teacher_and_judge(serve: Callable[..., MessagesServer], tmp_path: Path) -> None:
+    server = serve(claude)
+    run = tmp_path / "run"
+    options = (*SHORT, "--teacher", "claude-sonnet-4-6", "--judge", "claude-opus-4-6", "--run", run)
+    fails(4, "--accept-terms", "run", *options)
+    assert server.asked == []
+    done = invoke("run", *options, "--accept-terms")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((run / "terms.json").read_text())["teacher"] == "claude-sonnet-4-6"
+    results = json.loads((run / "results.json").read_text())
+    assert results["teacher"]["usd"] == pytest.approx(6 * (30 * 3 + 40 * 15) / 1e6)
+    assert results["comparison"]["judges"] == ["claude-opus-4-6"]
+    assert any("one family" in caveat for caveat in results["comparison"]["caveats"])
+    asked = len(server.asked)
+    assert invoke("run", *options).returncode == 0
+    assert len(server.asked) == asked
+    everything = b"".join(path.read_bytes() for path in run.rglob("*") if path.is_file())
+    assert b"sk-ant-secret" not in everything
+    assert "sk-ant-secret" not in done.stdout + done.stderr
+
+
+def test_train_takes_a_chat_file_without_collecting(tmp_path: Path) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": f"number {i}?"}, {"role": "assistant", "content": str(i)}]}
+        for i in range(12)
+    ]
+    (tmp_path / "chat.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    run = tmp_path / "run"
+    done = invoke(
+        "train",
+        "--data",
+        tmp_path / "chat.jsonl",
+        "--student",
+        "smollm2-135m",
+        "--layers",
+        "2",
+        "--epochs",
+        "1",
+        "--run",
+        run,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (run / "distilled-student" / "adapters.safetensors").is_file()
+    assert not (run / "teacher_data.jsonl").exists()
+    assert invoke("report", "--run", run).returncode == 0
+
+
+# ---------------------------------------------------------------- interruptions
+
+
+def test_ctrl_c_while_collecting_keeps_what_was_paid_and_goes_on(
+    serve: Callable[..., MessagesServer], tmp_path: Path
+) -> None:
+    server = serve(claude, delay=0.3)
+    arguments = ("collect", "--run", tmp_path / "run", "--accept-terms", "--concurrency", "3")
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while len(server.asked) < 8:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.strip() == "Interrupted. Everything so far is kept; the same command goes on from here."
+    sent = len(server.asked)
+    server.delay = 0.0
+    assert invoke(*arguments).returncode == 0
+    assert len(server.asked) == 140
+    assert sent < 140
+
+
+def test_a_kill_while_training_resumes_to_the_same_adapter(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ("train", *SHORT, "--epochs", "4", "--run", run)
+    assert invoke("collect", *arguments[1:]).returncode == 0
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (
+        not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < 3
+    ):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert invoke(*arguments).returncode == 0
+    straight = tmp_path / "straight"
+    assert invoke("collect", *arguments[1:-1], straight).returncode == 0
+    assert invoke("train", *arguments[1:-1], straight).returncode == 0
+    for name in ("distilled-student/adapters.safetensors", "distilled-student/last/checkpoint.safetensors"):
+        assert (run / name).read_bytes() == (straight / name).read_bytes(), name
+    losses = [
+        [json.loads(line)["loss"] for line in (r / "metrics.jsonl").read_text().splitlines()] for r in (run, straight)
+    ]
+    assert losses[0] == losses[1]
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_wrong_use(tmp_path: Path) -> None:
+    run = ("--run", tmp_path / "run")
+    fails(2, "not in the price table", "collect", *run, "--teacher", "claude-9000", "--accept-terms")
+    fails(2, "must be above zero", "train", *run, "--epochs", "0")
+    fails(2, "There is no prompt set", "collect", *run, "--prompts", "nowhere.txt", "--accept-terms")
+    assert invoke("run", "--preset", "nothing").returncode == 2
+    assert invoke("run", "--nonsense").returncode == 2
+    (tmp_path / "file").write_text("")
+    fails(2, "is a file", "run", "--preset", "demo", "--run", tmp_path / "file")
+
+
+def test_bad_data(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
+    (tmp_path / "broken.toml").write_text("[[prompt]")
+    (tmp_path / "twice.txt").write_text("a b\na b\n")
+    for name, words in (("latin.txt", "not UTF-8"), ("broken.toml", "not valid TOML"), ("twice.txt", "there twice")):
+        fails(3, words, "collect", "--run", tmp_path / "r", "--preset", "demo", "--prompts", tmp_path / name)
+    (tmp_path / "student").mkdir()
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\x07" * 100)
+    assert invoke("collect", *SHORT, "--run", tmp_path / "s").returncode == 0
+    for student, words in (
+        (tmp_path / "student", "no config.json"),
+        (tmp_path / "bad.gguf", "damaged"),
+        ("qwen2.5-1.5b", "what would work here"),
+    ):
+        fails(3, words, "train", *SHORT, "--student", student, "--update", "--run", tmp_path / "s")
+    fails(
+        3,
+        "longer than the training window of 50",
+        "train",
+        *SHORT,
+        "--window",
+        "50",
+        "--update",
+        "--run",
+        tmp_path / "s",
+    )
+    assert (tmp_path / "s" / "teacher_data.jsonl").is_file()
+    fails(3, "run `mlx-distill collect` first", "train", *SHORT, "--run", tmp_path / "empty")
+
+
+def test_teacher_failures(tmp_path: Path, serve: Callable[..., MessagesServer]) -> None:
+    run = ("--run", tmp_path / "run", "--accept-terms")
+    fails(4, "set ANTHROPIC_API_KEY", "collect", *run)
+    server = serve(lambda _: error(401, "authentication_error", "invalid x-api-key"))
+    fails(4, "check ANTHROPIC_API_KEY", "collect", *run)
+    server.answer = lambda _: message("x", tokens=(10, 2000))
+    fails(5, "raise --max-cost", "collect", *run, "--max-cost", "0.5")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs an unwritable place")
+def test_an_unwritable_disk_is_one_line() -> None:
+    fails(3, "permissions", "run", "--preset", "demo", "--run", "/proc/nowhere/run")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = invoke("--debug", "collect", "--preset", "demo", "--prompts", "nowhere.txt", "--run", tmp_path / "r")
+    assert "Traceback" in done.stderr
+
+
+# ---------------------------------------------------------------- looking without starting
+
+
+def test_plan_starts_nothing(tmp_path: Path) -> None:
+    done = invoke("plan", "--run", tmp_path / "run")
+    assert done.returncode == 0
+    for words in ("104 train, 8 valid, 28 test", "qwen2.5-1.5b, 1,544 M weights", "at most", "GiB"):
+        assert words in done.stdout, words
+    assert not (tmp_path / "run").exists()
+
+
+def test_doctor_names_what_is_there_and_what_is_missing() -> None:
+    done = invoke("doctor")
+    assert done.returncode == 0
+    for words in ("Python", "MLX", "BLAS", "smollm2-135m", "not set", "Sandbox"):
+        assert words in done.stdout, words
