@@ -91,6 +91,7 @@ _DEMO: dict[str, Any] = {
     "training.student": "smollm2-135m",
     "training.epochs": 2,
     "training.learning_rate": 1e-3,
+    "training.layers": 8,
     "training.window": 1024,
     "comparison.judge": "static",
     "comparison.max_tokens": 384,

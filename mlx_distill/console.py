@@ -6,10 +6,12 @@ In: what the pipeline tells its View. Out: lines for a person. Text from models 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,6 +20,9 @@ from rich.table import Table
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most this often, and one at the end."""
 
+PLAIN_WIDTH = 110
+"""Columns of a table that is written to a file or pipe."""
+
 COLOURS = {"better": "green", "worse": "bold red"}
 
 
@@ -25,7 +30,7 @@ class Terminal:
     """The pipeline's View on a console."""
 
     def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.errors = errors or Console(stderr=True, highlight=False)
 
     def kept(self, stage: str) -> None:
@@ -79,9 +84,9 @@ class Terminal:
     # ---- tables
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+        table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
         for name in header:
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self.console.print(table)
@@ -106,8 +111,9 @@ class Terminal:
             title_justify="left",
             title_style="bold",
             pad_edge=False,
+            box=box.SIMPLE_HEAD,
         )
-        for name in ("", "teacher", "base", "distilled", "distilled - base", "n", "verdict"):
+        for name in ("", "teacher", "base", "distilled", "difference", "n", "verdict"):
             table.add_column(name, justify="left" if name in ("", "verdict") else "right")
         for dimension in comparison["dimensions"]:
             means = [
@@ -129,7 +135,7 @@ class Terminal:
         if any(checks[role]["run"] for role in checks):
             passed = ", ".join(f"{role} {checks[role]['passed']}/{checks[role]['run']}" for role in checks)
             self.line(f"Executed checks passed: {passed}")
-        self.line(f"Verdict: {comparison['verdict']}")
+        self.line(f"Verdict: {comparison['verdict']}; {comparison['verdict_in_words']}.")
 
 
 def _interval(estimate: dict[str, Any], digits: int) -> str:

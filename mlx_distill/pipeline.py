@@ -26,9 +26,12 @@ from mlx_distill.config import Config
 from mlx_distill.errors import TeacherError, UsageError
 from mlx_distill.promptset import load_prompts
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.stages import ADAPTER, STATIC, Job
 from mlx_distill.summarise import summarise
-from mlx_distill.teachers import identity, is_claude
+from mlx_distill.teachers import check, identity, is_claude
+
+WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
+"""What another configuration must not silently redo. Answers in the ledger stay valid under any."""
 
 TERMS = (
     "Anthropic's terms restrict using Claude's outputs to train models without authorisation. "
@@ -40,13 +43,14 @@ TERMS = (
 
 
 def prepare(run: RunDir, config: Config, *, update: bool = False) -> None:
-    """Gives a new run its configuration.
+    """Gives a run its configuration.
 
-    Raises UsageError when the run has another one, unless `update` says to change it.
+    Raises UsageError when it has another one and something was made with that, unless `update` says to change it.
     """
     configuration.check(config)
     path = run / "config.toml"
-    if path.exists() and not update:
+    has_work = any((run / name).exists() for name in WORK)
+    if path.exists() and has_work and not update:
         different = configuration.differences(configuration.load(path), config)
         if different:
             raise UsageError(
@@ -58,11 +62,21 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> None:
 
 def run_all(job: Job) -> dict[str, Any]:
     """Every stage, in order. Returns results.json's content."""
+    _check_teachers(job)
     if job.config.training.data is None:
         collect_stage(job)
     train_stage(job)
     compare_stages(job)
     return report_stage(job)
+
+
+def _check_teachers(job: Job) -> None:
+    """A missing key or price is found now, not after an hour of training. What is done already needs neither."""
+    done = {name for name, entry in job.run.stages().items() if entry["state"] == "done"}
+    if "collect" not in done and job.config.training.data is None:
+        check(job.config.teacher.spec)
+    if "judge" not in done and job.config.comparison.judge != STATIC:
+        check(job.config.comparison.judge)
 
 
 def compare_stages(job: Job) -> None:
@@ -186,7 +200,8 @@ def report_stage(job: Job) -> dict[str, Any]:
     """results.json from the run's files, and from it alone the charts and RESULTS.md."""
     from mlx_distill.report import draw
 
-    job.run.write_json("environment.json", environment.describe() | {"seed": job.config.training.seed})
+    if not (job.run / "environment.json").exists():
+        stages.write_environment(job)
     results = summarise(job.run, job.config)
     job.run.write_json("results.json", results)
     draw(results, job.run.path, job.run / "visuals")

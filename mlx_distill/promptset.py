@@ -96,7 +96,7 @@ def _from_row(row: dict[str, Any], path: Path, split: Split) -> Prompt:
     text = row.get("text", row.get("prompt"))
     if not isinstance(text, str):
         raise DataError(f"{path}: a line has no 'prompt' or 'text': every line needs one.")
-    fields = {key: row[key] for key in ("category", "language", "setup") if isinstance(row.get(key), str)}
+    fields = {key: row[key] for key in ("title", "category", "language", "setup") if isinstance(row.get(key), str)}
     checks = tuple(_check(check, path) for check in row.get("checks", ()))
     return dataclasses.replace(_plain(text, split), checks=checks, **fields)
 
@@ -128,7 +128,7 @@ def _expand(prompt: Prompt, name: str, modifications: dict[str, str], path: Path
     if name not in modifications:
         raise DataError(f"{path}: the modification {name!r} is not declared: add it under [modifications].")
     text = f"{prompt.text}\n\n{modifications[name]}"
-    return dataclasses.replace(prompt, id=content_id(text), text=text, checks=(), setup="")
+    return dataclasses.replace(prompt, id=content_id(text), text=text, title="", checks=(), setup="")
 
 
 def _from_dataset(name: str, split: Split) -> list[Prompt]:

@@ -39,6 +39,7 @@ class Check:
 class Prompt:
     id: str
     text: str
+    title: str = ""
     category: str = ""
     split: Split = "train"
     source: str = ""

@@ -12,11 +12,12 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from mlx_distill import environment
 from mlx_distill.collect import Budget, Ledger, Patience, ask_all, describe_dataset
 from mlx_distill.collect import collect as ask_teacher
-from mlx_distill.config import Config
+from mlx_distill.config import Config, TrainingConfig
 from mlx_distill.errors import DataError
 from mlx_distill.records import (
     ROLES,
@@ -32,7 +33,15 @@ from mlx_distill.records import (
 from mlx_distill.rundir import RunDir
 from mlx_distill.teachers import Teacher, open_teacher
 
+if TYPE_CHECKING:
+    from mlx_distill.students import Student
+    from mlx_distill.students.adapter import Adapter
+    from mlx_distill.train import SplitModel
+    from mlx_distill.train.encode import Example
+
 ADAPTER = "distilled-student"
+STATIC = "static"
+"""The judge that is no teacher: measurements of the code itself."""
 
 
 class View(Protocol):
@@ -57,13 +66,14 @@ class Job:
 
 async def collect(job: Job, prompts: list[Prompt]) -> None:
     found: dict[str, Completion] = {}
+    dollars = 0.0
     order = {prompt.id: place for place, prompt in enumerate(prompts)}
     async with _asking(job, job.config.teacher.spec) as (teacher, ask):
         with job.view.tracking("collect", len(prompts)) as update:
             async with contextlib.aclosing(ask_teacher(prompts, teacher, job.config.teacher, ask)) as completions:
                 async for completion in completions:
                     found[completion.prompt_id] = completion
-                    dollars = sum(answer.usd or 0.0 for answer in found.values())
+                    dollars += completion.usd or 0.0
                     update(len(found), f"${dollars:.2f}")
     completions_in_order = sorted(found.values(), key=lambda answer: order[answer.prompt_id])
     job.run.write_records("teacher_data.jsonl", completions_in_order)
@@ -122,12 +132,18 @@ def _conversations(job: Job) -> list[Conversation]:
     ]
 
 
+def write_environment(job: Job) -> None:
+    """The machine that trains; a report drawn again elsewhere keeps it."""
+    job.run.write_json("environment.json", environment.describe() | {"seed": job.config.training.seed})
+
+
 def train(job: Job) -> None:
     from mlx_distill import students
     from mlx_distill import train as training
     from mlx_distill.students import adapter as adapters
 
     config, folder = job.config.training, job.run / ADAPTER
+    write_environment(job)
     conversations = _conversations(job)
     job.view.note(f"Loading {config.student}")
     student = students.load(config.student)
@@ -142,10 +158,11 @@ def train(job: Job) -> None:
         f"{adapter.parameter_count():,} trainable parameters of {adapters.total_parameters(student.model):,}; "
         f"{len(parts['train'])} examples, {sum(e.scored_count for e in parts['train']):,} scored tokens an epoch"
     )
+    split = training.SplitModel(student.model, adapter.layers)
     steps = -(-len(parts["train"]) // config.batch_size) * config.epochs
     kept: list[StepMetrics] | None = None
     with job.view.tracking("train", steps) as update:
-        for metrics in training.train(student, adapter, parts["train"], parts["valid"], config, folder):
+        for metrics in training.train(student, split, adapter, parts["train"], parts["valid"], config, folder):
             if kept is None:
                 known = job.run.read_resumable("metrics.jsonl", StepMetrics)
                 kept = [row for row in known if row.step < metrics.step]
@@ -153,28 +170,31 @@ def train(job: Job) -> None:
             job.run.append("metrics.jsonl", metrics)
             update(metrics.step, describe_step(metrics))
     adapter.set_weights(adapters.read_weights(folder))
-    split = training.SplitModel(student.model, adapter.layers)
-    best = training.evaluate(split, parts["valid"], config)
+    job.run.write_json("training.json", _training_summary(student, split, adapter, parts, config))
+
+
+def _training_summary(
+    student: Student,
+    split: SplitModel,
+    adapter: Adapter,
+    parts: dict[str, list[Example]],
+    config: TrainingConfig,
+) -> dict[str, Any]:
+    """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
+    from mlx_distill.students.adapter import total_parameters
+    from mlx_distill.train import evaluate
+
+    best = evaluate(split, parts["valid"], config)
     adapter.switch(False)
-    base = training.evaluate(split, parts["valid"], config)
-    job.run.write_json(
-        "training.json",
-        {
-            "trainable_parameters": adapter.parameter_count(),
-            "total_parameters": adapters.total_parameters(student.model),
-            "examples": {name: len(examples) for name, examples in parts.items()},
-            "tokens": [
-                [len(example.tokens) - example.scored_count, example.scored_count]
-                for examples in parts.values()
-                for example in examples
-            ],
-            "heldout": {
-                "ids": [example.id for example in parts["valid"]],
-                "base": [list(row) for row in base],
-                "best": [list(row) for row in best],
-            },
-        },
-    )
+    base = evaluate(split, parts["valid"], config)
+    lengths = [(len(example.tokens), example.scored_count) for part in parts.values() for example in part]
+    return {
+        "trainable_parameters": adapter.parameter_count(),
+        "total_parameters": total_parameters(student.model),
+        "examples": {name: len(examples) for name, examples in parts.items()},
+        "tokens": [[length - scored, scored] for length, scored in lengths],
+        "heldout": {"ids": [example.id for example in parts["valid"]], "base": base, "best": best},
+    }
 
 
 def describe_step(metrics: StepMetrics) -> str:
@@ -251,7 +271,7 @@ def judge(job: Job) -> None:
     generations = job.run.read("generations.jsonl", Generation)
     scores: dict[tuple[str, Role], Score] = {}
     judgments: list[Judgment] = []
-    is_static = job.config.comparison.judge == "static"
+    is_static = job.config.comparison.judge == STATIC
     with job.view.tracking("check", len(generations)) as update:
         for place, generation in enumerate(generations, 1):
             prompt = prompts[generation.prompt_id]

@@ -14,6 +14,7 @@ from mlx_distill import prices, stats
 from mlx_distill.compare.static import DIMENSIONS, MEASURED
 from mlx_distill.compare.static import NAME as STATIC_JUDGE
 from mlx_distill.config import Config
+from mlx_distill.promptset import shorten
 from mlx_distill.records import (
     ROLES,
     Completion,
@@ -166,6 +167,7 @@ def _comparison(run: RunDir, config: Config) -> dict[str, Any] | None:
         "unscored": sum(judgment.scores is None for judgment in judgments),
         "dimensions": dimensions,
         "verdict": stats.overall([dimension["verdict"] for dimension in dimensions if dimension["n"]]),
+        "verdict_in_words": _in_words(dimensions),
         "checks": _checks(scores),
         "answers": {role: _answers(generations, role) for role in ROLES},
         "caveats": _caveats(config, judges, judgments, generations, scores),
@@ -194,6 +196,16 @@ def _dimensions(prompts: Sequence[Prompt], judgments: Sequence[Judgment]) -> lis
         row["verdict"] = stats.verdict(row["difference"], adjusted)
         row["difference"] = _plain(row["difference"])
     return rows
+
+
+def _in_words(dimensions: Sequence[dict[str, Any]]) -> str:
+    """`better in 1 of 5 dimensions (Documentation), worse in 0`: both counts, always."""
+    scored = [dimension for dimension in dimensions if dimension["n"]]
+    parts = []
+    for word in ("better", "worse"):
+        names = [dimension["name"] for dimension in scored if dimension["verdict"] == word]
+        parts.append(f"{word} in {len(names)}" + (f" ({', '.join(names)})" if names else ""))
+    return f"of {len(scored)} dimensions " + ", ".join(parts)
 
 
 def _checks(scores: Sequence[Score]) -> dict[str, Any]:
@@ -277,6 +289,7 @@ def _prompt(
         }
     return {
         "id": prompt.id,
+        "title": prompt.title or shorten(prompt.text, 28),
         "text": prompt.text,
         "category": prompt.category,
         "source": prompt.source,

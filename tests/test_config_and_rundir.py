@@ -48,6 +48,7 @@ def test_a_setting_that_cannot_be_meant_is_refused(name: str, value: object, com
 def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     pipeline.prepare(run, configuration.resolve("demo"))
+    run.append("metrics.jsonl", ROW)
     before = (run / "config.toml").read_text()
     other = configuration.resolve("demo", {"training.epochs": 9})
     with pytest.raises(UsageError, match=r"training\.epochs: 2 → 9"):
@@ -57,9 +58,18 @@ def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) ->
     assert configuration.load(run / "config.toml") == other
 
 
+def test_a_run_in_which_nothing_was_made_yet_takes_a_corrected_configuration(tmp_path: Path) -> None:
+    run, corrected = RunDir(tmp_path), configuration.resolve("demo", {"training.epochs": 9})
+    pipeline.prepare(run, configuration.resolve("demo"))
+    pipeline.prepare(run, corrected)
+    assert configuration.load(run / "config.toml") == corrected
+
+
 def test_how_collecting_is_done_may_change_in_a_run(tmp_path: Path) -> None:
-    pipeline.prepare(RunDir(tmp_path), configuration.resolve("demo"))
-    pipeline.prepare(RunDir(tmp_path), configuration.resolve("demo", {"collect.concurrency": 2}))
+    run = RunDir(tmp_path)
+    pipeline.prepare(run, configuration.resolve("demo"))
+    run.append("metrics.jsonl", ROW)
+    pipeline.prepare(run, configuration.resolve("demo", {"collect.concurrency": 2}))
 
 
 def _hold(path: Path, held: object, release: object) -> None:

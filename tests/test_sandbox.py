@@ -1,5 +1,6 @@
 """Attacks: nothing gets out, and nothing hangs. Where there is no sandbox nothing runs, which is tested too."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from mlx_distill import sandbox
 
-pytestmark = pytest.mark.skipif(sandbox.level() == "none", reason="this machine offers no sandbox")
+pytestmark = pytest.mark.skipif(
+    sandbox.level() == "none" and not os.environ.get("MLX_DISTILL_NO_SKIP"), reason="this machine offers no sandbox"
+)
 
 REPORT = "import json\njson.dump({value}, open('result.json', 'w'))\n"
 

@@ -69,6 +69,7 @@ async def ask_all(
     Raises TeacherError or BudgetError after what was under way has been kept.
     """
     running: set[asyncio.Task[tuple[Request, Reply]]] = set()
+    done: set[asyncio.Task[tuple[Request, Reply]]] = set()
     try:
         for request in requests:
             if known := ledger.get(request):
@@ -84,10 +85,11 @@ async def ask_all(
             for task in done:
                 yield task.result()
     finally:
-        await _drain(running)
+        await _drain(running | done)
 
 
 async def _drain(running: set[asyncio.Task[tuple[Request, Reply]]]) -> None:
+    """Waits for what is under way; each has written its answer to the ledger, and its error is told once already."""
     if running:
         _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
         for task in late:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 BACKGROUND, TEXT, FAINT = "#1a1a2e", "#e0e0e0", "#3a3a55"
 COLOURS = {"teacher": "#ffd93d", "base": "#00d4ff", "distilled": "#ff6b6b"}
 HATCHES = {"teacher": "", "base": "//", "distilled": ".."}
-BETTER, WORSE, SAME = "#7bd88f", "#ff6b6b", "#9a9ab0"
+BETTER, WORSE, SAME = "#7bd88f", "#ff9f43", "#9a9ab0"
 WORD_COLOURS = {"better": BETTER, "worse": WORSE}
 ROLES = ("teacher", "base", "distilled")
 
@@ -48,7 +48,7 @@ STYLE: dict[Any, Any] = {
 def _figure(title: str, subtitle: str, results: dict[str, Any]) -> Figure:
     figure = plt.figure(figsize=(19.2, 10.8), dpi=100)
     figure.text(0.04, 0.955, title, fontsize=32, fontweight="bold", va="center")
-    figure.text(0.04, 0.905, subtitle, fontsize=19, va="center", color=TEXT)
+    figure.text(0.04, 0.922, subtitle, fontsize=19, va="top", color=TEXT)
     run = results["run"]
     hardware = run["hardware"]
     memory = hardware["memory_bytes"] / 2**30
@@ -109,7 +109,7 @@ def _curve(axes: Axes, training: dict[str, Any], name: str, title: str) -> None:
     curve = training["curve"]
     steps = [(row["step"], row[name]) for row in curve if row[name] is not None]
     heldout = [(row["step"], row[f"valid_{name}"]) for row in curve if row[f"valid_{name}"] is not None]
-    axes.plot(*zip(*steps, strict=True), color=SAME, linewidth=2, label="training batch")
+    axes.plot(*zip(*steps, strict=True), color=SAME, linewidth=2, marker=".", label="training batch")
     axes.plot(
         *zip(*heldout, strict=True),
         color=COLOURS["distilled"],
@@ -131,6 +131,7 @@ def _curve(axes: Axes, training: dict[str, Any], name: str, title: str) -> None:
     )
     axes.set_title(title, loc="left", pad=16)
     axes.set_xlabel("optimiser step")
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     axes.grid(axis="y")
     axes.margins(y=0.12)
     axes.legend(loc="best", fontsize=17)
@@ -145,9 +146,8 @@ def model_scorecard(results: dict[str, Any], folder: Path) -> Path | None:
         return None
     with plt.rc_context(STYLE):
         count = len(comparison["prompts"])
-        subtitle = (
-            f"Distilled against base: {comparison['verdict']} · {count} held-out prompts · {_judge_name(comparison)}"
-        )
+        verdict = f"Distilled against base: {comparison['verdict']}; {comparison['verdict_in_words']}"
+        subtitle = f"{verdict}\n{count} held-out prompts · {_judge_name(comparison)}"
         figure = _figure("Scorecard", subtitle, results)
         axes = figure.add_axes((0.06, 0.27, 0.91, 0.55))
         dimensions = comparison["dimensions"]
@@ -197,8 +197,7 @@ def _verdict(axes: Axes, index: int, dimension: dict[str, Any]) -> None:
         lines, colour = "not scored", SAME
     else:
         colour = WORD_COLOURS.get(dimension["verdict"], SAME)
-        word = textwrap.fill(dimension["verdict"], 20)
-        lines = f"{_signed(dimension['difference'])}\n{word} · n = {dimension['n']}"
+        lines = f"{_signed(dimension['difference'])}\n{dimension['verdict']}\nn = {dimension['n']}"
     axes.annotate(
         lines,
         (index, 0),
@@ -231,8 +230,8 @@ def prompt_comparison(results: dict[str, Any], folder: Path) -> Path | None:
         shown = [prompt for prompt in comparison["prompts"] if prompt["source"] == "showcase"]
         shown = (shown or comparison["prompts"])[:4]
         figure = _figure("Prompt by prompt", _tally(comparison), results)
-        _showcase(figure.add_axes((0.06, 0.22, 0.47, 0.57)), shown)
-        _differences(figure.add_axes((0.64, 0.12, 0.32, 0.67)), comparison["prompts"])
+        _showcase(figure.add_axes((0.06, 0.2, 0.45, 0.59)), shown)
+        _differences(figure.add_axes((0.68, 0.12, 0.28, 0.67)), comparison["prompts"])
         _legend(figure)
         return _save(figure, folder / "prompt_comparison.png")
 
@@ -261,15 +260,11 @@ def _showcase(axes: Axes, prompts: list[dict[str, Any]]) -> None:
     axes.set_ylim(0, 11.2)
     axes.set_yticks(range(0, 11, 2))
     axes.set_xlim(-0.55, len(prompts) - 0.45)
-    names = ["\n".join(_wrapped(prompt["text"], 21, 4)) for prompt in prompts]
-    axes.set_xticks(range(len(prompts)), names, fontsize=14)
+    names = [textwrap.fill(prompt["title"], 16) for prompt in prompts]
+    axes.set_xticks(range(len(prompts)), names, fontsize=17)
     axes.tick_params(axis="x", length=0, pad=8)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-
-
-def _wrapped(text: str, width: int, lines: int) -> list[str]:
-    return textwrap.wrap(text, width, max_lines=lines, placeholder=" …")
 
 
 def _differences(axes: Axes, prompts: list[dict[str, Any]]) -> None:
@@ -282,13 +277,23 @@ def _differences(axes: Axes, prompts: list[dict[str, Any]]) -> None:
     values = [value for value, _ in found]
     axes.barh(range(len(found)), values, color=[BETTER if value > 0 else WORSE for value in values], height=0.72)
     axes.axvline(0, color=TEXT, linewidth=1.5)
-    reach = max(1.0, *(abs(value) for value in values)) * 1.15
+    reach = max(1.0, *(abs(value) for value in values)) * 1.25
     axes.set_xlim(-reach, reach)
-    size = 13 if len(found) <= 30 else 9
-    axes.set_yticks(range(len(found)), [_wrapped(p["text"], 38, 1)[0] for _, p in found], fontsize=size)
+    size = 14 if len(found) <= 30 else 9
+    axes.set_yticks(range(len(found)), [p["title"] for _, p in found], fontsize=size)
+    for place, value in enumerate(values):
+        side = "left" if value >= 0 else "right"
+        axes.text(
+            value + reach * 0.02 * (1 if value >= 0 else -1),
+            place,
+            f"{value:+.1f}",
+            ha=side,
+            va="center",
+            fontsize=size,
+        )
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.7, len(found) - 0.3)
-    axes.set_title("Distilled minus base, every test prompt", loc="left", pad=16, x=-0.5)
+    axes.set_title("Distilled minus base, every test prompt", loc="left", pad=16, x=-0.28)
     axes.set_xlabel("← worse      difference in mean score      better →", fontsize=15)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
@@ -302,8 +307,8 @@ def cost_scaling(results: dict[str, Any], folder: Path) -> Path | None:
     if not rows:
         return None
     with plt.rc_context(STYLE):
-        figure = _figure("Cost at scale", "\n".join(textwrap.wrap(rows[0]["basis"], 140)), results)
-        axes = figure.add_axes((0.19, 0.13, 0.76, 0.68))
+        figure = _figure("Cost at scale", textwrap.fill(rows[0]["basis"], 100), results)
+        axes = figure.add_axes((0.19, 0.13, 0.76, 0.66))
         for index, row in enumerate(reversed(rows)):
             for offset, key, colour, hatch in (
                 (0.2, "usd", COLOURS["teacher"], ""),

@@ -81,7 +81,7 @@ def _head(results: dict[str, Any]) -> str:
         ("System", f"{hardware['os']}, {hardware['backend']}, BLAS {hardware['blas'] or 'of MLX'}"),
         ("Versions", versions),
     ]
-    verdict = f"**Verdict: {comparison['verdict']}.** " if comparison else ""
+    verdict = f"**Verdict: {comparison['verdict']}; {comparison['verdict_in_words']}.** " if comparison else ""
     intro = f"{verdict}Brackets are 95 % intervals over prompts. Every number comes from this run's files."
     return f"# Results: {run['name']}\n\n{intro}\n\n" + _table(("", ""), rows)
 
@@ -260,7 +260,8 @@ def _prompt(number: int, prompt: dict[str, Any]) -> str:
     )
     text = prompt["text"].replace("<", "&lt;").replace("\n", "\n> ")
     table = _table(("", "Mean score", "Checks", "Ended"), rows)
-    return f"### {number}. {prompt['category']} ({prompt['source']})\n\n> {text}\n\n{table}\n\n{answers}"
+    heading = f"### {number}. {_cell(prompt['title'])} ({_cell(prompt['category'])}, {_cell(prompt['source'])})"
+    return f"{heading}\n\n> {text}\n\n{table}\n\n{answers}"
 
 
 def _checks(checks: dict[str, Any] | None) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlx_distill.errors import TeacherError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import data_folder
 from mlx_distill.rundir import file_hash
@@ -102,6 +104,22 @@ def open_teacher(spec: str) -> Teacher:
         return TEACHERS["recorded"](name)
     price_of(spec)
     return TEACHERS["claude"](spec)
+
+
+def check(spec: str) -> None:
+    """Raises what `open_teacher` would for a model without a price or a missing key, without opening anything."""
+    if not spec.startswith("recorded"):
+        price_of(spec)
+        require_key(spec)
+
+
+def require_key(model: str) -> None:
+    """Raises TeacherError when the environment holds no key for the Messages API."""
+    if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
+        raise TeacherError(
+            f"{model} needs a key: set ANTHROPIC_API_KEY, "
+            "or use --teacher recorded and --judge static, which need none."
+        )
 
 
 def identity(spec: str) -> str:

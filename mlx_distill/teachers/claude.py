@@ -8,7 +8,6 @@ The key is read from the environment by the SDK and appears in no error.
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
@@ -16,7 +15,7 @@ import anthropic
 
 from mlx_distill.errors import TeacherError
 from mlx_distill.prices import cost
-from mlx_distill.teachers import Busy, Reply, Request
+from mlx_distill.teachers import Busy, Reply, Request, require_key
 
 TIMEOUT_SECONDS = 600.0
 
@@ -39,11 +38,7 @@ ADVICE = {
 class ClaudeTeacher:
     def __init__(self, model: str) -> None:
         self.model = model
-        if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
-            raise TeacherError(
-                f"{model} needs a key: set ANTHROPIC_API_KEY, "
-                "or use --teacher recorded and --judge static, which need none."
-            )
+        require_key(model)
         self._client = anthropic.AsyncAnthropic(
             max_retries=0, timeout=TIMEOUT_SECONDS, http_client=anthropic.DefaultAioHttpClient()
         )

@@ -41,6 +41,7 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
 
 def train(
     student: Student,
+    split: SplitModel,
     adapter: Adapter,
     training: Sequence[Example],
     heldout: Sequence[Example],
@@ -59,7 +60,6 @@ def train(
         )
     optimiser = optim.AdamW(config.learning_rate, weight_decay=config.weight_decay, bias_correction=True)
     optimiser.init(student.model.trainable_parameters())
-    split = SplitModel(student.model, adapter.layers)
     steps_per_epoch = math.ceil(len(training) / config.batch_size)
     total = steps_per_epoch * config.epochs
     progress = checkpoint.restore(folder, adapter, optimiser)

@@ -142,7 +142,8 @@ def run(
 ) -> tuple[list[StepMetrics], dict[str, mx.array]]:
     adapter = adapters.attach(student.model, config)
     try:
-        steps = train(student, adapter, *data, config, folder)
+        split = SplitModel(student.model, adapter.layers)
+        steps = train(student, split, adapter, *data, config, folder)
         metrics = list(itertools.islice(steps, stop_after))
         return metrics, {name: mx.array(array) for name, array in adapter.weights().items()}
     finally:
