@@ -203,13 +203,18 @@ def main() -> None:
         where = f" ({error.filename})" if error.filename else ""
         reason = f"{error.strerror or error}{where}: make room or check the permissions, then run it again."
         sys.exit(_failed(DataError(reason), debug))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        sys.exit(
+            _failed(DistillError(f"{reason}. This is a fault of mlx-distill: report it with --debug."), debug, error)
+        )
 
 
-def _failed(error: DistillError, debug: bool) -> int:
+def _failed(error: DistillError, debug: bool, cause: Exception | None = None) -> int:
     from mlx_distill.console import Terminal
 
     if debug:
-        raise error
+        raise cause or error
     Terminal().error(f"Error: {error}")
     return error.exit_code
 

@@ -77,6 +77,8 @@ def _check_teachers(job: Job) -> None:
         check(job.config.teacher.spec)
     if "judge" not in done and job.config.comparison.judge != STATIC:
         check(job.config.comparison.judge)
+    if job.config.comparison.judge == job.config.teacher.spec:
+        job.view.warn("The judge is the teacher itself: it will score what it taught.")
 
 
 def compare_stages(job: Job) -> None:

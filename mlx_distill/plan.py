@@ -42,6 +42,9 @@ KNOWN_SHAPES: dict[str, dict[str, Any]] = {
 BYTES_PER_TOKEN = 3.5
 """English and code, roughly; only used for estimates, never for the budget."""
 
+TYPICAL_TOKENS = 1000
+"""Length of an example with an answer of a page or two."""
+
 LOGIT_CHUNK_ROWS = 512
 ACTIVATIONS_PER_LAYER = 14
 """Arrays of (tokens, dim) that one layer keeps for its backward pass, in multiples of dim: rough."""
@@ -94,21 +97,27 @@ def _memory(config: Config) -> list[tuple[str, str]]:
         return [("Memory", f"unknown: {config.training.student} is not on this machine yet")]
     weights = parameter_count(shape)
     adapter = adapter_count(shape, config.training.layers, config.training.rank)
-    bytes_each = students.bytes_per_weight()
-    tokens = config.training.batch_size * config.training.window
-    layers = min(config.training.layers, shape["num_hidden_layers"])
-    activations = tokens * layers * shape["hidden_size"] * ACTIVATIONS_PER_LAYER * bytes_each
-    logits = 3 * LOGIT_CHUNK_ROWS * shape["vocab_size"] * 4
-    total = weights * bytes_each + adapter * 16 + activations + logits
+    typical, most = (_training_bytes(config, shape, length) for length in (TYPICAL_TOKENS, config.training.window))
     return [
         ("Student", f"{config.training.student}, {weights / 1e6:,.0f} M weights"),
         ("Trainable parameters", f"{adapter:,}"),
         (
-            "Training memory, at most about",
-            f"{total / 2**30:.1f} GiB (batches of {config.training.batch_size} full windows of "
-            f"{config.training.window} tokens; shorter answers need less)",
+            "Training memory, about",
+            f"{typical / 2**30:.1f} GiB for examples of {TYPICAL_TOKENS:,} tokens, "
+            f"{most / 2**30:.1f} GiB if all filled the window of {config.training.window:,}",
         ),
     ]
+
+
+def _training_bytes(config: Config, shape: dict[str, Any], length: int) -> int:
+    """Weights, adapter with gradient and two moments, activations of one batch, one chunk of logits."""
+    each = students.bytes_per_weight()
+    layers = min(config.training.layers, shape["num_hidden_layers"])
+    tokens = config.training.batch_size * length
+    activations = tokens * layers * shape["hidden_size"] * ACTIVATIONS_PER_LAYER * each
+    adapter = adapter_count(shape, config.training.layers, config.training.rank) * 4 * 4
+    logits = 3 * LOGIT_CHUNK_ROWS * shape["vocab_size"] * 4
+    return int(parameter_count(shape) * each + adapter + activations + logits)
 
 
 def parameter_count(shape: dict[str, Any]) -> int:

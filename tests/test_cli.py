@@ -302,3 +302,26 @@ def test_doctor_names_what_is_there_and_what_is_missing() -> None:
     assert done.returncode == 0
     for words in ("Python", "MLX", "BLAS", "smollm2-135m", "not set", "Sandbox"):
         assert words in done.stdout, words
+
+
+def test_the_judge_is_never_silently_the_teacher(serve: Callable[..., MessagesServer], tmp_path: Path) -> None:
+    serve(claude)
+    options = (
+        "--teacher",
+        "claude-opus-4-6",
+        "--judge",
+        "claude-opus-4-6",
+        "--accept-terms",
+        "--run",
+        tmp_path / "run",
+    )
+    done = invoke("run", *SHORT, "--limit", "1", *options)
+    assert done.returncode == 0, done.stderr
+    assert "The judge is the teacher itself" in done.stdout.split("collect")[0]
+    caveats = json.loads((tmp_path / "run" / "results.json").read_text())["comparison"]["caveats"]
+    assert any("the teacher itself" in caveat for caveat in caveats)
+
+
+def test_a_judge_without_a_key_is_found_before_training(tmp_path: Path) -> None:
+    fails(4, "claude-opus-4-6 needs a key", "run", *SHORT, "--judge", "claude-opus-4-6", "--run", tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -2,7 +2,7 @@
 
 In: an answer. Out: 0-10 for each of the five dimensions, with what was measured. Every measure is a share (of
 definitions, of checks, of functions), never a count, so that a longer answer is not a better one. What cannot be
-measured here (error handling in SQL; correctness without a sandbox) is left unscored.
+measured here (error handling where the prompt does not ask for any; correctness without a sandbox) is unscored.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
+from mlx_distill import sandbox
 from mlx_distill.compare.checks import runs
 from mlx_distill.compare.code import code_of, parts
 from mlx_distill.records import Generation, Judgment, Prompt, Score
@@ -29,7 +30,7 @@ MEASURED = {
     "Code Correctness": "parses; ends without an error when run; passes the prompt's checks",
     "Structure & Design": "code stands in definitions; short functions; shallow nesting; usual names; no globals",
     "Documentation": "docstrings; type hints; prose around the code",
-    "Error Handling": "raises or catches specific exceptions; messages on what it raises; nothing swallowed",
+    "Error Handling": "where the prompt asks for it: raises or catches specific exceptions, with messages",
     "Completeness": "not cut off; no placeholders; defines the names that the prompt gives; shows an example or test",
 }
 
@@ -40,6 +41,7 @@ MAX_FUNCTION_LINES = 40
 MAX_NESTING = 4
 PLACEHOLDER = re.compile(r"\b(TODO|FIXME|your code here|implement this|rest of the code)\b", re.I)
 GIVEN_NAME = re.compile(r"\b(?:function|class|decorator|method)\s+([A-Za-z_]\w*)(?=\s*[(,.]|\s+(?:with|that|for|is))")
+ERRORS_ASKED = re.compile(r"\b(rais|error|invalid|malformed|fail|exception|timeout|reject|refus|cancel)", re.I)
 FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
 
 
@@ -47,18 +49,25 @@ def judge(prompt: Prompt, generation: Generation, score: Score | None) -> Judgme
     """The measurements of one answer. An answer without code has all zeros: there is nothing to measure."""
     code = code_of(generation.text, prompt.language)
     measure = _sql if prompt.language == "sql" else _python
-    measured = measure(prompt, generation, code, score) if code.strip() else _nothing()
+    found = measure(prompt, generation, code, score) if code.strip() else _nothing("code in the answer")
+    measured = {dimension: found[dimension] for dimension in _measurable(prompt) if found[dimension]}
     return Judgment(
         prompt_id=prompt.id,
         role=generation.role,
         judge=NAME,
-        scores={dimension: _score(measures) for dimension, measures in measured.items() if measures},
+        scores={dimension: _score(measures) for dimension, measures in measured.items()},
         reason="; ".join(
             f"{dimension}: " + ", ".join(f"{name} {share:.0%}" for name, _, share in measures)
             for dimension, measures in measured.items()
-            if measures
         ),
     )
+
+
+def _measurable(prompt: Prompt) -> list[str]:
+    """The dimensions that can be measured here; it depends on the prompt and the machine, never on the answer."""
+    errors = prompt.language != "sql" and ERRORS_ASKED.search(prompt.text)
+    left_out = {"Error Handling": not errors, "Code Correctness": sandbox.level() == "none"}
+    return [dimension for dimension in DIMENSIONS if not left_out.get(dimension)]
 
 
 def _score(measures: Sequence[Measure]) -> float:
@@ -66,8 +75,8 @@ def _score(measures: Sequence[Measure]) -> float:
     return round(10 * sum(weight * share for _, weight, share in measures) / total, 2)
 
 
-def _nothing() -> dict[str, list[Measure]]:
-    return {dimension: [("code in the answer", 1, 0)] for dimension in DIMENSIONS}
+def _nothing(missing: str) -> dict[str, list[Measure]]:
+    return {dimension: [(missing, 1, 0)] for dimension in DIMENSIONS}
 
 
 # ---------------------------------------------------------------- Python
@@ -77,11 +86,7 @@ def _python(prompt: Prompt, generation: Generation, code: str, score: Score | No
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        unparsed = _nothing() | {"Completeness": _completeness(prompt, generation, code, None)}
-        return {
-            dimension: [("parses", 1, 0)] if dimension != "Completeness" else measures
-            for dimension, measures in unparsed.items()
-        }
+        return _nothing("parses") | {"Completeness": _completeness(prompt, generation, code, None)}
     return {
         "Code Correctness": _correctness(code, score),
         "Structure & Design": _structure(tree),
@@ -92,10 +97,7 @@ def _python(prompt: Prompt, generation: Generation, code: str, score: Score | No
 
 
 def _correctness(code: str, score: Score | None) -> list[Measure]:
-    outcome = runs(code)
-    if outcome.ended == "not run":
-        return []
-    measures: list[Measure] = [("parses", 2, 1), ("runs", 3, outcome.ended == "ok")]
+    measures: list[Measure] = [("parses", 2, 1), ("runs", 3, runs(code).ended == "ok")]
     return measures + _checked(score)
 
 

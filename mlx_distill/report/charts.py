@@ -52,7 +52,8 @@ def _figure(title: str, subtitle: str, results: dict[str, Any]) -> Figure:
     run = results["run"]
     hardware = run["hardware"]
     memory = hardware["memory_bytes"] / 2**30
-    made = f"{hardware['chip']}, {hardware['cores']} cores, {memory:.0f} GiB, {hardware['backend']}"
+    student = f"{results['training']['student']} · " if results["training"] else ""
+    made = f"{student}{hardware['chip']}, {hardware['cores']} cores, {memory:.0f} GiB, {hardware['backend']}"
     figure.text(
         0.04,
         0.025,

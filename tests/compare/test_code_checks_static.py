@@ -11,7 +11,7 @@ needs_sandbox = pytest.mark.skipif(sandbox.level() == "none", reason="this machi
 
 ADD = Prompt(
     "p",
-    "Write a Python function add(a, b) that adds.",
+    "Write a Python function add(a, b) that adds and raises TypeError.",
     checks=(Check("3", "add(1, 2)"), Check("'TypeError'", "raised(lambda: add(1, 'a'))")),
 )
 
