@@ -135,6 +135,9 @@ def plan(**options: Any) -> None:
 @cli.command()
 def doctor() -> None:
     """What is there, what is missing, and how to get it."""
+    from mlx_distill import blas
+
+    blas.ensure()
     from mlx_distill.console import Terminal
     from mlx_distill.doctor import examine
 

@@ -164,7 +164,9 @@ def check(config: Config) -> None:
     ):
         if not 0 <= share < 1:
             raise UsageError(f"{name} is {share}: it must be at least 0 and below 1.")
-    if config.collect.max_cost is not None and config.collect.max_cost < 0:
+    if config.training.seed < 0:
+        raise UsageError(f"training.seed is {config.training.seed}: it must be 0 or more.")
+    if config.collect.max_cost is not None and not config.collect.max_cost >= 0:
         raise UsageError(f"collect.max_cost is {config.collect.max_cost}: give dollars, 0 or more.")
 
 
@@ -177,6 +179,8 @@ def load(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not valid TOML ({error}): mend it, or start a new run.") from error
     preset = content.pop("preset", "standard")
+    if not all(isinstance(table, dict) for table in content.values()):
+        raise UsageError(f"{path} has settings outside of a [section]: put each under its section.")
     flat = {f"{section}.{name}": value for section, table in content.items() for name, value in table.items()}
     config = replace(Config(preset=preset), flat)
     check(config)

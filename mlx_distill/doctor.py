@@ -37,7 +37,7 @@ def _memory() -> Finding:
 
 def _mlx() -> Finding:
     versions = ", ".join(f"{name} {environment.version(name) or 'missing'}" for name in ("mlx", "mlx-lm"))
-    if importlib.util.find_spec("mlx.core") is None:
+    if importlib.util.find_spec("mlx") is None:
         return Finding("MLX", "missing", "pip install 'mlx[cpu]' on Linux, pip install mlx on macOS")
     backend = "Metal" if sys.platform == "darwin" else "CPU: for trying things out, a Mac is the place to train"
     return Finding("MLX", f"{versions} ({backend})")

@@ -21,9 +21,9 @@ from typing import Any
 import tomli_w
 
 from mlx_distill import config as configuration
-from mlx_distill import environment, stages
+from mlx_distill import environment, stages, students
 from mlx_distill.config import Config
-from mlx_distill.errors import TeacherError, UsageError
+from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.promptset import load_prompts
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import ADAPTER, STATIC, Job
@@ -72,8 +72,9 @@ def run_all(job: Job) -> dict[str, Any]:
 
 def _check_teachers(job: Job) -> None:
     """A missing key or price is found now, not after an hour of training. What is done already needs neither."""
+    students.check_name(job.config.training.student)
     done = {name for name, entry in job.run.stages().items() if entry["state"] == "done"}
-    if "collect" not in done and job.config.training.data is None:
+    if "collect" not in done:
         check(job.config.teacher.spec)
     if "judge" not in done and job.config.comparison.judge != STATIC:
         check(job.config.comparison.judge)
@@ -102,13 +103,19 @@ def _stage(
     if job.run.is_current(name, fingerprint, outputs):
         job.view.kept(name)
         return
-    if not job.run.started_from(name, fingerprint):
+    before = 0.0
+    if job.run.started_from(name, fingerprint):
+        before = job.run.stages()[name]["seconds"]
+    else:
         for path in partial:
             _remove(job.run / path)
-    started = time.monotonic()
-    job.run.mark(name, fingerprint, "running", 0.0)
-    work()
-    job.run.mark(name, fingerprint, "done", time.monotonic() - started)
+    started, state = time.monotonic(), "running"
+    job.run.mark(name, fingerprint, state, before)
+    try:
+        work()
+        state = "done"
+    finally:
+        job.run.mark(name, fingerprint, state, before + time.monotonic() - started)
 
 
 def _plain(part: Any) -> Any:
@@ -138,13 +145,12 @@ def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
 def collect_stage(job: Job, splits: Sequence[str] = ("train", "valid", "test")) -> None:
     config = job.config
     prompts = [prompt for prompt in load_prompts(config.prompts) if prompt.split in splits]
-    job.run.write_records("prompts.jsonl", prompts)
     _stage(
         job,
         "collect",
-        [config.teacher, identity(config.teacher.spec)],
-        ["prompts.jsonl"],
-        ["teacher_data.jsonl", "dataset.json"],
+        [config.teacher, identity(config.teacher.spec), [dataclasses.asdict(prompt) for prompt in prompts]],
+        [],
+        ["prompts.jsonl", "teacher_data.jsonl", "dataset.json"],
         lambda: asyncio.run(stages.collect(job, prompts)),
     )
 
@@ -154,13 +160,12 @@ def collect_stage(job: Job, splits: Sequence[str] = ("train", "valid", "test")) 
 
 def train_stage(job: Job) -> None:
     config = job.config.training
-    inputs = [] if config.data else ["prompts.jsonl", "teacher_data.jsonl"]
-    data_hash = environment.hash_of(config.data)
+    material = environment.hash_of(config.data) or stages.collected_digest(job)
     _stage(
         job,
         "train",
-        [config, data_hash],
-        inputs,
+        [config, material, students.identity(config.student)],
+        [],
         [f"{ADAPTER}/adapters.safetensors", "metrics.jsonl", "training.json"],
         lambda: stages.train(job),
         partial=[ADAPTER, "metrics.jsonl", "training.json"],
@@ -202,6 +207,8 @@ def report_stage(job: Job) -> dict[str, Any]:
     """results.json from the run's files, and from it alone the charts and RESULTS.md."""
     from mlx_distill.report import draw
 
+    if not any((job.run / name).exists() for name in WORK):
+        raise DataError(f"{job.run.path} holds nothing to report: run `mlx-distill run` there first.")
     if not (job.run / "environment.json").exists():
         stages.write_environment(job)
     results = summarise(job.run, job.config)

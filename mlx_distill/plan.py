@@ -39,9 +39,6 @@ KNOWN_SHAPES: dict[str, dict[str, Any]] = {
 }
 """Published configurations of students that may not be on this machine yet."""
 
-BYTES_PER_TOKEN = 3.5
-"""English and code, roughly; only used for estimates, never for the budget."""
-
 TYPICAL_TOKENS = 1000
 """Length of an example with an answer of a page or two."""
 
@@ -55,12 +52,12 @@ def plan(config: Config, runs_folder: Path) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if config.training.data:
         rows.append(("Training data", config.training.data))
-        prompts: list[Prompt] = []
-    else:
-        prompts = load_prompts(config.prompts)
-        counts = Counter(prompt.split for prompt in prompts)
-        rows.append(("Prompts", ", ".join(f"{count} {split}" for split, count in counts.items())))
-        rows += _teaching(config, prompts)
+    prompts = load_prompts(config.prompts)
+    if config.training.data:
+        prompts = [prompt for prompt in prompts if prompt.split == "test"]
+    counts = Counter(prompt.split for prompt in prompts)
+    rows.append(("Prompts", ", ".join(f"{count} {split}" for split, count in counts.items())))
+    rows += _teaching(config, prompts)
     rows += _judging(config, prompts)
     rows += _memory(config)
     rows.append(("Training time", _time(config, prompts, runs_folder)))
@@ -68,16 +65,16 @@ def plan(config: Config, runs_folder: Path) -> list[tuple[str, str]]:
 
 
 def _teaching(config: Config, prompts: list[Prompt]) -> list[tuple[str, str]]:
-    asked = sum(len((config.teacher.system + prompt.text).encode()) for prompt in prompts) / BYTES_PER_TOKEN
+    asked = sum(len((config.teacher.system + prompt.text).encode()) for prompt in prompts)
     most = len(prompts) * config.teacher.max_tokens
     rows = [
         ("Teacher", config.teacher.spec),
-        ("Tokens in, about", f"{asked:,.0f}"),
+        ("Tokens in, at most", f"{asked:,}"),
         ("Tokens out, at most", f"{most:,}"),
     ]
     if not is_claude(config.teacher.spec):
         return [*rows, ("Teacher's cost", "nothing")]
-    bound = prices.cost(config.teacher.spec, int(asked), most)
+    bound = prices.cost(config.teacher.spec, asked, most)
     return [*rows, ("Teacher's cost, at most", f"${bound:,.2f} (list prices of {prices.DATED})")]
 
 

@@ -97,7 +97,10 @@ def _from_row(row: dict[str, Any], path: Path, split: Split) -> Prompt:
     if not isinstance(text, str):
         raise DataError(f"{path}: a line has no 'prompt' or 'text': every line needs one.")
     fields = {key: row[key] for key in ("title", "category", "language", "setup") if isinstance(row.get(key), str)}
-    checks = tuple(_check(check, path) for check in row.get("checks", ()))
+    checks = row.get("checks", [])
+    if not isinstance(checks, list):
+        raise DataError(f"{path}: checks is a list of {{run, expected}}: correct it.")
+    checks = tuple(_check(check, path) for check in checks)
     return dataclasses.replace(_plain(text, split), checks=checks, **fields)
 
 
@@ -119,6 +122,8 @@ def _from_toml(path: Path, split: Split, *, expanded: bool) -> list[Prompt]:
     prompts = [_from_row(row, path, split) for row in rows]
     if expanded:
         modifications = content.get("modifications", {})
+        if not all(isinstance(row.get("expand", []), list) for row in rows) or not isinstance(modifications, dict):
+            raise DataError(f"{path}: expand is a list of names that [modifications] declares: correct it.")
         for row, prompt in zip(rows, list(prompts), strict=True):
             prompts += [_expand(prompt, name, modifications, path) for name in row.get("expand", ())]
     return prompts
@@ -149,7 +154,9 @@ def _from_dataset(name: str, split: Split) -> list[Prompt]:
             f"{repository} has no column {column!r}: name one of {', '.join(rows.column_names)} "
             f"as hf:{repository}:COLUMN."
         )
-    return [_plain(str(text), split) for text in rows[column]]
+    if not all(isinstance(text, str) for text in rows[column]):
+        raise DataError(f"The column {column!r} of {repository} holds more than text: name another column.")
+    return [_plain(text, split) for text in rows[column]]
 
 
 # ---------------------------------------------------------------- held out means held out

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -143,7 +143,6 @@ class Conversation:
     id: str
     messages: tuple[dict[str, str], ...]
     split: Split = "train"
-    flags: tuple[str, ...] = field(default=())
 
 
 Record = TypeVar("Record")
@@ -171,6 +170,9 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
+            json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text
+        except UnicodeEncodeError as error:
+            raise DataError(f"{path}, line {number} holds half a character (\\ud800 …): remove it.") from error
         except json.JSONDecodeError as error:
             raise DataError(f"{path}, line {number} is not JSON ({error.msg}): mend or remove the line.") from error
         if not isinstance(row, dict):

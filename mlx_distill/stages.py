@@ -19,6 +19,7 @@ from mlx_distill.collect import Budget, Ledger, Patience, ask_all, describe_data
 from mlx_distill.collect import collect as ask_teacher
 from mlx_distill.config import Config, TrainingConfig
 from mlx_distill.errors import DataError
+from mlx_distill.promptset import load_prompts
 from mlx_distill.records import (
     ROLES,
     Completion,
@@ -29,6 +30,7 @@ from mlx_distill.records import (
     Role,
     Score,
     StepMetrics,
+    digest,
 )
 from mlx_distill.rundir import RunDir
 from mlx_distill.teachers import Teacher, open_teacher
@@ -76,6 +78,7 @@ async def collect(job: Job, prompts: list[Prompt]) -> None:
                     dollars += completion.usd or 0.0
                     update(len(found), f"${dollars:.2f}")
     completions_in_order = sorted(found.values(), key=lambda answer: order[answer.prompt_id])
+    job.run.write_records("prompts.jsonl", prompts)
     job.run.write_records("teacher_data.jsonl", completions_in_order)
     summary = describe_dataset(prompts, completions_in_order)
     job.run.write_json("dataset.json", summary)
@@ -113,10 +116,21 @@ def _ask(requests: Any, teacher: Teacher, *, ledger: Ledger, budget: Budget, job
 
 
 def _conversations(job: Job) -> list[Conversation]:
-    from mlx_distill.train import load_conversations
+    from mlx_distill.train import load_conversations, refuse_leaks
 
     if job.config.training.data:
-        return load_conversations(Path(job.config.training.data), job.config.training.seed)
+        conversations = load_conversations(Path(job.config.training.data), job.config.training.seed)
+        refuse_leaks(conversations, load_prompts(job.config.prompts))
+        return conversations
+    return _collected(job)
+
+
+def collected_digest(job: Job) -> str:
+    """Of what is trained on and held out; the test prompts' answers do not count, so they may change."""
+    return digest(repr(conversation) for conversation in _collected(job))
+
+
+def _collected(job: Job) -> list[Conversation]:
     split = {prompt.id: prompt.split for prompt in job.run.read("prompts.jsonl", Prompt)}
     completions = job.run.read("teacher_data.jsonl", Completion)
     if not completions:

@@ -159,6 +159,7 @@ def _comparison(run: RunDir, config: Config) -> dict[str, Any] | None:
     scores = run.read("scores.jsonl", Score)
     dimensions = _dimensions(prompts, judgments)
     judges = sorted({judgment.judge for judgment in judgments})
+    models = sorted({answer.model for answer in run.read("teacher_data.jsonl", Completion)})
     return {
         "judges": judges,
         "judge_is_llm": judges != [STATIC_JUDGE],
@@ -169,8 +170,10 @@ def _comparison(run: RunDir, config: Config) -> dict[str, Any] | None:
         "verdict": stats.overall([dimension["verdict"] for dimension in dimensions if dimension["n"]]),
         "verdict_in_words": _in_words(dimensions),
         "checks": _checks(scores),
+        "checks_difference": _checks_difference(scores),
         "answers": {role: _answers(generations, role) for role in ROLES},
-        "caveats": _caveats(config, judges, judgments, generations, scores),
+        "teacher_models": models,
+        "caveats": _caveats(config, judges, models, judgments, generations, scores),
         "prompts": [_prompt(prompt, judgments, generations, scores) for prompt in prompts],
     }
 
@@ -220,6 +223,19 @@ def _checks(scores: Sequence[Score]) -> dict[str, Any]:
     }
 
 
+def _checks_difference(scores: Sequence[Score]) -> dict[str, Any] | None:
+    """Distilled minus base in the share of prompts whose checks all pass, paired by prompt."""
+    passed = {
+        role: {s.item_id: float(s.passed) for s in scores if s.role == role and s.passed is not None} for role in ROLES
+    }
+    both = sorted(passed["base"].keys() & passed["distilled"].keys())
+    if not both:
+        return None
+    differences = [passed["distilled"][name] - passed["base"][name] for name in both]
+    difference, p = stats.estimate(differences), stats.paired_p(differences)
+    return {"difference": _plain(difference), "p": p, "verdict": stats.verdict(difference, p)}
+
+
 def _answers(generations: Sequence[Generation], role: str) -> dict[str, Any]:
     mine = [generation for generation in generations if generation.role == role]
     return {
@@ -234,19 +250,20 @@ def _answers(generations: Sequence[Generation], role: str) -> dict[str, Any]:
 def _caveats(
     config: Config,
     judges: Sequence[str],
+    models: Sequence[str],
     judgments: Sequence[Judgment],
     generations: Sequence[Generation],
     scores: Sequence[Score],
 ) -> list[str]:
     caveats = []
-    teacher, judge = config.teacher.spec, config.comparison.judge
+    judge = config.comparison.judge
     if STATIC_JUDGE in judges:
         caveats.append("The scores are static analysis, not an LLM: they measure the code, not its taste.")
-    if teacher.partition(":")[0] == "recorded":
-        caveats.append("The teacher's answers are recorded ones, not live API output.")
-    if judge == teacher:
+    if not is_claude(config.teacher.spec):
+        caveats.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
+    if judge == config.teacher.spec or judge in models:
         caveats.append("The judge is the teacher itself: it scores what it taught.")
-    elif is_claude(judge) and is_claude(teacher):
+    elif is_claude(judge) and any(is_claude(model) for model in models):
         caveats.append(
             "Judge and teacher are of one family, which favours students of that family "
             "(preference leakage, arXiv 2502.01534)."
@@ -307,21 +324,23 @@ def _cost_scaling(
     paid = [answer.usd for answer in completions if answer.usd is not None]
     if paid:
         costs, basis = paid, f"measured, {config.teacher.spec} at list prices of {prices.DATED}"
+        this_run = Estimate(sum(paid) / len(paid), len(paid))  # known, not estimated
     elif training and training["tokens"]:
         model = config.comparison.price_as
         costs = [prices.cost(model, asked, answered) for asked, answered in training["tokens"]]
         basis = (
             f"what these answers would cost from {model} at list prices of {prices.DATED}, "
-            "tokens counted with the student's tokenizer; the recorded teacher cost nothing"
+            "tokens counted with the student's tokenizer; nothing was paid"
         )
+        this_run = stats.estimate(costs)
     else:
         return []
     each = stats.estimate(costs)
     count = len(completions) or len(costs)
     return [
         {"label": "this run" if n == count else f"{n:,} prompts", "prompts": n, "basis": basis}
-        | {"usd": _scaled(each, n), "usd_batch": _scaled(each, n * prices.BATCH_FACTOR)}
-        for n in (count, *SCALES)
+        | {"usd": _scaled(mean, n), "usd_batch": _scaled(mean, n * prices.BATCH_FACTOR)}
+        for n, mean in ((count, this_run), *((scale, each) for scale in SCALES))
     ]
 
 

@@ -87,5 +87,13 @@ class MessagesServer:
         await writer.drain()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._stop)
         self._thread.join()
+        self._loop.close()
+
+    def _stop(self) -> None:
+        """Ends the connections that clients left open, then the loop."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        asyncio.gather(*tasks, return_exceptions=True).add_done_callback(lambda _: self._loop.stop())

@@ -63,7 +63,7 @@ def test_imports_go_down_and_never_sideways_between_stages(path: Path) -> None:
         parts = name.split(".")
         if parts[0] != "mlx_distill" or len(parts) < 2 or parts[1] == "__version__":
             continue
-        assert parts[1] == here or LEVEL[parts[1]] < LEVEL[here] or LEVEL[parts[1]] <= 4, f"{path}: {name}"
+        assert parts[1] == here or LEVEL[parts[1]] < LEVEL[here], f"{path}: {name}"
         assert not (parts[1] in STAGES and here in STAGES and parts[1] != here), f"{path}: {name}"
 
 

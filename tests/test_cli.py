@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -325,3 +326,19 @@ def test_the_judge_is_never_silently_the_teacher(serve: Callable[..., MessagesSe
 def test_a_judge_without_a_key_is_found_before_training(tmp_path: Path) -> None:
     fails(4, "claude-opus-4-6 needs a key", "run", *SHORT, "--judge", "claude-opus-4-6", "--run", tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
+    fails(3, "nothing to report", "report", "--run", tmp_path / "typo")
+
+
+def test_other_test_prompts_do_not_train_again(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    adapter = (run / "distilled-student" / "adapters.safetensors").read_bytes()
+    done = invoke("run", *SHORT, "--test-prompts", "heldout", "--update", "--run", run)
+    assert done.returncode == 0, done.stderr
+    assert "train     kept" in done.stdout
+    assert (run / "distilled-student" / "adapters.safetensors").read_bytes() == adapter
+    prompts = json.loads((run / "results.json").read_text())["comparison"]["prompts"]
+    assert {prompt["source"] for prompt in prompts} == {"heldout"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -24,8 +25,9 @@ async def collect(
     """One completion for every prompt of every split, in the order in which they arrive."""
     by_text = {prompt.text: prompt for prompt in prompts}
     requests = (Request(teacher.model, prompt.text, config.system, config.max_tokens) for prompt in prompts)
-    async for request, reply in ask(requests, teacher):
-        yield _completion(by_text[request.prompt], reply)
+    async with contextlib.aclosing(ask(requests, teacher)) as replies:
+        async for request, reply in replies:
+            yield _completion(by_text[request.prompt], reply)
 
 
 def _completion(prompt: Prompt, reply: Reply) -> Completion:

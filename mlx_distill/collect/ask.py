@@ -16,7 +16,8 @@ from mlx_distill.collect.ledger import Ledger
 from mlx_distill.errors import BudgetError, TeacherError
 from mlx_distill.teachers import Busy, Reply, Request, Teacher
 
-DRAIN_SECONDS = 30.0
+DRAIN_SECONDS = 120.0
+"""What is under way is paid for, and a long answer takes a minute; a second Ctrl-C does not wait."""
 
 
 @dataclass
@@ -68,6 +69,7 @@ async def ask_all(
 
     Raises TeacherError or BudgetError after what was under way has been kept.
     """
+    stopping = asyncio.Event()
     running: set[asyncio.Task[tuple[Request, Reply]]] = set()
     done: set[asyncio.Task[tuple[Request, Reply]]] = set()
     try:
@@ -79,12 +81,13 @@ async def ask_all(
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     yield task.result()
-            running.add(asyncio.create_task(_ask(request, teacher, ledger, budget, patience)))
+            running.add(asyncio.create_task(_ask(request, teacher, ledger, budget, patience, stopping)))
         while running:
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 yield task.result()
     finally:
+        stopping.set()
         await _drain(running | done)
 
 
@@ -98,13 +101,18 @@ async def _drain(running: set[asyncio.Task[tuple[Request, Reply]]]) -> None:
 
 
 async def _ask(
-    request: Request, teacher: Teacher, ledger: Ledger, budget: Budget, patience: Patience
+    request: Request,
+    teacher: Teacher,
+    ledger: Ledger,
+    budget: Budget,
+    patience: Patience,
+    stopping: asyncio.Event,
 ) -> tuple[Request, Reply]:
     worst = teacher.worst_usd(request)
     budget.reserve(worst)
     paid = 0.0
     try:
-        reply = await _patiently(request, teacher, patience)
+        reply = await _patiently(request, teacher, patience, stopping)
         paid = reply.usd or 0.0
         ledger.put(request, reply)
         return request, reply
@@ -112,8 +120,11 @@ async def _ask(
         budget.settle(worst, paid)
 
 
-async def _patiently(request: Request, teacher: Teacher, patience: Patience) -> Reply:
+async def _patiently(request: Request, teacher: Teacher, patience: Patience, stopping: asyncio.Event) -> Reply:
+    """Asks again while the teacher is busy, but sends nothing more once the asking stops."""
     for attempt in range(patience.attempts):
+        if attempt and stopping.is_set():
+            break
         try:
             return await teacher.answer(request)
         except Busy as busy:

@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mlx_distill.errors import DataError
 from mlx_distill.teachers import Reply, Request
@@ -48,19 +49,23 @@ class Ledger:
         self._database.close()
 
     def get(self, request: Request) -> Reply | None:
-        row = self._database.execute("SELECT reply FROM answers WHERE key = ?", (request.key,)).fetchone()
+        row = self._execute("SELECT reply FROM answers WHERE key = ?", (request.key,))
         return Reply(**json.loads(row[0])) if row else None
 
     def put(self, request: Request, reply: Reply) -> None:
         """Durable when it returns. Raises DataError when the disk refuses."""
         row = (request.key, json.dumps(asdict(request)), json.dumps(asdict(reply)), reply.usd, time.time())
-        try:
-            self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
+        self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
 
     def total_usd(self) -> float:
-        return float(self._database.execute("SELECT total(usd) FROM answers").fetchone()[0])
+        return float(self._execute("SELECT total(usd) FROM answers")[0])
+
+    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> Any:
+        """The first row, or None."""
+        try:
+            return self._database.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
 
     def _failure(self, error: sqlite3.Error) -> DataError:
         return DataError(

@@ -27,6 +27,7 @@ def parts(text: str) -> Parts:
 
 
 def code_of(text: str, language: str) -> str:
-    """All blocks of the language joined, untagged ones included; empty when there are none."""
-    wanted = (*NAMES.get(language, (language,)), "")
-    return "\n".join(code for tag, code in parts(text).blocks if tag in wanted)
+    """The blocks of the language joined; the untagged ones where none is tagged so; empty when there are none."""
+    blocks = parts(text).blocks
+    tagged = [code for tag, code in blocks if tag in NAMES.get(language, (language,))]
+    return "\n".join(tagged or [code for tag, code in blocks if not tag])

@@ -2,11 +2,12 @@
 
 In: prompts and generations. Out: Judgments of 0-10 on the five dimensions, reason before score, as structured
 output. No sampling parameters. What is judged is untrusted text: it stands between tags that it cannot know. An
-answer that cannot be scored is asked for once more, then counted as unscored, never as zero.
+answer that cannot be scored is asked for once more (a refusal is not), then counted as unscored, never as zero.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections import defaultdict
@@ -52,19 +53,23 @@ async def judge(
 ) -> AsyncGenerator[Judgment, None]:
     """One Judgment for every generation, in the order in which they arrive."""
     text = {prompt.id: prompt.text for prompt in prompts}
-    waiting = list(generations)
+    waiting = [(generation, 0.0) for generation in generations]
     for attempt in range(ATTEMPTS):
-        questions = defaultdict(list)  # equal answers are one question
-        for generation in waiting:
-            questions[_request(text[generation.prompt_id], generation, teacher, config, attempt)].append(generation)
+        questions = defaultdict(list)  # equal answers are one question, and share its price
+        for generation, paid in waiting:
+            question = _request(text[generation.prompt_id], generation, teacher, config, attempt)
+            questions[question].append((generation, paid))
         waiting = []
-        async for request, reply in ask(list(questions), teacher):
-            for generation in questions[request]:
-                judgment = read_judgment(generation, reply, teacher.model)
-                if judgment.scores is None and attempt + 1 < ATTEMPTS:
-                    waiting.append(generation)
-                else:
-                    yield judgment
+        async with contextlib.aclosing(ask(list(questions), teacher)) as replies:
+            async for request, reply in replies:
+                for generation, paid in questions[request]:
+                    paid += (reply.usd or 0.0) / len(questions[request])
+                    judgment = read_judgment(generation, reply, teacher.model)
+                    final = judgment.scores is not None or reply.stop_reason == "refusal" or attempt + 1 == ATTEMPTS
+                    if final:
+                        yield dataclasses.replace(judgment, usd=paid)
+                    else:
+                        waiting.append((generation, paid))
 
 
 def _request(task: str, generation: Generation, teacher: Teacher, config: ComparisonConfig, attempt: int) -> Request:
@@ -76,7 +81,7 @@ def _request(task: str, generation: Generation, teacher: Teacher, config: Compar
 
 def read_judgment(generation: Generation, reply: Reply, judge_name: str) -> Judgment:
     """A reply as a Judgment; unscored, with the problem named, when it is not what was asked for."""
-    unscored = Judgment(generation.prompt_id, generation.role, judge_name, None, usd=reply.usd)
+    unscored = Judgment(generation.prompt_id, generation.role, judge_name, None)
     if reply.stop_reason != "end_turn":
         return dataclasses.replace(unscored, problem=f"the judge stopped with {reply.stop_reason}")
     try:

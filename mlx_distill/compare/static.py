@@ -154,8 +154,8 @@ def _nesting(node: ast.AST, depth: int = 0) -> int:
 def _documentation(tree: ast.Module, text: str) -> list[Measure]:
     documented = [bool(ast.get_docstring(node)) for node in _definitions(tree)]
     return [
-        ("docstrings", 5, _share(documented)),
-        ("type hints", 2, _share(list(_hinted(tree)))),
+        ("docstrings", 5, _share(documented) if documented else 0),
+        ("type hints", 2, _share(list(_hinted(tree))) if _functions(tree) else 0),
         ("prose", 3, len(parts(text).prose.split()) >= 8),
     ]
 

@@ -18,12 +18,13 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlx_distill.records import ROLES
+
 BACKGROUND, TEXT, FAINT = "#1a1a2e", "#e0e0e0", "#3a3a55"
 COLOURS = {"teacher": "#ffd93d", "base": "#00d4ff", "distilled": "#ff6b6b"}
 HATCHES = {"teacher": "", "base": "//", "distilled": ".."}
 BETTER, WORSE, SAME = "#7bd88f", "#ff9f43", "#9a9ab0"
 WORD_COLOURS = {"better": BETTER, "worse": WORSE}
-ROLES = ("teacher", "base", "distilled")
 
 STYLE: dict[Any, Any] = {
     "figure.facecolor": BACKGROUND,
@@ -37,6 +38,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": FAINT,
     "font.family": "DejaVu Sans",
     "font.size": 18,
+    "text.parse_math": False,  # a prompt's dollar signs are dollar signs
     "axes.titlesize": 22,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -72,7 +74,8 @@ def _save(figure: Figure, path: Path) -> Path:
 
 def _judge_name(comparison: dict[str, Any]) -> str:
     names = ", ".join(comparison["judges"])
-    return f"judge: {names}" if comparison["judge_is_llm"] else f"scored by {names}"
+    judge = f"judge: {names}" if comparison["judge_is_llm"] else f"scored by {names}"
+    return f"{judge} · teacher: {textwrap.shorten(', '.join(comparison['teacher_models']), 60, placeholder=' …')}"
 
 
 def _error(estimate: dict[str, Any]) -> list[list[float]] | None:
@@ -170,8 +173,8 @@ def model_scorecard(results: dict[str, Any], folder: Path) -> Path | None:
         figure.text(
             0.04,
             0.065,
-            "Below each dimension: distilled minus base with its 95 % interval, the verdict, and n. "
-            "Whiskers: 95 % interval over prompts.",
+            "Below each dimension: distilled minus base with its 95 % interval, the verdict (adjusted for looking at "
+            "several dimensions), and n. Whiskers: 95 % interval over prompts.",
             fontsize=15,
             color=SAME,
         )
@@ -247,7 +250,7 @@ def _tally(comparison: dict[str, Any]) -> str:
     better, worse = sum(d > 0 for d in found), sum(d < 0 for d in found)
     same = len(found) - better - worse
     counted = f"Distilled scored higher on {better}, lower on {worse}, equal on {same} of {len(found)}"
-    return f"{counted} · {_judge_name(comparison)}"
+    return f"{counted}\n{_judge_name(comparison)}"
 
 
 def _showcase(axes: Axes, prompts: list[dict[str, Any]]) -> None:

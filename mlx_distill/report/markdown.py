@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-ROLES = ("teacher", "base", "distilled")
+from mlx_distill.records import ROLES
 
 
 def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Path) -> str:
@@ -82,7 +82,11 @@ def _head(results: dict[str, Any]) -> str:
         ("Versions", versions),
     ]
     verdict = f"**Verdict: {comparison['verdict']}; {comparison['verdict_in_words']}.** " if comparison else ""
-    intro = f"{verdict}Brackets are 95 % intervals over prompts. Every number comes from this run's files."
+    intro = (
+        f"{verdict}Brackets are 95 % intervals over prompts, for one "
+        "number at a time; verdicts are adjusted for looking at several (Holm), so an interval beside zero can come "
+        "with no verdict. Every number comes from this run's files."
+    )
     return f"# Results: {run['name']}\n\n{intro}\n\n" + _table(("", ""), rows)
 
 
@@ -203,10 +207,10 @@ def _changes(results: dict[str, Any]) -> str:
         text = f"Held-out loss: {_estimate(change, 3, '+')} nats per token"
         known = change["low"] is not None and change["low"] * change["high"] > 0
         lines["undecided" if not known else "better" if change["mean"] < 0 else "worse"].append(text)
-    checks = comparison["checks"]
-    moved = checks["distilled"]["passed"] - checks["base"]["passed"]
-    if moved:
-        lines["undecided"].append(f"Executed checks: {moved:+d} prompts passed whole, untested difference")
+    if checks := comparison["checks_difference"]:
+        text = f"Executed checks, share of prompts passed whole: {_estimate(checks['difference'], 2, '+')}"
+        decided = checks["verdict"] in ("better", "worse")
+        lines[checks["verdict"] if decided else "undecided"].append(text)
     titles = {"better": "What got better", "worse": "What got worse", "undecided": "No difference shown"}
     return "\n\n".join(
         f"## {titles[name]}\n\n" + ("\n".join(f"- {line}" for line in found) or "Nothing that could be shown.")

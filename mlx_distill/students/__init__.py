@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.errors import DataError
+from mlx_distill.rundir import file_hash
 
 STUDENTS = {
     "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
@@ -37,11 +38,18 @@ class Student:
 
     def tokens(self, messages: Sequence[dict[str, str]], *, generate: bool) -> list[int]:
         """The chat template's tokens; `generate` adds the opening of the assistant's turn."""
-        return list(
-            self.tokenizer.apply_chat_template(
-                list(messages), tokenize=True, add_generation_prompt=generate, return_dict=False
+        from jinja2 import TemplateError
+
+        try:
+            return list(
+                self.tokenizer.apply_chat_template(
+                    list(messages), tokenize=True, add_generation_prompt=generate, return_dict=False
+                )
             )
-        )
+        except TemplateError as error:
+            raise DataError(
+                f"The chat template of {self.spec} refuses these messages ({error}): choose another student."
+            ) from error
 
 
 def bundled_gguf() -> Path | None:
@@ -70,6 +78,22 @@ def locate(spec: str) -> Path:
     if spec == "smollm2-135m" and (file := bundled_gguf()):
         return file
     return _from_hub(spec)
+
+
+def check_name(spec: str) -> None:
+    """Raises DataError for what is neither a known name, a hub id, a folder nor a file; downloads nothing."""
+    if spec not in STUDENTS and spec.count("/") != 1 and not Path(spec).expanduser().exists():
+        names = ", ".join(STUDENTS)
+        raise DataError(f"There is no student {spec!r}: use {names}, a hub id, a folder or a .gguf file.")
+
+
+def identity(spec: str) -> str:
+    """What a student is, as far as it can be told without loading it: local weights by size and time."""
+    path = Path(spec).expanduser()
+    if path.is_file():
+        return f"{spec} {file_hash(path)}"
+    files = sorted(path.glob("model*.safetensors")) if path.is_dir() else []
+    return " ".join([spec, *(f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files)])
 
 
 def load(spec: str) -> Student:
@@ -142,10 +166,8 @@ def _snapshot(repository: str, *, offline: bool) -> str:
 
 
 def _from_hub(spec: str) -> Path:
+    check_name(spec)
     repository = STUDENTS.get(spec, spec)
-    if repository.count("/") != 1:
-        names = ", ".join(STUDENTS)
-        raise DataError(f"There is no student {spec!r}: use {names}, a hub id, a folder or a .gguf file.")
     for offline in (True, False):
         try:
             folder = Path(_snapshot(repository, offline=offline))

@@ -26,7 +26,6 @@ class Adapter:
 
     def __init__(self, model: Any, *, layers: int, rank: int, scale: float, dropout: float, seed: int) -> None:
         """Raises UsageError when the model has fewer layers."""
-        from mlx_lm.tuner.lora import LoRALinear
         from mlx_lm.tuner.utils import linear_to_lora_layers
 
         if layers > len(model.layers):
@@ -37,11 +36,11 @@ class Adapter:
         self.parameters = {"rank": rank, "scale": scale, "dropout": dropout}
         linear_to_lora_layers(model, layers, self.parameters)
         self._model = model
-        self._lora = {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+        self._lora = {name: module for name, module in model.named_modules() if "lora_a" in module}
 
     def switch(self, on: bool) -> None:
         """Puts the LoRA modules, or the plain modules they wrap, in place."""
-        modules = [(name, lora if on else lora.linear) for name, lora in self._lora.items()]
+        modules = [(name, lora if on else _wrapped(lora)) for name, lora in self._lora.items()]
         self._model.update_modules(tree_unflatten(modules))
 
     def weights(self) -> dict[str, mx.array]:
@@ -71,6 +70,11 @@ class Adapter:
         folder.mkdir(parents=True, exist_ok=True)
         save_arrays(folder / WEIGHTS, self.weights(), {})
         write_atomic(folder / SETTINGS, json.dumps(settings, indent=1))
+
+
+def _wrapped(lora: Any) -> Any:
+    """The plain module inside a LoRA one: mlx-lm wraps linear, expert and embedding layers."""
+    return lora.embedding if "embedding" in lora else lora.linear
 
 
 def attach(model: Any, config: TrainingConfig) -> Adapter:

@@ -76,39 +76,39 @@ class Teacher(Protocol):
     async def close(self) -> None: ...
 
 
-def _claude(name: str) -> Teacher:
+def _claude(model: str) -> Teacher:
     from mlx_distill.teachers.claude import ClaudeTeacher
 
-    return ClaudeTeacher(name)
+    price_of(model)
+    return ClaudeTeacher(model)
 
 
-def _recorded(name: str) -> Teacher:
+def _recorded(spec: str) -> Teacher:
     from mlx_distill.teachers.recorded import RecordedTeacher
 
-    return RecordedTeacher(name)
+    return RecordedTeacher(spec.partition(":")[2])
 
 
-TEACHERS: dict[str, Callable[[str], Teacher]] = {
-    "claude": _claude,
-    "recorded": _recorded,
-}
+TEACHERS: dict[str, Callable[[str], Teacher]] = {"claude": _claude, "recorded": _recorded}
+"""By kind: what stands before the colon of a spec; a spec without a known kind is a Claude model id."""
+
+
+def kind_of(spec: str) -> str:
+    kind = spec.partition(":")[0]
+    return kind if kind in TEACHERS else "claude"
 
 
 def open_teacher(spec: str) -> Teacher:
     """`claude-…`: a model id of the Messages API. `recorded` or `recorded:FILE`: answers from a file.
 
-    Raises UsageError for a spec that names neither, TeacherError for one that cannot work here.
+    Raises UsageError for a model without a price, TeacherError or DataError for one that cannot work here.
     """
-    kind, _, name = spec.partition(":")
-    if kind == "recorded":
-        return TEACHERS["recorded"](name)
-    price_of(spec)
-    return TEACHERS["claude"](spec)
+    return TEACHERS[kind_of(spec)](spec)
 
 
 def check(spec: str) -> None:
     """Raises what `open_teacher` would for a model without a price or a missing key, without opening anything."""
-    if not spec.startswith("recorded"):
+    if kind_of(spec) == "claude":
         price_of(spec)
         require_key(spec)
 
@@ -124,12 +124,12 @@ def require_key(model: str) -> None:
 
 def identity(spec: str) -> str:
     """What a teacher is, without opening it: its spec, and for a file the hash of its content."""
-    kind, _, name = spec.partition(":")
-    if kind != "recorded":
+    if kind_of(spec) != "recorded":
         return spec
+    name = spec.partition(":")[2]
     return f"recorded:{file_hash(Path(name) if name else data_folder() / 'recorded.jsonl')}"
 
 
 def is_claude(spec: str) -> bool:
     """Whether this teacher is Claude over the Messages API, to which Anthropic's terms apply."""
-    return spec.partition("-")[0] == "claude"
+    return spec.startswith("claude-")

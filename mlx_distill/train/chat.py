@@ -9,24 +9,47 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlx_distill.errors import DataError
-from mlx_distill.promptset import OVERLAP, shingles
-from mlx_distill.records import Conversation, content_id, read_rows
+from mlx_distill.promptset import OVERLAP, overlaps, shingles, shorten
+from mlx_distill.records import SCORED_STOPS, Conversation, Prompt, content_id, read_rows
 
 HELDOUT_SHARE = 0.1
 ROLES = ("system", "user", "assistant")
 
 
 def load_conversations(path: Path, seed: int) -> list[Conversation]:
-    """Raises DataError for a row that is neither form, and when nothing can be held out."""
-    conversations = [_conversation(row, path, number) for number, row in enumerate(read_rows(path), 1)]
+    """Rows that say they were cut or refused are left out, as everywhere.
+
+    Raises DataError for a row that is neither form, and when nothing can be held out.
+    """
+    conversations = [
+        _conversation(row, path, number)
+        for number, row in enumerate(read_rows(path), 1)
+        if row.get("stop_reason", SCORED_STOPS[0]) in SCORED_STOPS
+    ]
     unique = list({conversation.id: conversation for conversation in conversations}.values())
     if len(unique) < 2:
         raise DataError(f"{path} has {len(unique)} different conversations: two are the least to hold one out.")
     return _split(unique, seed, path)
+
+
+def refuse_leaks(conversations: Sequence[Conversation], prompts: Sequence[Prompt]) -> None:
+    """Raises DataError when a conversation overlaps a test prompt of the comparison."""
+    tests = [prompt for prompt in prompts if prompt.split == "test"]
+    asked = [Prompt(conversation.id, _question(conversation)) for conversation in conversations]
+    for test, trained, share in overlaps(tests, asked):
+        raise DataError(
+            f"The test prompt {shorten(test.text)!r} overlaps the conversation {shorten(trained.text)!r} by "
+            f"{share:.0%}: remove it, or name other --test-prompts."
+        )
+
+
+def _question(conversation: Conversation) -> str:
+    return next((message["content"] for message in conversation.messages if message["role"] == "user"), "")
 
 
 def _conversation(row: dict[str, Any], path: Path, number: int) -> Conversation:
@@ -79,8 +102,7 @@ def _related(conversations: list[Conversation]) -> list[list[str]]:
 
     seen: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for conversation in conversations:
-        first = next((m["content"] for m in conversation.messages if m["role"] == "user"), "")
-        present = shingles(first)
+        present = shingles(_question(conversation))
         common: dict[tuple[str, int], int] = defaultdict(int)
         for shingle in present:
             for other in seen[shingle]:

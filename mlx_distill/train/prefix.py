@@ -39,7 +39,8 @@ class SplitModel:
 
     def __init__(self, model: Any, layers: int) -> None:
         self.model = model
-        self.splittable = model.model_type in SPLITTABLE
+        sliding = any(getattr(layer, "use_sliding", False) for layer in model.layers)
+        self.splittable = model.model_type in SPLITTABLE and not sliding
         self._cut = len(model.layers) - layers
         self.lanes = lanes()
         self._cache: dict[str, mx.array] = {}

@@ -1,6 +1,8 @@
 import asyncio
+import contextlib
 import json
 import random
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,3 +214,38 @@ def test_completions_carry_tokens_dollars_and_stop_reasons(serve: Serve, tmp_pat
     assert summary["left_out"] == {"truncated": 1, "refused": 1}
     assert summary["usable"] == 1
     assert all(set(sent) == {"model", "max_tokens", "messages", "system"} for sent in server.asked)
+
+
+def test_when_whoever_collects_fails_what_is_under_way_is_kept(serve: Serve, tmp_path: Path) -> None:
+    serve(echo, delay=0.1)
+    prompts = [Prompt(content_id(str(i)), str(i)) for i in range(12)]
+
+    async def work() -> None:
+        teacher = open_teacher(MODEL)
+        try:
+            with Ledger(tmp_path / "ledger") as ledger:
+
+                def asking(wanted, who):  # type: ignore[no-untyped-def]
+                    return ask_all(wanted, who, ledger, concurrency=4, budget=Budget(None), patience=patience())
+
+                async with contextlib.aclosing(collect(prompts, teacher, TeacherConfig(), asking)) as completions:
+                    async for _ in completions:
+                        raise BrokenPipeError
+        finally:
+            await teacher.close()
+
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(work())
+    with sqlite3.connect(tmp_path / "ledger") as database:
+        assert database.execute("SELECT count(*) FROM answers").fetchone()[0] >= 4
+
+
+def test_once_the_asking_stops_nothing_more_is_sent(serve: Serve, tmp_path: Path) -> None:
+    """Three wait for a busy server when the fourth meets a fatal error: they do not send again."""
+    kinds = iter(["busy", "busy", "busy"])
+    server = serve(
+        lambda _: error(529, "overloaded_error") if next(kinds, None) else error(401, "authentication_error")
+    )
+    with pytest.raises(TeacherError):
+        ask(tmp_path / "ledger", requests(4))
+    assert len(server.asked) <= 4 + 3

@@ -25,8 +25,9 @@ def block(code: str, language: str = "python") -> str:
 
 def test_code_is_found_by_language_and_an_unclosed_block_counts() -> None:
     text = "a\n```python\nx = 1\n```\nb\n```sql\nSELECT 1\n```\n```\ny = 2\n"
-    assert code_of(text, "python") == "x = 1\n\ny = 2\n"
-    assert code_of(text, "sql") == "SELECT 1\n\ny = 2\n"
+    assert code_of(text, "python") == "x = 1\n"
+    assert code_of(text, "sql") == "SELECT 1\n"
+    assert code_of("```\ny = 2", "python") == "y = 2"
     assert parts(text).prose == "a\nb"
     assert code_of("no code", "python") == ""
 

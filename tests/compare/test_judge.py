@@ -102,7 +102,8 @@ def test_what_cannot_be_scored_is_asked_once_more_then_unscored_never_zero(
     (judgment,) = ask(tmp_path / "ledger", generations("a"))
     assert judgment.scores is None
     assert problem in judgment.problem
-    assert len(server.asked) == 2
+    assert len(server.asked) == (1 if "refusal" in problem else 2)
+    assert judgment.usd == pytest.approx(len(server.asked) * (10 * 5 + 20 * 25) / 1e6)
 
 
 def test_a_second_attempt_can_succeed_and_equal_answers_are_asked_once(
@@ -112,3 +113,4 @@ def test_a_second_attempt_can_succeed_and_equal_answers_are_asked_once(
     judgments = ask(tmp_path / "ledger", generations("same", "same"))
     assert [judgment.scores is not None for judgment in judgments] == [True, True]
     assert len(server.asked) == 2
+    assert sum(judgment.usd or 0 for judgment in judgments) == pytest.approx(2 * (10 * 5 + 20 * 25) / 1e6)

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlx_distill.errors import DataError
-from mlx_distill.records import Conversation
+from mlx_distill.records import Conversation, Prompt
 from mlx_distill.students import Student
 from mlx_distill.train.batches import by_length, epoch_batches, make_batch
-from mlx_distill.train.chat import load_conversations
+from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import Example, encode, encode_all
 
 SYSTEM = "Be brief."
@@ -159,3 +159,18 @@ def test_a_broken_chat_file_is_one_clear_error(tmp_path: Path, content: str, com
     (tmp_path / "chat.jsonl").write_text(content)
     with pytest.raises(DataError, match=complaint):
         load_conversations(tmp_path / "chat.jsonl", 0)
+
+
+def test_cut_and_refused_rows_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
+    rows = [f'{{"prompt": "about {i} and {i * 3}", "completion": "{i}"}}' for i in range(4)]
+    rows += ['{"prompt": "cut", "completion": "hal", "stop_reason": "max_tokens"}']
+    (tmp_path / "chat.jsonl").write_text("\n".join(rows))
+    assert len(load_conversations(tmp_path / "chat.jsonl", 0)) == 4
+
+
+def test_a_conversation_that_gives_a_test_prompt_away_is_refused() -> None:
+    question = "Write a function that reverses the words of a sentence in Python"
+    test = Prompt("t", f"{question}, please", split="test")
+    with pytest.raises(DataError, match="overlaps the conversation"):
+        refuse_leaks([talk(question, "def ...")], [test])
+    refuse_leaks([talk("Something else entirely, about trees", "x")], [test])
