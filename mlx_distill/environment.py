@@ -43,7 +43,7 @@ def describe() -> dict[str, Any]:
         "chip": chip(),
         "cores": os.cpu_count(),
         "memory_bytes": memory_bytes(),
-        "os": f"{platform.system()} {platform.release()}",
+        "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "backend": "Metal" if sys.platform == "darwin" else "CPU",
         "blas": Path(name).name if (name := blas.preloaded()) else None,

@@ -12,81 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-
-mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mlx_distill.records import ROLES
-
-BACKGROUND, TEXT, FAINT = "#1a1a2e", "#e0e0e0", "#3a3a55"
-COLOURS = {"teacher": "#ffd93d", "base": "#00d4ff", "distilled": "#ff6b6b"}
-HATCHES = {"teacher": "", "base": "//", "distilled": ".."}
-BETTER, WORSE, SAME = "#7bd88f", "#ff9f43", "#9a9ab0"
-WORD_COLOURS = {"better": BETTER, "worse": WORSE}
-
-STYLE: dict[Any, Any] = {
-    "figure.facecolor": BACKGROUND,
-    "axes.facecolor": BACKGROUND,
-    "savefig.facecolor": BACKGROUND,
-    "text.color": TEXT,
-    "axes.labelcolor": TEXT,
-    "axes.edgecolor": FAINT,
-    "xtick.color": TEXT,
-    "ytick.color": TEXT,
-    "grid.color": FAINT,
-    "font.family": "DejaVu Sans",
-    "font.size": 18,
-    "text.parse_math": False,  # a prompt's dollar signs are dollar signs
-    "axes.titlesize": 22,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "hatch.linewidth": 0.6,
-    "legend.frameon": False,
-}
-
-
-def _figure(title: str, subtitle: str, results: dict[str, Any]) -> Figure:
-    figure = plt.figure(figsize=(19.2, 10.8), dpi=100)
-    figure.text(0.04, 0.955, title, fontsize=32, fontweight="bold", va="center")
-    figure.text(0.04, 0.922, subtitle, fontsize=19, va="top", color=TEXT)
-    run = results["run"]
-    hardware = run["hardware"]
-    memory = hardware["memory_bytes"] / 2**30
-    student = f"{results['training']['student']} · " if results["training"] else ""
-    made = f"{student}{hardware['chip']}, {hardware['cores']} cores, {memory:.0f} GiB, {hardware['backend']}"
-    figure.text(
-        0.04,
-        0.025,
-        f"run {run['name']} · {run['created'][:10]} · {made} · seed {run['seed']}",
-        fontsize=14,
-        color=SAME,
-    )
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, metadata={"Software": "mlx-distill"})
-    plt.close(figure)
-    return path
+from mlx_distill.report.style import (
+    BACKGROUND,
+    BETTER,
+    COLOURS,
+    SAME,
+    STYLE,
+    TEXT,
+    WORD_COLOURS,
+    WORSE,
+    bar,
+    error,
+    legend,
+    money,
+    new_figure,
+    save,
+    signed,
+)
 
 
 def _judge_name(comparison: dict[str, Any]) -> str:
     names = ", ".join(comparison["judges"])
     judge = f"judge: {names}" if comparison["judge_is_llm"] else f"scored by {names}"
     return f"{judge} · teacher: {textwrap.shorten(', '.join(comparison['teacher_models']), 60, placeholder=' …')}"
-
-
-def _error(estimate: dict[str, Any]) -> list[list[float]] | None:
-    if estimate["low"] is None:
-        return None
-    return [[max(0, estimate["mean"] - estimate["low"])], [max(0, estimate["high"] - estimate["mean"])]]
-
-
-def _signed(estimate: dict[str, Any]) -> str:
-    interval = "" if estimate["low"] is None else f" [{estimate['low']:+.2f}, {estimate['high']:+.2f}]"
-    return f"{estimate['mean']:+.2f}{interval}"
 
 
 # ---------------------------------------------------------------- training
@@ -100,13 +52,13 @@ def training_curves(results: dict[str, Any], folder: Path) -> Path | None:
         loss = training["heldout_loss"]
         subtitle = (
             f"{training['student']} · held-out loss {loss['base']['mean']:.3f} → {loss['best']['mean']:.3f} "
-            f"nats per token ({_signed(loss['change'])}) on {training['heldout_prompts']} prompts never trained on"
+            f"nats per token ({signed(loss['change'])}) on {training['heldout_prompts']} prompts never trained on"
         )
-        figure = _figure("Training", subtitle, results)
+        figure = new_figure("Training", subtitle, results)
         grid = figure.add_gridspec(1, 2, left=0.07, right=0.97, top=0.8, bottom=0.14, wspace=0.2)
         _curve(figure.add_subplot(grid[0]), training, "loss", "Loss (nats per scored token)")
         _curve(figure.add_subplot(grid[1]), training, "accuracy", "Token accuracy")
-        return _save(figure, folder / "training_curves.png")
+        return save(figure, folder / "training_curves.png")
 
 
 def _curve(axes: Axes, training: dict[str, Any], name: str, title: str) -> None:
@@ -152,13 +104,13 @@ def model_scorecard(results: dict[str, Any], folder: Path) -> Path | None:
         count = len(comparison["prompts"])
         verdict = f"Distilled against base: {comparison['verdict']}; {comparison['verdict_in_words']}"
         subtitle = f"{verdict}\n{count} held-out prompts · {_judge_name(comparison)}"
-        figure = _figure("Scorecard", subtitle, results)
+        figure = new_figure("Scorecard", subtitle, results)
         axes = figure.add_axes((0.06, 0.27, 0.91, 0.55))
         dimensions = comparison["dimensions"]
         for place, role in enumerate(ROLES):
             for index, dimension in enumerate(dimensions):
                 if dimension[role] is not None:
-                    _bar(axes, index + (place - 1) * 0.27, dimension[role], role, 0.25)
+                    bar(axes, index + (place - 1) * 0.27, dimension[role], role, 0.25)
         axes.set_ylim(0, 11.4)
         axes.set_yticks(range(0, 11, 2))
         axes.set_ylabel("score, 0 to 10")
@@ -169,7 +121,7 @@ def model_scorecard(results: dict[str, Any], folder: Path) -> Path | None:
         axes.set_axisbelow(True)
         for index, dimension in enumerate(dimensions):
             _verdict(axes, index, dimension)
-        _legend(figure)
+        legend(figure)
         figure.text(
             0.04,
             0.065,
@@ -178,22 +130,7 @@ def model_scorecard(results: dict[str, Any], folder: Path) -> Path | None:
             fontsize=15,
             color=SAME,
         )
-        return _save(figure, folder / "model_scorecard.png")
-
-
-def _bar(axes: Axes, place: float, estimate: dict[str, Any], role: str, width: float) -> None:
-    axes.bar(
-        place,
-        estimate["mean"],
-        width,
-        color=COLOURS[role],
-        hatch=HATCHES[role],
-        edgecolor=BACKGROUND,
-        yerr=_error(estimate),
-        error_kw={"ecolor": TEXT, "elinewidth": 2, "capsize": 6},
-    )
-    top = estimate["high"] if estimate["high"] is not None else estimate["mean"]
-    axes.text(place, top + 0.18, f"{estimate['mean']:.1f}", ha="center", va="bottom", fontsize=17)
+        return save(figure, folder / "model_scorecard.png")
 
 
 def _verdict(axes: Axes, index: int, dimension: dict[str, Any]) -> None:
@@ -201,7 +138,7 @@ def _verdict(axes: Axes, index: int, dimension: dict[str, Any]) -> None:
         lines, colour = "not scored", SAME
     else:
         colour = WORD_COLOURS.get(dimension["verdict"], SAME)
-        lines = f"{_signed(dimension['difference'])}\n{dimension['verdict']}\nn = {dimension['n']}"
+        lines = f"{signed(dimension['difference'])}\n{dimension['verdict']}\nn = {dimension['n']}"
     axes.annotate(
         lines,
         (index, 0),
@@ -215,14 +152,6 @@ def _verdict(axes: Axes, index: int, dimension: dict[str, Any]) -> None:
     )
 
 
-def _legend(figure: Figure) -> None:
-    handles = [
-        mpl.patches.Patch(facecolor=COLOURS[role], hatch=HATCHES[role], edgecolor=BACKGROUND, label=role)
-        for role in ROLES
-    ]
-    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.975, 0.985), ncols=3, fontsize=19)
-
-
 # ---------------------------------------------------------------- prompt by prompt
 
 
@@ -233,11 +162,11 @@ def prompt_comparison(results: dict[str, Any], folder: Path) -> Path | None:
     with plt.rc_context(STYLE):
         shown = [prompt for prompt in comparison["prompts"] if prompt["source"] == "showcase"]
         shown = (shown or comparison["prompts"])[:4]
-        figure = _figure("Prompt by prompt", _tally(comparison), results)
+        figure = new_figure("Prompt by prompt", _tally(comparison), results)
         _showcase(figure.add_axes((0.06, 0.2, 0.45, 0.59)), shown)
         _differences(figure.add_axes((0.68, 0.12, 0.28, 0.67)), comparison["prompts"])
-        _legend(figure)
-        return _save(figure, folder / "prompt_comparison.png")
+        legend(figure)
+        return save(figure, folder / "prompt_comparison.png")
 
 
 def _difference(prompt: dict[str, Any]) -> float | None:
@@ -259,7 +188,7 @@ def _showcase(axes: Axes, prompts: list[dict[str, Any]]) -> None:
             value = prompt[role]["overall"]
             if value is None:
                 continue
-            _bar(axes, index + (place - 1) * 0.27, {"mean": value, "low": None, "high": None}, role, 0.25)
+            bar(axes, index + (place - 1) * 0.27, {"mean": value, "low": None, "high": None}, role, 0.25)
     axes.set_title("Showcase prompts, mean score", loc="left", pad=16)
     axes.set_ylim(0, 11.2)
     axes.set_yticks(range(0, 11, 2))
@@ -290,7 +219,7 @@ def _differences(axes: Axes, prompts: list[dict[str, Any]]) -> None:
         axes.text(
             value + reach * 0.02 * (1 if value >= 0 else -1),
             place,
-            f"{value:+.1f}",
+            f"{value:+.1f}" if value else "0",
             ha=side,
             va="center",
             fontsize=size,
@@ -311,7 +240,7 @@ def cost_scaling(results: dict[str, Any], folder: Path) -> Path | None:
     if not rows:
         return None
     with plt.rc_context(STYLE):
-        figure = _figure("Cost at scale", textwrap.fill(rows[0]["basis"], 100), results)
+        figure = new_figure("Cost at scale", textwrap.fill(rows[0]["basis"], 100), results)
         axes = figure.add_axes((0.19, 0.13, 0.76, 0.66))
         for index, row in enumerate(reversed(rows)):
             for offset, key, colour, hatch in (
@@ -326,7 +255,7 @@ def cost_scaling(results: dict[str, Any], folder: Path) -> Path | None:
                     color=colour,
                     hatch=hatch,
                     edgecolor=BACKGROUND,
-                    xerr=_error(estimate),
+                    xerr=error(estimate),
                     error_kw={"ecolor": TEXT, "elinewidth": 2, "capsize": 6},
                 )
                 top = estimate["high"] or estimate["mean"]
@@ -341,6 +270,8 @@ def cost_scaling(results: dict[str, Any], folder: Path) -> Path | None:
         ]
         axes.set_yticks(range(len(rows)), list(reversed(names)), fontsize=19)
         axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_formatter(lambda value, _: money(value))
+        axes.minorticks_off()
         axes.set_xlabel("US dollars (logarithmic)")
         axes.grid(axis="x")
         axes.set_axisbelow(True)
@@ -349,13 +280,10 @@ def cost_scaling(results: dict[str, Any], folder: Path) -> Path | None:
             mpl.patches.Patch(facecolor="#8f7bff", hatch="//", edgecolor=BACKGROUND, label="batch (half price)"),
         ]
         figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.975, 0.985), ncols=2, fontsize=19)
-        return _save(figure, folder / "cost_scaling.png")
+        return save(figure, folder / "cost_scaling.png")
 
 
 def _dollars(estimate: dict[str, Any]) -> str:
-    def money(value: float) -> str:
-        return f"${value:,.0f}" if value >= 100 else f"${value:,.2f}"
-
     if estimate["low"] is None:
         return money(estimate["mean"])
     return f"{money(estimate['mean'])}   [{money(estimate['low'])} – {money(estimate['high'])}]"
