@@ -48,6 +48,7 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> None:
     Raises UsageError when it has another one and something was made with that, unless `update` says to change it.
     """
     configuration.check(config)
+    students.check_name(config.training.student)
     path = run / "config.toml"
     has_work = any((run / name).exists() for name in WORK)
     if path.exists() and has_work and not update:
@@ -72,7 +73,6 @@ def run_all(job: Job) -> dict[str, Any]:
 
 def _check_teachers(job: Job) -> None:
     """A missing key or price is found now, not after an hour of training. What is done already needs neither."""
-    students.check_name(job.config.training.student)
     done = {name for name, entry in job.run.stages().items() if entry["state"] == "done"}
     if "collect" not in done:
         check(job.config.teacher.spec)

@@ -21,7 +21,7 @@ from mlx_distill.records import Check, Prompt, Split, content_id, read_rows
 
 BUNDLED = ("coding", "showcase", "validation", "heldout")
 SHINGLE = 5
-"""Words in a shingle. Shorter texts are one shingle."""
+"""Words in a shingle."""
 
 OVERLAP = 0.5
 """Share of a held-out prompt's shingles, found in one training prompt, from which the two overlap."""
@@ -162,32 +162,45 @@ def _from_dataset(name: str, split: Split) -> list[Prompt]:
 # ---------------------------------------------------------------- held out means held out
 
 
-def shingles(text: str) -> frozenset[tuple[str, ...]]:
-    """The sets of SHINGLE consecutive lower-case words of a text (Broder 1997)."""
+def shingles(text: str, width: int = SHINGLE) -> frozenset[tuple[str, ...]]:
+    """The sets of `width` consecutive lower-case words of a text (Broder 1997); a shorter text is one shingle."""
     words = re.findall(r"\w+", text.lower())
-    width = min(SHINGLE, len(words))
+    width = min(width, len(words))
     return frozenset(tuple(words[i : i + width]) for i in range(len(words) - width + 1))
 
 
-def overlaps(heldout: Sequence[Prompt], training: Iterable[Prompt]) -> list[tuple[Prompt, Prompt, float]]:
-    """(held-out, training, share of the shorter text's shingles that both have), from OVERLAP upwards."""
-    owners: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    sets = [shingles(prompt.text) for prompt in heldout]
-    for index, present in enumerate(sets):
-        for shingle in present:
-            owners[shingle].append(index)
+def overlaps(heldout: Sequence[Prompt], training: Sequence[Prompt]) -> list[tuple[Prompt, Prompt, float]]:
+    """(held-out, training, share of the shorter text's shingles that both have), from OVERLAP upwards.
+
+    An index of the held-out shingles finds the pairs of longer texts; a text of fewer words than a shingle is
+    compared with every other, at its own width.
+    """
+    owners: dict[tuple[str, ...], list[Prompt]] = defaultdict(list)
+    for prompt in heldout:
+        for shingle in shingles(prompt.text):
+            owners[shingle].append(prompt)
+    short = [prompt for prompt in heldout if _is_short(prompt)]
     found = []
-    for prompt in training:
-        present = shingles(prompt.text)
-        common: dict[int, int] = defaultdict(int)
-        for shingle in present:
-            for index in owners.get(shingle, ()):
-                common[index] += 1
-        for index, count in common.items():
-            share = count / min(len(sets[index]), len(present))
-            if share >= OVERLAP:
-                found.append((heldout[index], prompt, share))
+    for trained in training:
+        near = [held for shingle in shingles(trained.text) for held in owners.get(shingle, ())]
+        candidates = heldout if _is_short(trained) else [*near, *short]
+        for held in {prompt.id: prompt for prompt in candidates}.values():
+            if (share := overlap(held.text, trained.text)) >= OVERLAP:
+                found.append((held, trained, share))
     return found
+
+
+def overlap(a: str, b: str) -> float:
+    """The share of the shorter text's shingles that both texts have, at the shorter text's width."""
+    width = min(SHINGLE, *(len(re.findall(r"\w+", text)) for text in (a, b)))
+    if width == 0:
+        return float(a == b)
+    first, second = shingles(a, width), shingles(b, width)
+    return len(first & second) / min(len(first), len(second))
+
+
+def _is_short(prompt: Prompt) -> bool:
+    return len(re.findall(r"\w+", prompt.text)) < SHINGLE
 
 
 def _refuse_duplicates(prompts: Iterable[Prompt]) -> None:

@@ -65,6 +65,12 @@ def test_a_run_in_which_nothing_was_made_yet_takes_a_corrected_configuration(tmp
     assert configuration.load(run / "config.toml") == corrected
 
 
+def test_a_mistyped_student_is_found_before_the_configuration_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no student 'quen'"):
+        pipeline.prepare(RunDir(tmp_path), configuration.resolve("demo", {"training.student": "quen"}), update=True)
+    assert not (tmp_path / "config.toml").exists()
+
+
 def test_how_collecting_is_done_may_change_in_a_run(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     pipeline.prepare(run, configuration.resolve("demo"))

@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ from hypothesis import strategies as st
 
 from mlx_distill.config import PromptConfig
 from mlx_distill.errors import DataError, UsageError
-from mlx_distill.promptset import OVERLAP, load_prompts, load_set, overlaps, shingles
+from mlx_distill.promptset import OVERLAP, load_prompts, load_set, overlap, overlaps, shingles
 from mlx_distill.records import Prompt, content_id
 
 
@@ -60,9 +59,10 @@ def test_overlaps_agrees_with_comparing_every_pair(heldout: list[str], training:
         return [Prompt(content_id(text), text) for text in texts]
 
     def naive(a: str, b: str) -> float:
+        n = min(5, len(a.split()), len(b.split()))
+
         def grams(text: str) -> set[str]:
-            words = re.findall(r"\w+", text.lower())
-            n = min(5, len(words))
+            words = text.split()
             return {" ".join(words[i : i + n]) for i in range(len(words) - n + 1)}
 
         return len(grams(a) & grams(b)) / min(len(grams(a)), len(grams(b)))
@@ -72,8 +72,11 @@ def test_overlaps_agrees_with_comparing_every_pair(heldout: list[str], training:
     assert found == expected
 
 
-def test_a_text_shorter_than_a_shingle_is_one_shingle() -> None:
+def test_a_short_prompt_inside_a_longer_one_overlaps() -> None:
     assert len(shingles("two words")) == 1
+    assert overlap("Implement a trie", "Implement a trie in Python with tests") == 1.0
+    assert overlap("???", "Implement a trie") == 0.0
+    assert overlap("Sort a list", "Write a Python function that reverses a list") == 0.0
 
 
 @pytest.mark.parametrize(
