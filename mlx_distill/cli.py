@@ -13,9 +13,8 @@ from typing import Any
 import click
 
 from mlx_distill import __version__
+from mlx_distill.config import PRESETS, Config
 from mlx_distill.errors import DataError, DistillError
-
-PRESETS = ("standard", "quick", "demo", "demo-short")
 
 SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--teacher", "teacher.spec", str, "a Claude model id, `recorded`, or recorded:FILE"),
@@ -59,12 +58,13 @@ PROMPT_SETS = (
 def settings(command: Callable[..., None]) -> Callable[..., None]:
     """The options that change a run's configuration."""
     for flag, name, kind, text in reversed(SETTINGS):
+        text = f"{text}{_default(name)}"
         command = click.option(flag, name.replace(".", "__"), type=kind, default=None, help=text)(command)
     for flag, name, text in reversed(PROMPT_SETS):
         command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
     options = (
         click.option("--run", "run_path", type=click.Path(path_type=Path), help="run directory [runs/PRESET]"),
-        click.option("--preset", type=click.Choice(PRESETS), help="where the settings start from [standard]"),
+        click.option("--preset", type=click.Choice(tuple(PRESETS)), help="where the settings start from [standard]"),
         click.option("--config", "config_file", type=click.Path(path_type=Path), help="a config.toml to repeat"),
         click.option("--update", is_flag=True, help="change the settings of an existing run"),
         click.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a run)"),
@@ -72,6 +72,13 @@ def settings(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _default(name: str) -> str:
+    """The standard preset's value, for --help."""
+    section, _, setting = name.partition(".")
+    value = getattr(getattr(Config(), section), setting)
+    return "" if value is None else f" [{value}]"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
