@@ -24,26 +24,27 @@ MODEL = "claude-sonnet-4-6"
 Serve = Callable[..., MessagesServer]
 
 
-async def no_sleep(_: float) -> None:
-    pass
-
-
-def patience() -> Patience:
-    return Patience(sleep=no_sleep, random=random.Random(0))
+def patience(pause: float = 0.0) -> Patience:
+    """Waits the same short time whatever it should wait."""
+    return Patience(sleep=lambda _: asyncio.sleep(pause), random=random.Random(0))
 
 
 def requests(count: int, max_tokens: int = 100) -> list[Request]:
     return [Request(MODEL, f"question {i}", "system", max_tokens) for i in range(count)]
 
 
-def ask(ledger_path: Path, wanted: list[Request], cap: float | None = None, concurrency: int = 4) -> list[Reply]:
+def ask(
+    ledger_path: Path, wanted: list[Request], cap: float | None = None, concurrency: int = 4, pause: float = 0.0
+) -> list[Reply]:
     async def work() -> list[Reply]:
         teacher = open_teacher(MODEL)
         replies = []
         try:
             with Ledger(ledger_path) as ledger:
                 budget = Budget(cap, spent=ledger.total_usd())
-                asking = ask_all(wanted, teacher, ledger, concurrency=concurrency, budget=budget, patience=patience())
+                asking = ask_all(
+                    wanted, teacher, ledger, concurrency=concurrency, budget=budget, patience=patience(pause)
+                )
                 async for _, reply in asking:
                     replies.append(reply)
         finally:
@@ -243,11 +244,14 @@ def test_when_whoever_collects_fails_what_is_under_way_is_kept(serve: Serve, tmp
 
 
 def test_once_the_asking_stops_nothing_more_is_sent(serve: Serve, tmp_path: Path) -> None:
-    """Three wait for a busy server when the fourth meets a fatal error: they do not send again."""
-    kinds = iter(["busy", "busy", "busy"])
-    server = serve(
-        lambda _: error(529, "overloaded_error") if next(kinds, None) else error(401, "authentication_error")
-    )
-    with pytest.raises(TeacherError):
-        ask(tmp_path / "ledger", requests(4))
+    """Three wait for a busy server when the fourth meets a fatal error: they do not use up their attempts."""
+
+    def answer(request: dict) -> tuple:  # type: ignore[type-arg]
+        if request["messages"][0]["content"] == "question 3":
+            return error(401, "authentication_error")
+        return error(529, "overloaded_error")
+
+    server = serve(answer)
+    with pytest.raises(TeacherError, match="check ANTHROPIC_API_KEY"):
+        ask(tmp_path / "ledger", requests(4), pause=0.3)
     assert len(server.asked) <= 4 + 3
