@@ -29,6 +29,9 @@ from mlx_distill.rundir import RunDir
 from mlx_distill.teachers import is_claude
 
 SCHEMA = 1
+CURVE = ("step", "epoch", "loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate")
+"""What of a step's metrics the training chart reads."""
+
 SCALES = (10_000, 1_000_000, 16_000_000)
 
 
@@ -132,18 +135,7 @@ def _training(run: RunDir, config: Config, training: dict[str, Any] | None) -> d
             "last": {"mean": last.valid_accuracy, "n": len(counts), "low": None, "high": None},
         },
         "best_step": best.step,
-        "curve": [
-            {
-                "step": row.step,
-                "epoch": row.epoch,
-                "loss": row.loss,
-                "accuracy": row.accuracy,
-                "valid_loss": row.valid_loss,
-                "valid_accuracy": row.valid_accuracy,
-                "learning_rate": row.learning_rate,
-            }
-            for row in metrics
-        ],
+        "curve": [{name: getattr(row, name) for name in CURVE} for row in metrics],
     }
 
 
