@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +18,26 @@ from mlx_distill.config import PRESETS, Config
 from mlx_distill.errors import DataError, DistillError
 
 SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
-    ("--teacher", "teacher.spec", str, "a Claude model id, `recorded`, or recorded:FILE"),
+    (
+        "--teacher",
+        "teacher.spec",
+        str,
+        "a Claude model id, recorded[:FILE], mlx:MODEL (local), hf:DATASET or traces:FILE (existing answers)",
+    ),
     (
         "--teacher-max-tokens",
         "teacher.max_tokens",
         int,
-        "cap of one answer; answers cut there are not trained on",
+        "cap of one answer; answers cut there are not trained on; a larger one asks those again",
     ),
-    ("--concurrency", "collect.concurrency", int, "requests under way at once"),
+    ("--teacher-system", "teacher.system", str, "the system prompt that the teacher gets"),
+    ("--thinking", "teacher.thinking", bool, "let Claude think; its summaries are kept apart from the answers"),
+    ("--columns", "teacher.columns", str, "of existing answers: prompt=COLUMN,completion=COLUMN"),
+    ("--concurrency", "collect.concurrency", int, "requests under way at once, at most"),
+    ("--batch", "collect.batch", bool, "message batches: half the price, up to a day"),
+    ("--cache-prompt", "collect.cache_prompt", bool, "cache the system prompt that all requests share"),
     ("--max-cost", "collect.max_cost", float, "US dollars that the run's ledger may not pass"),
+    ("--price", "collect.price", str, "IN,OUT: dollars per million tokens of a model that the table lacks"),
     ("--ledger", "collect.ledger", str, "a ledger to share between runs (default: in the run directory)"),
     (
         "--student",
@@ -33,6 +45,9 @@ SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
         str,
         "qwen2.5-0.5b, qwen2.5-1.5b, smollm2-135m, hub id, folder, .gguf file",
     ),
+    ("--language", "filters.language", str, "ISO 639-1 code; answers in another language are left out"),
+    ("--near-duplicate", "filters.near_duplicate", float, "Jaccard similarity from which answers count as one"),
+    ("--train-thinking", "training.thinking", bool, "train on the teacher's thinking too, as <think>…</think>"),
     ("--data", "training.data", str, "train on this chat JSONL instead of collecting"),
     ("--epochs", "training.epochs", int, "times over the examples"),
     ("--batch-size", "training.batch_size", int, "examples in an optimiser step"),
@@ -52,6 +67,7 @@ PROMPT_SETS = (
     ("--prompts", "prompts.train", "training prompts: a set's name, a TOML/JSONL/text file, or hf:DATASET"),
     ("--valid-prompts", "prompts.valid", "prompts for the held-out loss"),
     ("--test-prompts", "prompts.test", "prompts of the comparison"),
+    ("--benchmark", "filters.benchmarks", "a benchmark's file, whose items may not be trained on"),
 )
 
 
@@ -59,7 +75,8 @@ def settings(command: Callable[..., None]) -> Callable[..., None]:
     """The options that change a run's configuration."""
     for flag, name, kind, text in reversed(SETTINGS):
         text = f"{text}{_default(name)}"
-        command = click.option(flag, name.replace(".", "__"), type=kind, default=None, help=text)(command)
+        flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
+        command = click.option(flags, name.replace(".", "__"), type=kind, default=None, help=text)(command)
     for flag, name, text in reversed(PROMPT_SETS):
         command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
     options = (
@@ -67,6 +84,7 @@ def settings(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--preset", type=click.Choice(tuple(PRESETS)), help="where the settings start from [standard]"),
         click.option("--config", "config_file", type=click.Path(path_type=Path), help="a config.toml to repeat"),
         click.option("--update", is_flag=True, help="change the settings of an existing run"),
+        click.option("--yes", is_flag=True, help="agree to the estimated cost without being asked"),
         click.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a run)"),
     )
     for option in reversed(options):
@@ -78,7 +96,7 @@ def _default(name: str) -> str:
     """The standard preset's value, for --help."""
     section, _, setting = name.partition(".")
     value = getattr(getattr(Config(), section), setting)
-    return "" if value is None else f" [{value}]"
+    return "" if value is None or value is False or len(str(value)) > 40 else f" [{value}]"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -87,8 +105,8 @@ def _default(name: str) -> str:
 def cli(debug: bool) -> None:
     """Distil a large teacher model into a small student, and find out honestly whether it got better.
 
-    Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 130 interrupted. The same command, run again,
-    goes on where it stopped.
+    Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 130 interrupted, 143 ended. The same command, run
+    again, goes on where it stopped.
     """
 
 
@@ -175,9 +193,9 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
-    if computes:
-        from mlx_distill import blas
+    from mlx_distill import blas
 
+    if computes:
         blas.ensure()
     from mlx_distill import pipeline
     from mlx_distill.console import Terminal
@@ -185,12 +203,14 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
     from mlx_distill.stages import Job
 
     config, path = _configuration(options)
+    if config.teacher.spec.startswith("mlx:") or config.comparison.judge.startswith("mlx:"):
+        blas.ensure()
     terminal = Terminal()
     with RunDir(path).locked() as run_dir:
-        pipeline.prepare(run_dir, config, update=options["update"])
+        changed = pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
             pipeline.accept_terms(run_dir, config, options["accept_terms"])
-        results = getattr(pipeline, stage)(Job(run_dir, config, terminal))
+        results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]))
         if results:
             terminal.summary(results, str(path))
 
@@ -198,6 +218,7 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
 def main() -> None:
     """The console script: every known failure is one line on stderr and an exit code."""
     debug = "--debug" in sys.argv
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -229,8 +250,19 @@ def _failed(error: DistillError, debug: bool, cause: Exception | None = None) ->
     return error.exit_code
 
 
+_ended: list[int] = []
+"""The SIGTERM that was received, if any."""
+
+
+def _terminate(number: int, _frame: Any) -> None:
+    """SIGTERM ends a command as Ctrl-C does: what is under way is waited for and kept."""
+    _ended.append(number)
+    signal.raise_signal(signal.SIGINT)
+
+
 def _interrupted() -> int:
     from mlx_distill.console import Terminal
 
-    Terminal().error("Interrupted. Everything so far is kept; the same command goes on from here.")
-    return 130
+    word = "Ended" if _ended else "Interrupted"
+    Terminal().error(f"{word}. Everything so far is kept; the same command goes on from here.")
+    return 143 if _ended else 130

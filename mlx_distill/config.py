@@ -1,4 +1,4 @@
-"""The configuration of a run: five small sections, three presets, one TOML file.
+"""The configuration of a run: six small sections, three presets, one TOML file.
 
 In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
 Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.errors import DataError, UsageError
+from mlx_distill.prices import parse_price
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,33 @@ class TeacherConfig:
     spec: str = "claude-sonnet-4-6"
     system: str = "You are a careful senior engineer. Answer with correct, complete code and a short explanation."
     max_tokens: int = 3072
+    thinking: bool = False
+    columns: str | None = None
 
 
 @dataclass(frozen=True)
 class CollectConfig:
     """How collecting is done. Nothing here changes what is asked, so a change collects nothing again."""
 
-    concurrency: int = 8
+    concurrency: int = 32
+    batch: bool = False
+    cache_prompt: bool = False
     max_cost: float | None = None
+    price: str | None = None
     ledger: str | None = None
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """What is left out of training, beyond answers that are cut, refused or empty. Nothing is deleted.
+
+    `language` is an ISO 639-1 code, or None for any; `near_duplicate` a Jaccard similarity; `benchmarks` are
+    published files whose items may not be trained on.
+    """
+
+    language: str | None = None
+    near_duplicate: float = 0.8
+    benchmarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,7 @@ class TrainingConfig:
     student: str = "qwen2.5-1.5b"
     data: str | None = None
     system: str = "You are a helpful coding assistant."
+    thinking: bool = False
     seed: int = 0
     epochs: int = 5
     batch_size: int = 4
@@ -81,6 +101,7 @@ class Config:
     prompts: PromptConfig = field(default_factory=PromptConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
 
@@ -134,7 +155,9 @@ def _check_type(section: type, name: str, setting: str, value: Any) -> None:
         typing.get_origin(kind) or kind
         for kind in (typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,))
     ]
-    if isinstance(value, bool) or not isinstance(value, tuple([*kinds, int] if float in kinds else kinds)):
+    if isinstance(value, bool) != (bool in kinds) or not isinstance(
+        value, tuple([*kinds, int] if float in kinds else kinds)
+    ):
         raise UsageError(f"{name} = {value!r} is not of the right kind: it takes {wanted}.")
 
 
@@ -161,9 +184,12 @@ def check(config: Config) -> None:
     for name, share in (
         ("training.dropout", config.training.dropout),
         ("training.warmup", config.training.warmup),
+        ("1 - filters.near_duplicate", 1 - config.filters.near_duplicate),
     ):
         if not 0 <= share < 1:
             raise UsageError(f"{name} is {share}: it must be at least 0 and below 1.")
+    if config.collect.price is not None:
+        parse_price(config.collect.price)
     if config.training.seed < 0:
         raise UsageError(f"training.seed is {config.training.seed}: it must be 0 or more.")
     if config.collect.max_cost is not None and not config.collect.max_cost >= 0:
@@ -199,7 +225,7 @@ def to_table(config: Config) -> dict[str, Any]:
 def differences(old: Config, new: Config) -> list[str]:
     """What differs, as `training.epochs: 3 → 5`. `collect` is left out: it changes no result."""
     lines = []
-    for section in ("prompts", "teacher", "training", "comparison"):
+    for section in ("prompts", "teacher", "filters", "training", "comparison"):
         before = dataclasses.asdict(getattr(old, section))
         after = dataclasses.asdict(getattr(new, section))
         lines += [f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]]

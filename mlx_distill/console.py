@@ -15,7 +15,10 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.prompt import Confirm
 from rich.table import Table
+
+from mlx_distill.errors import UsageError
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most this often, and one at the end."""
@@ -48,6 +51,12 @@ class Terminal:
     def line(self, text: str) -> None:
         self.console.print(escape(text), soft_wrap=True)
 
+    def confirm(self, question: str) -> bool:
+        """Asks on a terminal. Raises UsageError where there is none: nobody has agreed."""
+        if not sys.stdin.isatty():
+            raise UsageError("There is no terminal to ask: agree to the cost with --yes.")
+        return Confirm.ask(question, console=self.console, default=False)
+
     @contextlib.contextmanager
     def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
         """Hands out update(done, text). A terminal gets a bar with the time left, a file gets lines."""
@@ -72,13 +81,17 @@ class Terminal:
 
     def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
         last = time.monotonic() - PLAIN_SECONDS
+        first: tuple[float, int] | None = None
 
         def update(done: int, text: str) -> None:
-            nonlocal last
-            if done >= total or time.monotonic() - last >= PLAIN_SECONDS:
-                last = time.monotonic()
-                self.line(f"{stage:<9} {done}/{total}  {text}".rstrip())
+            nonlocal last, first
+            now = time.monotonic()
+            first = first or (now, done)
+            if (done >= total and done != shown[0]) or now - last >= PLAIN_SECONDS:
+                last, shown[0] = now, done
+                self.line(f"{stage:<9} {done:,}/{total:,}  {text}{_left(first, now, done, total)}".rstrip())
 
+        shown = [-1]
         return update
 
     # ---- tables
@@ -136,6 +149,12 @@ class Terminal:
             passed = ", ".join(f"{role} {checks[role]['passed']}/{checks[role]['run']}" for role in checks)
             self.line(f"Executed checks passed: {passed}")
         self.line(f"Verdict: {comparison['verdict']}; {comparison['verdict_in_words']}.")
+
+
+def _left(first: tuple[float, int], now: float, done: int, total: int) -> str:
+    """The time left at the speed so far, for jobs of more than a minute."""
+    seconds = (now - first[0]) * (total - done) / (done - first[1]) if done > first[1] else 0.0
+    return f"  {seconds / 60:.0f} min left" if seconds >= 60 else ""
 
 
 def _interval(estimate: dict[str, Any], digits: int) -> str:

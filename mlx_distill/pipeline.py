@@ -1,11 +1,12 @@
 """Start here: the stages in order, and the file that each one leaves in the run directory.
 
-    prompts ──collect──▶ teacher_data.jsonl ──train──▶ distilled-student/, metrics.jsonl, training.json
+    prompts ──collect──▶ teacher_data.jsonl ──filter──▶ dataset.json
+    both ──train──▶ distilled-student/, metrics.jsonl, training.json
     test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl
     all of it ──report──▶ results.json ──▶ RESULTS.md, visuals/
 
 A stage runs when an output is missing or what it was made from has changed; otherwise it is kept. What each one
-reads and writes is in `stages.py`; these two modules alone know file names.
+reads and writes is in `stages/`; these alone know file names.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from typing import Any
 import tomli_w
 
 from mlx_distill import config as configuration
-from mlx_distill import environment, stages, students
+from mlx_distill import environment, promptset, students
+from mlx_distill.collect.traces import is_traces
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError, TeacherError, UsageError
-from mlx_distill.promptset import load_prompts
+from mlx_distill.records import Split
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages import ADAPTER, STATIC, Job
+from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, comparing, estimating, training
 from mlx_distill.summarise import summarise
 from mlx_distill.teachers import check, identity, is_claude
 
@@ -42,8 +44,8 @@ TERMS = (
 # ---------------------------------------------------------------- the run
 
 
-def prepare(run: RunDir, config: Config, *, update: bool = False) -> None:
-    """Gives a run its configuration.
+def prepare(run: RunDir, config: Config, *, update: bool = False) -> bool:
+    """Gives a run its configuration. Returns whether it had another one.
 
     Raises UsageError when it has another one and something was made with that, unless `update` says to change it.
     """
@@ -51,40 +53,72 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> None:
     students.check_name(config.training.student)
     path = run / "config.toml"
     has_work = any((run / name).exists() for name in WORK)
-    if path.exists() and has_work and not update:
-        different = configuration.differences(configuration.load(path), config)
-        if different:
-            raise UsageError(
-                f"{run.path} was made with another configuration ({'; '.join(different)}): "
-                "choose another --run, or add --update to change this one and redo what depends on it."
-            )
+    different = configuration.differences(configuration.load(path), config) if path.exists() and has_work else []
+    if different and not update:
+        raise UsageError(
+            f"{run.path} was made with another configuration ({'; '.join(different)}): "
+            "choose another --run, or add --update to change this one and redo what depends on it."
+        )
     run.write_text("config.toml", tomli_w.dumps(configuration.to_table(config)))
+    return bool(different)
 
 
 def run_all(job: Job) -> dict[str, Any]:
     """Every stage, in order. Returns results.json's content."""
     _check_teachers(job)
+    prompts_stage(job, _splits(job))
+    _agree_on_costs(job, ("collect", "judge"))
     if job.config.training.data is None:
-        collect_stage(job)
+        _collect(job)
     train_stage(job)
-    compare_stages(job)
+    _compare(job)
     return report_stage(job)
+
+
+def _splits(job: Job) -> tuple[Split, ...]:
+    """Of the prompts: all, unless the user brings his own training data."""
+    return ("train", "valid", "test") if job.config.training.data is None else ("test",)
+
+
+def _agree_on_costs(job: Job, names: Sequence[str]) -> None:
+    """Says what is about to be paid for, and asks. Raises UsageError without a yes."""
+    judged = job.run.stages().get("judge", {}).get("state") == "done" and not job.changed
+    lines = [
+        line
+        for line in (
+            estimating.teaching_cost(job) if "collect" in names else None,
+            estimating.judging_cost(job) if "judge" in names and not judged else None,
+        )
+        if line
+    ]
+    for line in lines:
+        job.view.note(line)
+    if lines and not job.yes and not job.view.confirm("Go on?"):
+        raise UsageError("Stopped before anything was sent: run it again with --yes, or other settings.")
 
 
 def _check_teachers(job: Job) -> None:
     """A missing key or price is found now, not after an hour of training. What is done already needs neither."""
     done = {name for name, entry in job.run.stages().items() if entry["state"] == "done"}
-    if "collect" not in done:
-        check(job.config.teacher.spec)
+    price = job.config.collect.price
+    if "collect" not in done and not is_traces(job.config.teacher.spec):
+        check(job.config.teacher.spec, price)
     if "judge" not in done and job.config.comparison.judge != STATIC:
-        check(job.config.comparison.judge)
+        check(job.config.comparison.judge, price)
     if job.config.comparison.judge == job.config.teacher.spec:
         job.view.warn("The judge is the teacher itself: it will score what it taught.")
 
 
 def compare_stages(job: Job) -> None:
     if job.config.training.data is not None:
-        collect_stage(job, splits=("test",))
+        prompts_stage(job, ("test",))
+    _agree_on_costs(job, ("collect", "judge") if job.config.training.data else ("judge",))
+    _compare(job)
+
+
+def _compare(job: Job) -> None:
+    if job.config.training.data is not None:
+        _collect(job)
     generate_stage(job)
     judge_stage(job)
 
@@ -132,7 +166,11 @@ def _remove(path: Path) -> None:
 def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
     """Claude as a teacher needs one acknowledgement, kept in the run. Raises TeacherError without it."""
     spec = config.teacher.spec
-    if not is_claude(spec) or config.training.data or (run / "terms.json").exists():
+    if (
+        not (is_claude(spec) or (is_traces(spec) and "claude" in spec.lower()))
+        or config.training.data
+        or (run / "terms.json").exists()
+    ):
         return
     if not accepted:
         raise TeacherError(f"{TERMS} Then add --accept-terms, once.")
@@ -142,16 +180,66 @@ def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
 # ---------------------------------------------------------------- collect
 
 
-def collect_stage(job: Job, splits: Sequence[str] = ("train", "valid", "test")) -> None:
-    config = job.config
-    prompts = [prompt for prompt in load_prompts(config.prompts) if prompt.split in splits]
+def collect_stage(job: Job) -> None:
+    """The prompts, what the teacher says to them, and which of it is trained on."""
+    if not is_traces(job.config.teacher.spec):
+        check(job.config.teacher.spec, job.config.collect.price)
+    prompts_stage(job, _splits(job))
+    _agree_on_costs(job, ("collect",))
+    _collect(job)
+
+
+def prompts_stage(job: Job, splits: tuple[Split, ...]) -> None:
+    """Traces bring their prompts along."""
+    if is_traces(job.config.teacher.spec):
+        return
+    prompts = job.config.prompts
     _stage(
         job,
-        "collect",
-        [config.teacher, identity(config.teacher.spec), [dataclasses.asdict(prompt) for prompt in prompts]],
+        "prompts",
+        [prompts, promptset.identity(prompts), splits],
         [],
-        ["prompts.jsonl", "teacher_data.jsonl", "dataset.json"],
-        lambda: asyncio.run(stages.collect(job, prompts)),
+        ["prompts.jsonl"],
+        lambda: collecting.write_prompts(job, splits),
+    )
+
+
+def _collect(job: Job) -> None:
+    teacher = job.config.teacher
+    if is_traces(teacher.spec):
+        file = teacher.spec.removeprefix("traces:") if teacher.spec.startswith("traces:") else None
+        prompts = job.config.prompts
+        _stage(
+            job,
+            "collect",
+            [teacher, environment.hash_of(file), prompts, promptset.identity(prompts)],
+            [],
+            ["prompts.jsonl", "teacher_data.jsonl"],
+            lambda: collecting.import_traces(job),
+        )
+    else:
+        _stage(
+            job,
+            "collect",
+            [teacher, identity(teacher.spec)],
+            ["prompts.jsonl"],
+            ["teacher_data.jsonl"],
+            lambda: asyncio.run(collecting.collect_answers(job)),
+        )
+    _filter(job)
+
+
+def _filter(job: Job) -> None:
+    settings = job.config.training
+    counted = students.token_counter(settings.student) is not None
+    benchmarks = [environment.hash_of(path) for path in job.config.filters.benchmarks]
+    _stage(
+        job,
+        "filter",
+        [job.config.filters, benchmarks, settings.student, settings.window, settings.system, counted],
+        ["prompts.jsonl", "teacher_data.jsonl"],
+        ["dataset.json"],
+        lambda: collecting.filter_answers(job),
     )
 
 
@@ -160,14 +248,14 @@ def collect_stage(job: Job, splits: Sequence[str] = ("train", "valid", "test")) 
 
 def train_stage(job: Job) -> None:
     config = job.config.training
-    material = environment.hash_of(config.data) or stages.collected_digest(job)
+    material = environment.hash_of(config.data) or training.collected_digest(job)
     _stage(
         job,
         "train",
         [config, material, students.identity(config.student)],
         [],
         [f"{ADAPTER}/adapters.safetensors", "metrics.jsonl", "training.json"],
-        lambda: stages.train(job),
+        lambda: training.train(job),
         partial=[ADAPTER, "metrics.jsonl", "training.json"],
     )
 
@@ -183,7 +271,7 @@ def generate_stage(job: Job) -> None:
         [config.comparison.max_tokens, config.comparison.batch_size, config.training.system],
         ["prompts.jsonl", "teacher_data.jsonl", f"{ADAPTER}/adapters.safetensors"],
         ["generations.jsonl"],
-        lambda: stages.generate(job),
+        lambda: comparing.generate(job),
         partial=["generations.jsonl"],
     )
 
@@ -196,7 +284,7 @@ def judge_stage(job: Job) -> None:
         [config.judge, config.judge_max_tokens, environment.sandbox_level()],
         ["prompts.jsonl", "generations.jsonl"],
         ["scores.jsonl", "judgments.jsonl"],
-        lambda: stages.judge(job),
+        lambda: comparing.judge(job),
     )
 
 
@@ -210,7 +298,7 @@ def report_stage(job: Job) -> dict[str, Any]:
     if not any((job.run / name).exists() for name in WORK):
         raise DataError(f"{job.run.path} holds nothing to report: run `mlx-distill run` there first.")
     if not (job.run / "environment.json").exists():
-        stages.write_environment(job)
+        training.write_environment(job)
     results = summarise(job.run, job.config)
     job.run.write_json("results.json", results)
     draw(results, job.run.path, job.run / "visuals")

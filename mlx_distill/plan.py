@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mlx_distill import prices, students
+from mlx_distill.collect.traces import is_traces
 from mlx_distill.config import Config
-from mlx_distill.promptset import load_prompts
+from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import ROLES, Prompt
 from mlx_distill.teachers import is_claude
 
@@ -52,39 +54,60 @@ def plan(config: Config, runs_folder: Path) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if config.training.data:
         rows.append(("Training data", config.training.data))
-    prompts = load_prompts(config.prompts)
-    if config.training.data:
-        prompts = [prompt for prompt in prompts if prompt.split == "test"]
-    counts = Counter(prompt.split for prompt in prompts)
-    rows.append(("Prompts", ", ".join(f"{count} {split}" for split, count in counts.items())))
-    rows += _teaching(config, prompts)
-    rows += _judging(config, prompts)
+    asked = _Asked()
+    for prompt in _prompts(config):
+        asked.add(prompt)
+    rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in asked.counts.items())))
+    rows += _teaching(config, asked)
+    rows += _judging(config, asked)
     rows += _memory(config)
-    rows.append(("Training time", _time(config, prompts, runs_folder)))
+    rows.append(("Training time", _time(config, asked, runs_folder)))
     return rows
 
 
-def _teaching(config: Config, prompts: list[Prompt]) -> list[tuple[str, str]]:
-    asked = sum(len((config.teacher.system + prompt.text).encode()) for prompt in prompts)
-    most = len(prompts) * config.teacher.max_tokens
+class _Asked:
+    """How many prompts there are, and how long they are."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.bytes = 0
+
+    def add(self, prompt: Prompt) -> None:
+        self.counts[prompt.split] += 1
+        self.bytes += len(prompt.text.encode())
+
+
+def _prompts(config: Config) -> Iterable[Prompt]:
+    if config.training.data or is_traces(config.teacher.spec):
+        return heldout_prompts(config.prompts, ("test",))
+    return stream_prompts(config.prompts)
+
+
+def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
+    count = asked.counts.total()
+    tokens = asked.bytes + count * len(config.teacher.system.encode())
+    if is_traces(config.teacher.spec):
+        return [("Teacher", f"{config.teacher.spec}: existing answers, nothing is asked")]
     rows = [
         ("Teacher", config.teacher.spec),
-        ("Tokens in, at most", f"{asked:,}"),
-        ("Tokens out, at most", f"{most:,}"),
+        ("Tokens in, at most", f"{tokens:,}"),
+        ("Tokens out, at most", f"{count * config.teacher.max_tokens:,}"),
     ]
     if not is_claude(config.teacher.spec):
         return [*rows, ("Teacher's cost", "nothing")]
-    bound = prices.cost(config.teacher.spec, asked, most)
+    factor = prices.BATCH_FACTOR if config.collect.batch else 1.0
+    most = count * config.teacher.max_tokens
+    bound = prices.list_cost(config.teacher.spec, tokens, most, config.collect.price) * factor
     return [*rows, ("Teacher's cost, at most", f"${bound:,.2f} (list prices of {prices.DATED})")]
 
 
-def _judging(config: Config, prompts: list[Prompt]) -> list[tuple[str, str]]:
+def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     judge = config.comparison.judge
     if not is_claude(judge):
         return [("Judge", judge), ("Judge's cost", "nothing")]
-    questions = len(ROLES) * sum(prompt.split == "test" for prompt in prompts)
-    asked = questions * (config.comparison.max_tokens + 1000)
-    bound = prices.cost(judge, asked, questions * config.comparison.judge_max_tokens)
+    questions = len(ROLES) * asked.counts["test"]
+    tokens = questions * (config.comparison.max_tokens + 1000)
+    bound = prices.list_cost(judge, tokens, questions * config.comparison.judge_max_tokens, config.collect.price)
     return [("Judge", f"{judge}, {questions} answers"), ("Judge's cost, about at most", f"${bound:,.2f}")]
 
 
@@ -145,13 +168,13 @@ def _matrices(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:
     }
 
 
-def _time(config: Config, prompts: list[Prompt], runs_folder: Path) -> str:
+def _time(config: Config, asked: _Asked, runs_folder: Path) -> str:
     """From the tokens per second of the newest earlier run with this student, on this machine's runs folder."""
     known = _earlier(runs_folder, config.training.student)
     if known is None:
         return f"unknown: no earlier run with {config.training.student} in {runs_folder}"
     training, name = known
-    examples = sum(prompt.split == "train" for prompt in prompts) or training["examples"]["train"]
+    examples = asked.counts["train"] or training["examples"]["train"]
     each = training["scored_tokens"] / max(1, training["epochs"] * training["examples"]["train"])
     minutes = examples * each * config.training.epochs / training["tokens_per_second"] / 60
     return f"about {minutes:.0f} minutes, at the {training['tokens_per_second']:.0f} scored tokens/s of {name}"

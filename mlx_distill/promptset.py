@@ -1,23 +1,26 @@
 """Prompt sets: what is asked of the teacher for training, and what is held out.
 
-In: names of the bundled sets, or a user's TOML, JSONL or text file, or `hf:DATASET`. Out: a list of Prompts whose
-ids are hashes of their text. No held-out prompt may overlap a training prompt: that is checked here for every
-set, by word shingles, because a leaked test prompt turns the whole comparison into a memory test.
+In: names of the bundled sets, or a user's TOML, JSONL or text file, or `hf:DATASET`. Out: Prompts whose ids are
+hashes of their text; training prompts come one at a time, so millions of them need no memory. No held-out prompt may
+overlap a training prompt: that is checked here for every set, by word shingles, because a leaked test prompt turns
+the whole comparison into a memory test.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlx_distill.config import PromptConfig
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Check, Prompt, Split, content_id, read_rows
+from mlx_distill.rundir import file_hash
 
 BUNDLED = ("coding", "showcase", "validation", "heldout")
 SHINGLE = 5
@@ -35,49 +38,80 @@ def data_folder() -> Path:
 
 
 def load_prompts(config: PromptConfig) -> list[Prompt]:
-    """All prompts of a run: train, then valid, then test, each split in the order of its sets.
+    """All prompts of a run, as `stream_prompts` hands them out."""
+    return list(stream_prompts(config))
 
-    Raises DataError for unreadable, empty or duplicate prompts and for held-out prompts that overlap training
-    ones; UsageError for a set that does not exist.
+
+def stream_prompts(config: PromptConfig) -> Iterator[Prompt]:
+    """Train, then valid, then test prompts, each split in the order of its sets.
+
+    A training prompt may be there several times. Raises DataError for unreadable or empty prompts, duplicates among
+    the held-out ones, and held-out prompts that overlap training ones; UsageError for a set that does not exist.
     """
-    splits: dict[Split, tuple[str, ...]] = {
-        "train": config.train,
-        "valid": config.valid,
-        "test": config.test,
-    }
-    prompts = []
-    for split, names in splits.items():
-        found = [prompt for name in names for prompt in load_set(name, split)]
-        prompts += found[: config.limit]
-    _refuse_duplicates(prompts)
-    _refuse_overlap(prompts)
-    return prompts
+    heldout = heldout_prompts(config)
+    index = HeldOut(heldout)
+    for trained in itertools.islice(_load_sets(config.train, "train"), config.limit):
+        for held, share in index.overlapping(trained):
+            raise DataError(
+                f"The held-out prompt {shorten(held.text)!r} ({held.source}) overlaps the training prompt "
+                f"{shorten(trained.text)!r} ({trained.source}) by {share:.0%}: remove one of them."
+            )
+        yield trained
+    yield from heldout
 
 
-def load_set(name: str, split: Split) -> list[Prompt]:
+def heldout_prompts(config: PromptConfig, splits: Sequence[Split] = ("valid", "test")) -> list[Prompt]:
+    """The prompts that are never trained on. Raises DataError when one is there twice."""
+    names = {"valid": config.valid, "test": config.test}
+    found = [prompt for split in splits for prompt in itertools.islice(_load_sets(names[split], split), config.limit)]
+    _refuse_duplicates(found)
+    return found
+
+
+def identity(config: PromptConfig) -> list[str]:
+    """What the prompts are, without reading them one by one: the sets and the content of their files."""
+    names = [*config.train, *config.valid, *config.test]
+    return [f"{name} {file_hash(_file_of(name)) if not name.startswith('hf:') else ''}" for name in names]
+
+
+def _file_of(name: str) -> Path:
     bundled, _, part = name.partition(":")
-    if bundled in BUNDLED and part in ("", "base"):
-        prompts = _from_toml(data_folder() / f"{bundled}.toml", split, expanded=part != "base")
-    elif bundled == "hf":
+    return data_folder() / f"{bundled}.toml" if bundled in BUNDLED and part in ("", "base") else Path(name)
+
+
+def _load_sets(names: Sequence[str], split: Split) -> Iterator[Prompt]:
+    for name in names:
+        yield from load_set(name, split)
+
+
+def load_set(name: str, split: Split) -> Iterator[Prompt]:
+    """The prompts of one set. Raises DataError for a set or prompt that is empty."""
+    bundled, _, part = name.partition(":")
+    prompts: Iterable[Prompt]
+    if bundled == "hf":
         prompts = _from_dataset(part, split)
+    elif bundled in BUNDLED and part in ("", "base"):
+        prompts = _from_toml(_file_of(name), split, expanded=part != "base")
     else:
         prompts = _from_file(Path(name), split)
-    if not prompts:
-        raise DataError(f"The prompt set {name} is empty: give it at least one prompt.")
+    empty = True
     for prompt in prompts:
         if not prompt.text.strip():
             raise DataError(f"The prompt set {name} has an empty prompt: remove it or write its text.")
-    return [dataclasses.replace(prompt, source=name) for prompt in prompts]
+        empty = False
+        yield dataclasses.replace(prompt, source=name)
+    if empty:
+        raise DataError(f"The prompt set {name} is empty: give it at least one prompt.")
 
 
-def _from_file(path: Path, split: Split) -> list[Prompt]:
+def _from_file(path: Path, split: Split) -> Iterable[Prompt]:
     if not path.is_file():
         known = ", ".join(BUNDLED)
         raise UsageError(f"There is no prompt set {path}: give a file, hf:DATASET, or one of {known}.")
     if path.suffix == ".toml":
         return _from_toml(path, split, expanded=True)
     if path.suffix in (".jsonl", ".ndjson"):
-        return [_from_row(row, path, split) for row in read_rows(path)]
+        return (_from_row(row, path, split) for row in read_rows(path))
     return [_plain(line.strip(), split) for line in _read_text(path).splitlines() if line.strip()]
 
 
@@ -136,7 +170,7 @@ def _expand(prompt: Prompt, name: str, modifications: dict[str, str], path: Path
     return dataclasses.replace(prompt, id=content_id(text), text=text, title="", checks=(), setup="")
 
 
-def _from_dataset(name: str, split: Split) -> list[Prompt]:
+def _from_dataset(name: str, split: Split) -> Iterator[Prompt]:
     """`hf:NAME[:COLUMN]`: the column `prompt` (or the named one) of a dataset's train split."""
     from datasets import load_dataset
 
@@ -154,9 +188,10 @@ def _from_dataset(name: str, split: Split) -> list[Prompt]:
             f"{repository} has no column {column!r}: name one of {', '.join(rows.column_names)} "
             f"as hf:{repository}:COLUMN."
         )
-    if not all(isinstance(text, str) for text in rows[column]):
-        raise DataError(f"The column {column!r} of {repository} holds more than text: name another column.")
-    return [_plain(text, split) for text in rows[column]]
+    for row in rows.select_columns([column]):
+        if not isinstance(row[column], str):
+            raise DataError(f"The column {column!r} of {repository} holds more than text: name another column.")
+        yield _plain(row[column], split)
 
 
 # ---------------------------------------------------------------- held out means held out
@@ -169,25 +204,33 @@ def shingles(text: str, width: int = SHINGLE) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(words[i : i + width]) for i in range(len(words) - width + 1))
 
 
-def overlaps(heldout: Sequence[Prompt], training: Sequence[Prompt]) -> list[tuple[Prompt, Prompt, float]]:
-    """(held-out, training, share of the shorter text's shingles that both have), from OVERLAP upwards.
+class HeldOut:
+    """An index of held-out prompts by their shingles, which finds those that overlap a training prompt.
 
-    An index of the held-out shingles finds the pairs of longer texts; a text of fewer words than a shingle is
-    compared with every other, at its own width.
+    A text of fewer words than a shingle is compared with every other, at its own width.
     """
-    owners: dict[tuple[str, ...], list[Prompt]] = defaultdict(list)
-    for prompt in heldout:
-        for shingle in shingles(prompt.text):
-            owners[shingle].append(prompt)
-    short = [prompt for prompt in heldout if _is_short(prompt)]
-    found = []
-    for trained in training:
-        near = [held for shingle in shingles(trained.text) for held in owners.get(shingle, ())]
-        candidates = heldout if _is_short(trained) else [*near, *short]
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self._prompts = prompts
+        self._short = [prompt for prompt in prompts if _is_short(prompt)]
+        self._owners: dict[tuple[str, ...], list[Prompt]] = defaultdict(list)
+        for prompt in prompts:
+            for shingle in shingles(prompt.text):
+                self._owners[shingle].append(prompt)
+
+    def overlapping(self, trained: Prompt) -> Iterator[tuple[Prompt, float]]:
+        """(held-out prompt, share of the shorter text's shingles that both have), from OVERLAP upwards."""
+        near = [held for shingle in shingles(trained.text) for held in self._owners.get(shingle, ())]
+        candidates = self._prompts if _is_short(trained) else [*near, *self._short]
         for held in {prompt.id: prompt for prompt in candidates}.values():
             if (share := overlap(held.text, trained.text)) >= OVERLAP:
-                found.append((held, trained, share))
-    return found
+                yield held, share
+
+
+def overlaps(heldout: Sequence[Prompt], training: Iterable[Prompt]) -> list[tuple[Prompt, Prompt, float]]:
+    """Every overlapping pair: (held-out, training, share)."""
+    index = HeldOut(heldout)
+    return [(held, trained, share) for trained in training for held, share in index.overlapping(trained)]
 
 
 def overlap(a: str, b: str) -> float:
@@ -210,16 +253,6 @@ def _refuse_duplicates(prompts: Iterable[Prompt]) -> None:
             where = " and ".join(sorted({prompt.source, seen[prompt.id].source}))
             raise DataError(f"The prompt {shorten(prompt.text)!r} is there twice (in {where}): remove one.")
         seen[prompt.id] = prompt
-
-
-def _refuse_overlap(prompts: Sequence[Prompt]) -> None:
-    heldout = [prompt for prompt in prompts if prompt.split != "train"]
-    training = [prompt for prompt in prompts if prompt.split == "train"]
-    for held, trained, share in overlaps(heldout, training):
-        raise DataError(
-            f"The held-out prompt {shorten(held.text)!r} ({held.source}) overlaps the training prompt "
-            f"{shorten(trained.text)!r} ({trained.source}) by {share:.0%}: remove one of them."
-        )
 
 
 def shorten(text: str, width: int = 60) -> str:

@@ -50,7 +50,10 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Completion:
-    """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token."""
+    """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token.
+
+    `input_tokens` are those that no prompt cache wrote or read; `answered_at` is in Unix seconds.
+    """
 
     prompt_id: str
     prompt: str
@@ -59,12 +62,18 @@ class Completion:
     model: str
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
     seconds: float = 0.0
     usd: float | None = None
     reasoning: str = ""
     refusal_category: str | None = None
     message_id: str = ""
     request_id: str = ""
+    attempt: int = 1
+    answered_at: float = 0.0
+    sdk: str = ""
+    prices_dated: str = ""
 
     @property
     def complete(self) -> bool:
@@ -157,37 +166,49 @@ def to_line(record: Any) -> str:
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a JSON-lines file. Raises DataError naming the line that is not one."""
+def read_rows(path: Path, skip: int = 0) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a JSON-lines file, one at a time, after the first `skip` lines.
+
+    Raises DataError naming the line that is not one.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if number > skip and line.strip():
+                    yield _parsed(line, f"{path}, line {number}")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
+
+
+def _parsed(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode())
+        if b"\\u" in line:
             json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text
-        except UnicodeEncodeError as error:
-            raise DataError(f"{path}, line {number} holds half a character (\\ud800 …): remove it.") from error
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number} is not JSON ({error.msg}): mend or remove the line.") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number} is not a JSON object: write one object a line.")
-        yield row
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where} holds half a character (\\ud800 …): remove it.") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where} is not JSON ({error.msg}): mend or remove the line.") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where} is not a JSON object: write one object a line.")
+    return row
 
 
-def read_records(path: Path, kind: type[Record]) -> list[Record]:
+def stream_records(path: Path, kind: type[Record], skip: int = 0) -> Iterator[Record]:
     """The records of a file that this package wrote. Keys it does not know are an error, not a guess."""
     try:
-        return [from_row(kind, row) for row in read_rows(path)]
+        for row in read_rows(path, skip):
+            yield from_row(kind, row)
     except TypeError as error:
         raise DataError(
             f"{path} does not hold {kind.__name__} records ({error}): was it made by another version?"
         ) from error
+
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    return list(stream_records(path, kind))
 
 
 def from_row(kind: type[Record], row: dict[str, Any]) -> Record:

@@ -18,17 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.errors import DataError, UsageError
-from mlx_distill.records import Record, digest, read_records, to_line
+from mlx_distill.records import Record, digest, read_records, stream_records, to_line
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replaces a file whole: after a crash it holds either the old or the new content."""
-    data = content.encode() if isinstance(content, str) else content
+def write_atomic(path: Path, content: str | bytes | Iterable[str]) -> None:
+    """Replaces a file whole: after a crash it holds either the old or the new content. Lines may come one by one."""
+    chunks = [content] if isinstance(content, str | bytes) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for chunk in chunks:
+                file.write(chunk.encode() if isinstance(chunk, str) else chunk)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -91,7 +92,8 @@ class RunDir:
             ) from error
 
     def write_records(self, name: str, records: Iterable[Any]) -> None:
-        write_atomic(self / name, "".join(to_line(record) + "\n" for record in records))
+        """Streams: the records are never all in memory."""
+        write_atomic(self / name, (to_line(record) + "\n" for record in records))
 
     def append(self, name: str, record: Any) -> None:
         with (self / name).open("a", encoding="utf-8") as file:
@@ -99,6 +101,14 @@ class RunDir:
 
     def read(self, name: str, kind: type[Record]) -> list[Record]:
         return read_records(self / name, kind) if (self / name).exists() else []
+
+    def stream(self, name: str, kind: type[Record], skip: int = 0) -> Iterator[Record]:
+        """As `read`, one at a time, after the first `skip` lines."""
+        return stream_records(self / name, kind, skip) if (self / name).exists() else iter(())
+
+    def count_lines(self, name: str) -> int:
+        with (self / name).open("rb") as file:
+            return sum(1 for _ in file)
 
     def read_resumable(self, name: str, kind: type[Record]) -> list[Record]:
         """As `read`, for an appended file: a last line that a crash tore off is dropped, also on disk."""

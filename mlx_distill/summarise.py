@@ -319,7 +319,7 @@ def _cost_scaling(
         this_run = Estimate(sum(paid) / len(paid), len(paid))  # known, not estimated
     elif training and training["tokens"]:
         model = config.comparison.price_as
-        costs = [prices.cost(model, asked, answered) for asked, answered in training["tokens"]]
+        costs = [prices.list_cost(model, asked, answered) for asked, answered in training["tokens"]]
         basis = (
             f"what these answers would cost from {model} at list prices of {prices.DATED}, "
             "tokens counted with the student's tokenizer; nothing was paid"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from messages_server import Answer, MessagesServer
+from messages_api import MessagesServer, echo
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -23,7 +23,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MessagesSer
     """Starts a Messages server that answers with the given function; the client's environment points to it."""
     running: list[MessagesServer] = []
 
-    def start(answer: Callable[[dict[str, Any]], Answer], **options: Any) -> MessagesServer:
+    def start(answer: Any = echo, **options: Any) -> MessagesServer:
         server = MessagesServer(answer, **options)
         running.append(server)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)

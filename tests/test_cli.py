@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
-from messages_server import MessagesServer, error, message
+from messages_api import MessagesServer, error, message
 
 from mlx_distill.compare import DIMENSIONS
 
@@ -107,8 +107,11 @@ def test_a_run_directory_of_another_configuration_is_left_alone(finished: Path) 
 def test_a_config_repeats_a_run_elsewhere(finished: Path, tmp_path: Path) -> None:
     done = invoke("collect", "--config", finished / "config.toml", "--run", tmp_path / "again")
     assert done.returncode == 0, done.stderr
-    again = tmp_path / "again" / "teacher_data.jsonl"
-    assert again.read_bytes() == (finished / "teacher_data.jsonl").read_bytes()
+    first, again = (
+        [json.loads(line) for line in (run / "teacher_data.jsonl").read_text().splitlines()]
+        for run in (finished, tmp_path / "again")
+    )
+    assert [row | {"answered_at": 0} for row in first] == [row | {"answered_at": 0} for row in again]
 
 
 def test_an_earlier_run_is_a_teacher(finished: Path, tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def claude(request: dict[str, Any]) -> Any:
 def test_the_real_path_with_claude_as_teacher_and_judge(serve: Callable[..., MessagesServer], tmp_path: Path) -> None:
     server = serve(claude)
     run = tmp_path / "run"
-    options = (*SHORT, "--teacher", "claude-sonnet-4-6", "--judge", "claude-opus-4-6", "--run", run)
+    options = (*SHORT, "--teacher", "claude-sonnet-4-6", "--judge", "claude-opus-4-6", "--run", run, "--yes")
     fails(4, "--accept-terms", "run", *options)
     assert server.asked == []
     done = invoke("run", *options, "--accept-terms")
@@ -183,7 +186,7 @@ def test_ctrl_c_while_collecting_keeps_what_was_paid_and_goes_on(
     serve: Callable[..., MessagesServer], tmp_path: Path
 ) -> None:
     server = serve(claude, delay=0.3)
-    arguments = ("collect", "--run", tmp_path / "run", "--accept-terms", "--concurrency", "3")
+    arguments = ("collect", "--run", tmp_path / "run", "--accept-terms", "--yes", "--concurrency", "3")
     process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while len(server.asked) < 8:
         time.sleep(0.02)
@@ -231,7 +234,7 @@ def test_wrong_use(tmp_path: Path) -> None:
     run = ("--run", tmp_path / "run")
     fails(2, "not in the price table", "collect", *run, "--teacher", "claude-9000", "--accept-terms")
     fails(2, "must be above zero", "train", *run, "--epochs", "0")
-    fails(2, "There is no prompt set", "collect", *run, "--prompts", "nowhere.txt", "--accept-terms")
+    fails(2, "There is no prompt set", "collect", *run, *SHORT, "--prompts", "nowhere.txt")
     assert invoke("run", "--preset", "nothing").returncode == 2
     assert invoke("run", "--nonsense").returncode == 2
     (tmp_path / "file").write_text("")
@@ -241,8 +244,8 @@ def test_wrong_use(tmp_path: Path) -> None:
 def test_bad_data(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
     (tmp_path / "broken.toml").write_text("[[prompt]")
-    (tmp_path / "twice.txt").write_text("a b\na b\n")
-    for name, words in (("latin.txt", "not UTF-8"), ("broken.toml", "not valid TOML"), ("twice.txt", "there twice")):
+    (tmp_path / "empty.txt").write_text("")
+    for name, words in (("latin.txt", "not UTF-8"), ("broken.toml", "not valid TOML"), ("empty.txt", "is empty")):
         fails(3, words, "collect", "--run", tmp_path / "r", "--preset", "demo", "--prompts", tmp_path / name)
     (tmp_path / "student").mkdir()
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\x07" * 100)
@@ -269,7 +272,7 @@ def test_bad_data(tmp_path: Path) -> None:
 
 
 def test_teacher_failures(tmp_path: Path, serve: Callable[..., MessagesServer]) -> None:
-    run = ("--run", tmp_path / "run", "--accept-terms")
+    run = ("--run", tmp_path / "run", "--accept-terms", "--yes")
     fails(4, "set ANTHROPIC_API_KEY", "collect", *run)
     server = serve(lambda _: error(401, "authentication_error", "invalid x-api-key"))
     fails(4, "check ANTHROPIC_API_KEY", "collect", *run)
@@ -313,6 +316,7 @@ def test_the_judge_is_never_silently_the_teacher(serve: Callable[..., MessagesSe
         "--judge",
         "claude-opus-4-6",
         "--accept-terms",
+        "--yes",
         "--run",
         tmp_path / "run",
     )

@@ -1,65 +1,105 @@
-"""Collecting: prompts in, the teacher's completions out, and an account of which may be trained on."""
+"""Collecting: prompts in, the teacher's answers into the ledger, and out of it teacher_data.jsonl.
+
+The ledger is what counts: the file is exported from it, in the order of the prompts, also of a part.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
-from mlx_distill.collect.ask import Budget, Patience, ask_all
+from mlx_distill.collect.ask import Patience, ask_all
+from mlx_distill.collect.budget import Budget, Forecast
+from mlx_distill.collect.filters import describe_dataset, unusable
 from mlx_distill.collect.ledger import Ledger
+from mlx_distill.collect.rate import Rate
 from mlx_distill.config import TeacherConfig
 from mlx_distill.records import Completion, Prompt
 from mlx_distill.teachers import Reply, Request, Teacher
 
-__all__ = ["Budget", "Ledger", "Patience", "ask_all", "collect", "describe_dataset"]
+__all__ = [
+    "Budget",
+    "Forecast",
+    "Ledger",
+    "Patience",
+    "Rate",
+    "Tally",
+    "ask_all",
+    "collect",
+    "completion_of",
+    "describe_dataset",
+    "export",
+    "request_of",
+]
 
 Ask = Callable[[Iterable[Request], Teacher], AsyncGenerator[tuple[Request, Reply], None]]
 
 
-async def collect(
-    prompts: Sequence[Prompt], teacher: Teacher, config: TeacherConfig, ask: Ask
-) -> AsyncGenerator[Completion, None]:
-    """One completion for every prompt of every split, in the order in which they arrive."""
-    by_text = {prompt.text: prompt for prompt in prompts}
-    requests = (Request(teacher.model, prompt.text, config.system, config.max_tokens) for prompt in prompts)
-    async with contextlib.aclosing(ask(requests, teacher)) as replies:
+def request_of(prompt: Prompt, model: str, config: TeacherConfig) -> Request:
+    return Request(model, prompt.text, config.system, config.max_tokens, thinking=config.thinking)
+
+
+@dataclass
+class Tally:
+    """How far the collecting is. `leading` prompts from the first on are all answered; `flagged` of those that are
+    answered were cut, refused or empty, `leading_flagged` of the leading ones."""
+
+    leading: int = 0
+    leading_flagged: int = 0
+    done: int = 0
+    flagged: int = 0
+    usd: float = 0.0
+    _open: dict[int, bool | None] = field(default_factory=dict)
+    _places: dict[Request, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def start(self, done: int, flagged: int) -> None:
+        """Goes on where an earlier run of the same prompts was."""
+        self.leading = self.done = done
+        self.leading_flagged = self.flagged = flagged
+
+    def asking(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """Passes the requests on, and remembers the places of those that are not answered yet."""
+        for place, request in enumerate(requests, self.leading):
+            self._open[place] = None
+            self._places[request].append(place)
+            yield request
+
+    def add(self, request: Request, reply: Reply) -> None:
+        places = self._places[request]
+        flagged = _flaw(reply) is not None
+        self._open[places.pop()] = flagged
+        if not places:
+            del self._places[request]
+        self.done += 1
+        self.flagged += flagged
+        self.usd += reply.usd or 0.0
+        while (first := next(iter(self._open.items()), None)) and first[1] is not None:
+            del self._open[first[0]]
+            self.leading += 1
+            self.leading_flagged += first[1]
+
+
+async def collect(requests: Iterable[Request], teacher: Teacher, ask: Ask, tally: Tally) -> AsyncGenerator[Reply, None]:
+    """Sees to it that every request is answered in the ledger. Yields the replies as they arrive."""
+    async with contextlib.aclosing(ask(tally.asking(requests), teacher)) as replies:
         async for request, reply in replies:
-            yield _completion(by_text[request.prompt], reply)
+            tally.add(request, reply)
+            yield reply
 
 
-def _completion(prompt: Prompt, reply: Reply) -> Completion:
-    content = dataclasses.asdict(reply)
+def export(prompts: Iterable[Prompt], ledger: Ledger, model: str, config: TeacherConfig) -> Iterator[Completion]:
+    """What the ledger knows of the prompts, in their order; those without an answer are left out."""
+    for prompt in prompts:
+        if reply := ledger.get(request_of(prompt, model, config)):
+            yield completion_of(prompt, reply)
+
+
+def completion_of(prompt: Prompt, reply: Reply) -> Completion:
+    content = dict(vars(reply))
     return Completion(prompt_id=prompt.id, prompt=prompt.text, completion=content.pop("text"), **content)
 
 
-def unusable(completion: Completion) -> str | None:
-    """Why a completion is kept but not trained on, or None."""
-    if completion.complete:
-        return None
-    if completion.stop_reason in ("max_tokens", "model_context_window_exceeded"):
-        return "truncated"
-    if completion.stop_reason == "refusal":
-        return "refused"
-    return "empty" if not completion.completion.strip() else f"stopped ({completion.stop_reason})"
-
-
-def describe_dataset(prompts: Sequence[Prompt], completions: Sequence[Completion]) -> dict[str, Any]:
-    """dataset.json: how many of each split, how long, and what is left out of training and why."""
-    split = {prompt.id: prompt.split for prompt in prompts}
-    category = {prompt.id: prompt.category for prompt in prompts}
-    reasons = {completion.prompt_id: unusable(completion) for completion in completions}
-    lengths = sorted(len(completion.completion) for completion in completions)
-    return {
-        "prompts": dict(Counter(split.values())),
-        "categories": dict(Counter(category[i] for i in split if split[i] == "train")),
-        "completions": len(completions),
-        "usable": sum(reason is None for reason in reasons.values()),
-        "left_out": dict(Counter(reason for reason in reasons.values() if reason)),
-        "left_out_ids": {i: reason for i, reason in reasons.items() if reason},
-        "characters": {"shortest": lengths[0], "median": lengths[len(lengths) // 2], "longest": lengths[-1]}
-        if lengths
-        else None,
-    }
+def _flaw(reply: Reply) -> str | None:
+    return unusable(completion_of(Prompt("", ""), reply))

@@ -1,59 +1,65 @@
-"""Asks many requests of one teacher: bounded, resumable, within a budget.
+"""Asks many requests of one teacher: as fast as it allows, within a budget, nothing lost and nothing paid twice.
 
-In: requests, lazily. Out: each with its reply, as they come, whether from the ledger or the teacher. A reply is
-in the ledger before its place is given to the next request; what is under way when something fails or the user
-interrupts is waited for, because it is paid for.
+In: requests, lazily. Out: each with its reply, as they come, whether from the ledger or the teacher. A pool of
+workers pulls from the stream, so memory does not grow with it. An attempt is in the ledger before it is sent and
+its reply before its place is given to the next; identical requests under way are sent once. What is under way when
+something fails or the user interrupts is waited for, because it is paid for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from mlx_distill.collect.budget import Budget
 from mlx_distill.collect.ledger import Ledger
-from mlx_distill.errors import BudgetError, TeacherError
-from mlx_distill.teachers import Busy, Reply, Request, Teacher
+from mlx_distill.collect.rate import Rate
+from mlx_distill.errors import TeacherError
+from mlx_distill.teachers import Busy, BusyKind, Reply, Request, Teacher
 
-DRAIN_SECONDS = 120.0
-"""What is under way is paid for, and a long answer takes a minute; a second Ctrl-C does not wait."""
+DRAIN_SECONDS = 25.0
+"""What is under way is paid for; what has not come by then is noted as perhaps charged. A second Ctrl-C does not
+wait."""
 
+GIVEN_UP_IN_A_ROW = 5
+"""So many prompts given up with no answer between them: the service is down, and asking more is no use."""
 
-@dataclass
-class Budget:
-    """Dollars: a cap over what was spent and the worst that is under way can cost."""
-
-    cap: float | None
-    spent: float = 0.0
-    reserved: float = 0.0
-
-    def reserve(self, usd: float) -> None:
-        if self.cap is not None and self.spent + self.reserved + usd > self.cap:
-            raise BudgetError(
-                f"Stopped at ${self.spent:.2f}: the next answer could pass --max-cost {self.cap:g}. "
-                "Everything is kept; raise --max-cost and run the same command again."
-            )
-        self.reserved += usd
-
-    def settle(self, reserved: float, paid: float) -> None:
-        self.reserved -= reserved
-        self.spent += paid
+Answered = tuple[Request, Reply]
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long to wait for a busy teacher (full jitter, Brooker 2015)."""
+    """How often and how long to wait for a busy teacher (full jitter, Brooker 2015).
 
-    attempts: int = 8
+    Message batches are looked at every `poll_seconds`; one that was perhaps created without our hearing of it can
+    be listed after `unheard_seconds`.
+    """
+
+    attempts: dict[BusyKind, int] = field(
+        default_factory=lambda: {"throttled": 60, "overloaded": 20, "fault": 8, "lost": 2}
+    )
     base_seconds: float = 1.0
     cap_seconds: float = 60.0
+    prompt_seconds: float = 3600.0
+    drain_seconds: float = DRAIN_SECONDS
+    poll_seconds: float = 60.0
+    unheard_seconds: float = 60.0
+    clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: random.Random = field(default_factory=random.Random)
 
     def pause(self, attempt: int, retry_after: float | None) -> float:
-        backoff = self.random.uniform(0, min(self.cap_seconds, self.base_seconds * 2**attempt))
+        backoff = self.random.uniform(0, min(self.cap_seconds, self.base_seconds * 2 ** min(attempt, 30)))
         return backoff if retry_after is None else min(retry_after, self.cap_seconds) + backoff / 10
+
+    def rate(self, most: int, *, paced: bool) -> Rate:
+        return Rate(most, paced, self.cap_seconds, self.clock, self.sleep)
 
 
 async def ask_all(
@@ -61,77 +67,165 @@ async def ask_all(
     teacher: Teacher,
     ledger: Ledger,
     *,
-    concurrency: int,
     budget: Budget,
     patience: Patience,
-) -> AsyncGenerator[tuple[Request, Reply], None]:
+    rate: Rate,
+) -> AsyncGenerator[Answered, None]:
     """Every request with its reply, in the order in which they arrive.
 
-    Raises TeacherError or BudgetError after what was under way has been kept.
+    Raises TeacherError or BudgetError after what was under way has been kept; TeacherError at the end when some
+    requests were given up while others were answered.
     """
-    stopping = asyncio.Event()
-    running: set[asyncio.Task[tuple[Request, Reply]]] = set()
-    done: set[asyncio.Task[tuple[Request, Reply]]] = set()
-    try:
-        for request in requests:
-            if known := ledger.get(request):
-                yield request, known
-                continue
-            if len(running) >= concurrency:
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    yield task.result()
-            running.add(asyncio.create_task(_ask(request, teacher, ledger, budget, patience, stopping)))
-        while running:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        stopping.set()
-        await _drain(running | done)
+    asking = _Asking(teacher, ledger, budget, patience, rate)
+    async with contextlib.aclosing(asking.run(iter(requests))) as answered:
+        async for each in answered:
+            yield each
+    if asking.given_up:
+        raise asking.failure()
 
 
-async def _drain(running: set[asyncio.Task[tuple[Request, Reply]]]) -> None:
-    """Waits for what is under way; each has written its answer to the ledger, and its error is told once already."""
-    if running:
-        _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+class _Asking:
+    """One pool of workers, and what they share."""
 
+    def __init__(self, teacher: Teacher, ledger: Ledger, budget: Budget, patience: Patience, rate: Rate) -> None:
+        self._teacher = teacher
+        self._ledger = ledger
+        self._budget = budget
+        self._patience = patience
+        self._rate = rate
+        self._under_way: set[asyncio.Task[Reply]] = set()
+        self._wanted: dict[str, asyncio.Future[Reply | None]] = {}
+        self._settled = asyncio.Event()
+        self._in_a_row = 0
+        self.given_up: Counter[str] = Counter()
 
-async def _ask(
-    request: Request,
-    teacher: Teacher,
-    ledger: Ledger,
-    budget: Budget,
-    patience: Patience,
-    stopping: asyncio.Event,
-) -> tuple[Request, Reply]:
-    worst = teacher.worst_usd(request)
-    budget.reserve(worst)
-    paid = 0.0
-    try:
-        reply = await _patiently(request, teacher, patience, stopping)
-        paid = reply.usd or 0.0
-        ledger.put(request, reply)
-        return request, reply
-    finally:
-        budget.settle(worst, paid)
-
-
-async def _patiently(request: Request, teacher: Teacher, patience: Patience, stopping: asyncio.Event) -> Reply:
-    """Asks again while the teacher is busy, but sends nothing more once the asking stops."""
-    for attempt in range(patience.attempts):
-        if attempt and stopping.is_set():
-            break
+    async def run(self, requests: Iterator[Request]) -> AsyncGenerator[Answered, None]:
+        answered: asyncio.Queue[Answered | None] = asyncio.Queue(self._rate.most)
+        workers = [asyncio.create_task(self._work(requests, answered)) for _ in range(self._rate.most)]
+        running = asyncio.create_task(_until_done(workers, answered))
         try:
-            return await teacher.answer(request)
+            while (each := await answered.get()) is not None:
+                yield each
+            await running
+        finally:
+            for task in (running, *workers):
+                task.cancel()
+            await asyncio.gather(running, *workers, return_exceptions=True)
+            await self._drain()
+
+    async def _work(self, requests: Iterator[Request], answered: asyncio.Queue[Answered | None]) -> None:
+        for request in requests:
+            reply = self._ledger.get(request) or await self._once(request)
+            if reply is not None:
+                await answered.put((request, reply))
+
+    async def _drain(self) -> None:
+        """Waits for what is under way; each writes its answer to the ledger, and its error is told once already."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=self._patience.drain_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _once(self, request: Request) -> Reply | None:
+        """The reply, or None when it was given up. Identical requests at one time share one."""
+        if request.key in self._wanted:
+            return await asyncio.shield(self._wanted[request.key])
+        wanted = self._wanted[request.key] = asyncio.get_running_loop().create_future()
+        reply = None
+        try:
+            reply = await self._patiently(request)
+        finally:
+            del self._wanted[request.key]
+            wanted.set_result(reply)
+        return reply
+
+    async def _patiently(self, request: Request) -> Reply | None:
+        """Asks again while that may help: each kind of trouble has a patience of its own."""
+        met: Counter[BusyKind] = Counter()
+        started = self._patience.clock()
+        while True:
+            try:
+                reply = await self._attempt(request, met.total() + 1)
+            except Busy as busy:
+                met[busy.kind] += 1
+                late = self._patience.clock() - started > self._patience.prompt_seconds
+                if late or met[busy.kind] >= self._patience.attempts[busy.kind]:
+                    self._give_up(str(busy))
+                    return None
+                await self._patience.sleep(self._patience.pause(met[busy.kind] - 1, busy.retry_after))
+            else:
+                self._in_a_row = 0
+                return reply
+
+    def _give_up(self, reason: str) -> None:
+        self.given_up[reason] += 1
+        self._in_a_row += 1
+        if self._in_a_row >= GIVEN_UP_IN_A_ROW:
+            raise self.failure()
+
+    def failure(self) -> TeacherError:
+        count = self.given_up.total()
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in self.given_up.most_common())
+        what = "1 prompt was" if count == 1 else f"{count:,} prompts were"
+        return TeacherError(
+            f"{what} not answered by {self._teacher.model} ({reasons}): everything else is kept; "
+            "run the same command again to ask for what is missing."
+        )
+
+    async def _attempt(self, request: Request, number: int) -> Reply:
+        """Sends once. From then on the answer is awaited and kept whatever becomes of the worker."""
+        size_in_bytes = len(request.prompt) + len(request.system)
+        size = await self._rate.acquire(size_in_bytes)
+        try:
+            worst = self._teacher.worst_usd(request)
+            await self._reserve(worst)
+            sending = asyncio.create_task(self._send(request, worst, number))
+            self._under_way.add(sending)
+            sending.add_done_callback(self._over)
+            reply = await asyncio.shield(sending)
+            self._rate.answered(size_in_bytes, size, reply, self._teacher.limits)
+            return reply
         except Busy as busy:
-            reason = str(busy)
-            if attempt + 1 < patience.attempts:
-                await patience.sleep(patience.pause(attempt, busy.retry_after))
-    raise TeacherError(
-        f"{request.model} did not answer in {patience.attempts} attempts ({reason}): "
-        "everything is kept; run the same command again later."
-    )
+            self._rate.refused(busy.kind, size, busy.retry_after, self._teacher.limits)
+            raise
+        finally:
+            self._rate.release()
+
+    def _over(self, sending: asyncio.Task[Reply]) -> None:
+        self._under_way.discard(sending)
+        if not sending.cancelled():
+            sending.exception()  # told by whoever waits, if anybody still does
+
+    async def _reserve(self, worst: float) -> None:
+        while not self._budget.reserve(worst):
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def _send(self, request: Request, worst: float, number: int) -> Reply:
+        attempt = await self._ledger.sent(request, worst)
+        paid = worst
+        try:
+            reply = await self._teacher.answer(request)
+            reply = dataclasses.replace(reply, attempt=number, answered_at=self._ledger.clock())
+            await self._ledger.answered(attempt, request, reply)
+            paid = reply.usd or 0.0
+        except BaseException as error:
+            charged = not isinstance(error, TeacherError) and getattr(error, "kind", "lost") == "lost"
+            paid = worst if charged else 0.0
+            await self._ledger.unanswered(attempt, str(error) or type(error).__name__, charged=charged)
+            raise
+        finally:
+            self._budget.settle(worst, paid)
+            self._settled.set()
+        return reply
+
+
+async def _until_done(workers: list[asyncio.Task[None]], answered: asyncio.Queue[Answered | None]) -> None:
+    """Ends the queue when all have finished or one has failed; when it is cancelled nobody listens any more."""
+    try:
+        await asyncio.gather(*workers)
+    except Exception:
+        await answered.put(None)
+        raise
+    await answered.put(None)

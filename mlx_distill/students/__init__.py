@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlx_distill.errors import DataError
 from mlx_distill.rundir import file_hash
+from mlx_distill.students.cache import converted_folder
 
 STUDENTS = {
     "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
@@ -132,6 +133,20 @@ def model_config(spec: str) -> dict[str, Any] | None:
     folder = convert(folder) if folder.is_file() else folder
     config: dict[str, Any] = json.loads((folder / "config.json").read_text())
     return config
+
+
+def token_counter(spec: str) -> Callable[[str], int] | None:
+    """Counts a text's tokens without loading the model; None where the student is not on this machine yet."""
+    if not is_local(spec):
+        return None
+    from tokenizers import Tokenizer
+
+    folder = locate(spec)
+    file = (converted_folder(folder) if folder.is_file() else folder) / "tokenizer.json"
+    if not file.is_file():
+        return None
+    tokenizer = Tokenizer.from_file(str(file))
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def is_local(spec: str) -> bool:

@@ -1,10 +1,20 @@
-"""Where converted students are kept. Apart from the conversion, so that `doctor` need not load MLX."""
+"""Where converted students are kept. Apart from the conversion, so that finding one does not load MLX."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+from mlx_distill.rundir import file_hash
+
+VERSION = 1
+"""Part of a converted folder's name: raise it when the conversion changes."""
+
+
+def converted_folder(file: Path) -> Path:
+    """Where the conversion of a GGUF file is kept, whether it is there yet or not."""
+    return cache_folder() / f"{file.stem}-{file_hash(file)[:12]}-v{VERSION}"
 
 
 def cache_folder() -> Path:

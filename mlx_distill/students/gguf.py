@@ -18,12 +18,8 @@ import mlx.core as mx
 import numpy as np
 
 from mlx_distill.errors import DataError
-from mlx_distill.rundir import file_hash
-from mlx_distill.students.cache import cache_folder
+from mlx_distill.students.cache import converted_folder
 from mlx_distill.students.gguf_tokenizer import write_tokenizer
-
-VERSION = 1
-"""Part of a cached folder's name: raise it when the conversion changes."""
 
 TENSOR_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
 
@@ -48,7 +44,7 @@ def convert(path: Path) -> Path:
 
     Raises DataError when the file is corrupt, of another family, or holds a tensor type that is not supported.
     """
-    target = cache_folder() / f"{path.stem}-{file_hash(path)[:12]}-v{VERSION}"
+    target = converted_folder(path)
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,14 @@ with a rubric. To add one, write the class and put its prefix into TEACHERS.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from mlx_distill.errors import TeacherError
 from mlx_distill.prices import price_of
@@ -29,67 +30,119 @@ class Request:
     system: str
     max_tokens: int
     schema: str | None = None
+    thinking: bool = False
     sample: int = 0
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON: the same question has the same key in every run."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the canonical JSON: the same question has the same key in every run.
+
+        The cap is not part of it: an answer that ended by itself is the answer under any larger cap too.
+        """
+        asked = self.asked()
+        del asked["max_tokens"]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    def asked(self) -> dict[str, Any]:
+        """The fields, without copying what they hold."""
+        return {name: value for name, value in vars(self).items() if name != "key"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back. `usd` is None where nothing is charged."""
+    """What came back. `usd` is None where nothing is charged; `attempt` counts what was sent until it came."""
 
     text: str
     stop_reason: str
     model: str
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
     seconds: float = 0.0
     usd: float | None = None
     reasoning: str = ""
     refusal_category: str | None = None
     message_id: str = ""
     request_id: str = ""
+    attempt: int = 1
+    answered_at: float = 0.0
+    sdk: str = ""
+    prices_dated: str = ""
+
+
+BusyKind = Literal["throttled", "overloaded", "fault", "lost"]
 
 
 class Busy(Exception):
-    """Not now: the same request may be sent again, after `retry_after` seconds when the server said so."""
+    """Not now: the same request may be sent again, after `retry_after` seconds when the server said so.
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    throttled: this client is too fast (429). overloaded: everybody is (529). fault: the server failed and charges
+    nothing. lost: it was sent and no readable answer came, so it may be charged.
+    """
+
+    def __init__(self, kind: BusyKind, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
+        self.kind = kind
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a server allows: per minute, and how much is left now; None where it does not say."""
+
+    requests: tuple[float, float] | None = None
+    input_tokens: tuple[float, float] | None = None
+    output_tokens: tuple[float, float] | None = None
+
+
 class Teacher(Protocol):
-    """`model` goes into each Request; `worst_usd` bounds what one can cost before it is sent."""
+    """`model` goes into each Request; `limits` is what the last answer said of them, None where there are none."""
 
     model: str
+
+    @property
+    def limits(self) -> Limits | None: ...
 
     async def answer(self, request: Request) -> Reply:
         """Raises Busy when asking again may help, TeacherError when it will not."""
         ...
 
-    def worst_usd(self, request: Request) -> float: ...
+    def worst_usd(self, request: Request) -> float:
+        """A bound of what the request can cost, before it is sent."""
+        ...
 
     async def close(self) -> None: ...
 
 
-def _claude(model: str) -> Teacher:
+@dataclass(frozen=True)
+class Options:
+    """How a paid teacher is asked. `price` ("in,out") is for a model without one in the table."""
+
+    price: str | None = None
+    cached: bool = False
+    attempt_seconds: float = 600.0
+
+
+def _claude(model: str, options: Options) -> Teacher:
     from mlx_distill.teachers.claude import ClaudeTeacher
 
-    price_of(model)
-    return ClaudeTeacher(model)
+    return ClaudeTeacher(model, price_of(model, options.price), options)
 
 
-def _recorded(spec: str) -> Teacher:
+def _recorded(spec: str, options: Options) -> Teacher:
     from mlx_distill.teachers.recorded import RecordedTeacher
 
     return RecordedTeacher(spec.partition(":")[2])
 
 
-TEACHERS: dict[str, Callable[[str], Teacher]] = {"claude": _claude, "recorded": _recorded}
+def _local(spec: str, options: Options) -> Teacher:
+    from mlx_distill.teachers.local import LocalTeacher
+
+    return LocalTeacher(spec.partition(":")[2])
+
+
+TEACHERS: dict[str, Callable[[str, Options], Teacher]] = {"claude": _claude, "recorded": _recorded, "mlx": _local}
 """By kind: what stands before the colon of a spec; a spec without a known kind is a Claude model id."""
 
 
@@ -98,18 +151,19 @@ def kind_of(spec: str) -> str:
     return kind if kind in TEACHERS else "claude"
 
 
-def open_teacher(spec: str) -> Teacher:
+def open_teacher(spec: str, options: Options = Options()) -> Teacher:
     """`claude-…`: a model id of the Messages API. `recorded` or `recorded:FILE`: answers from a file.
+    `mlx:MODEL`: a local model, by hub id, folder or GGUF file.
 
     Raises UsageError for a model without a price, TeacherError or DataError for one that cannot work here.
     """
-    return TEACHERS[kind_of(spec)](spec)
+    return TEACHERS[kind_of(spec)](spec, options)
 
 
-def check(spec: str) -> None:
+def check(spec: str, price: str | None = None) -> None:
     """Raises what `open_teacher` would for a model without a price or a missing key, without opening anything."""
     if kind_of(spec) == "claude":
-        price_of(spec)
+        price_of(spec, price)
         require_key(spec)
 
 
@@ -124,10 +178,14 @@ def require_key(model: str) -> None:
 
 def identity(spec: str) -> str:
     """What a teacher is, without opening it: its spec, and for a file the hash of its content."""
-    if kind_of(spec) != "recorded":
-        return spec
-    name = spec.partition(":")[2]
-    return f"recorded:{file_hash(Path(name) if name else data_folder() / 'recorded.jsonl')}"
+    kind, name = kind_of(spec), spec.partition(":")[2]
+    if kind == "recorded":
+        return f"recorded:{file_hash(Path(name) if name else data_folder() / 'recorded.jsonl')}"
+    if kind == "mlx":
+        from mlx_distill import students
+
+        return f"mlx:{students.identity(name)}"
+    return spec
 
 
 def is_claude(spec: str) -> bool:

@@ -1,32 +1,44 @@
 """Claude over the Messages API: one request, one reply, errors sorted by what can be done about them.
 
 In: a Request. Out: a Reply with tokens and dollars. The SDK's own retries are off, because each of them may be
-billed without being seen; the caller decides. No sampling parameters are sent: newer models refuse them.
-The key is read from the environment by the SDK and appears in no error.
+billed without being seen; the caller decides. Errors are told apart by type and code, never by their words. No
+sampling parameters are sent: newer models refuse them. The key is read from the environment by the SDK and
+appears in no error.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import aiohttp
 import anthropic
+import httpx2
 
-from mlx_distill.errors import TeacherError
-from mlx_distill.prices import cost
-from mlx_distill.teachers import Busy, Reply, Request, require_key
+from mlx_distill.errors import TeacherError, UsageError
+from mlx_distill.prices import DATED, Price, Usage, cost
+from mlx_distill.teachers import Busy, BusyKind, Limits, Options, Reply, Request, require_key
 
-TIMEOUT_SECONDS = 600.0
+FAULTS = (anthropic.InternalServerError, anthropic.RequestTimeoutError)
+"""Asking again may help: every 5xx and 408. The API charges nothing for an error."""
 
-TRANSIENT = (anthropic.RateLimitError, anthropic.InternalServerError, anthropic.RequestTimeoutError)
-"""Asking again may help: 429, every 5xx (529 overloaded among them) and 408."""
+SPEND_LIMITS = (
+    "enforced_spend_limit_reached",
+    "contract_spend_limit_reached",
+    "linked_organization_spend_limit_reached",
+)
+"""Codes of 429s that do not pass: somebody's own cap."""
 
-SPEND_LIMIT_CODES = ("enforced_spend_limit_reached",)
-"""429s that do not pass: the organisation's own cap."""
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""There was no connection. The SDK's transport gives a connection that broke later the same name, so this looks at
+the cause behind it."""
 
 ADVICE = {
-    400: "the request was refused; check the model and its settings",
+    400: "the request was refused; check the model, its settings and the account's own limits",
     401: "check ANTHROPIC_API_KEY",
     402: "check the billing of the account",
     403: "the key has no access to this model",
@@ -34,81 +46,165 @@ ADVICE = {
     413: "the prompt is too large; shorten it",
 }
 
+RATE_LIMIT = "anthropic-ratelimit-"
+OVERHEAD_TOKENS = 512
+"""What a request's frame may add to its text."""
+
 
 class ClaudeTeacher:
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, price: Price, options: Options) -> None:
         self.model = model
+        self.price = price
+        self.limits: Limits | None = Limits()
+        self._options = options
         require_key(model)
-        self._client = anthropic.AsyncAnthropic(
-            max_retries=0, timeout=TIMEOUT_SECONDS, http_client=anthropic.DefaultAioHttpClient()
+        self.client = anthropic.AsyncAnthropic(
+            max_retries=0, timeout=options.attempt_seconds, http_client=anthropic.DefaultAioHttpClient()
         )
 
     async def answer(self, request: Request) -> Reply:
         started = time.monotonic()
-        try:
-            message = await self._client.messages.create(**_parameters(request))
-        except anthropic.APIStatusError as error:
-            raise _sorted_error(error, request.model) from None
-        except anthropic.APIConnectionError as error:
-            raise Busy(f"no answer from the API ({type(error).__name__})") from None
-        except (anthropic.APIError, ValueError) as error:
-            raise Busy(f"an unreadable answer from the API ({type(error).__name__})") from None
-        return _reply(message, request, time.monotonic() - started)
+        with translated(self.model):
+            async with asyncio.timeout(self._options.attempt_seconds):
+                response = await self._post(request)
+                message = await response.parse()
+        return self.reply(message, request, time.monotonic() - started, response.headers.get("request-id", ""))
 
-    def worst_usd(self, request: Request) -> float:
-        """An upper bound: no tokenizer makes more tokens than there are bytes."""
+    async def _post(self, request: Request) -> Any:
+        """Takes the limits that the answer's headers name, also from a refusal."""
+        try:
+            response = await self.client.messages.with_raw_response.create(**self.parameters(request))
+        except anthropic.APIStatusError as error:
+            self.limits = _limits(error.response.headers)
+            raise
+        self.limits = _limits(response.headers)
+        return response
+
+    def worst_usd(self, request: Request, *, batch: bool = False) -> float:
+        """An upper bound: no tokenizer makes more tokens than there are bytes.
+
+        Raises UsageError for a prompt that may be longer than the model's price goes.
+        """
         sent = f"{request.system}{request.prompt}{request.schema or ''}"
-        return cost(self.model, len(sent.encode()) + 512, request.max_tokens)
+        most = len(sent.encode()) + OVERHEAD_TOKENS
+        if self.price.tier is not None and most > self.price.tier:
+            raise UsageError(
+                f"{self.model} has no price here above {self.price.tier} prompt tokens, and a prompt of {most} bytes "
+                "may pass that: shorten it, or choose another model."
+            )
+        usage = (
+            Usage(0, request.max_tokens, cache_write=most) if self._options.cached else Usage(most, request.max_tokens)
+        )
+        return cost(self.price, usage, batch=batch)
+
+    def parameters(self, request: Request) -> dict[str, Any]:
+        """The body of the request, as the SDK takes it."""
+        parameters: dict[str, Any] = {
+            "model": request.model,
+            "max_tokens": request.max_tokens,
+            "messages": [{"role": "user", "content": request.prompt}],
+        }
+        if request.system:
+            parameters["system"] = self._prefix(request.system)
+        if request.schema:
+            parameters["output_config"] = {"format": {"type": "json_schema", "schema": json.loads(request.schema)}}
+        if request.thinking:
+            parameters["thinking"] = {"type": "adaptive", "display": "summarized"}
+        return parameters
+
+    def _prefix(self, system: str) -> Any:
+        if not self._options.cached:
+            return system
+        return [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}]
+
+    def reply(self, message: Any, request: Request, seconds: float, request_id: str, *, batch: bool = False) -> Reply:
+        """Raises Busy for what is no message. One without token counts is charged at its bound."""
+        if not isinstance(getattr(message, "content", None), list):
+            raise Busy("lost", "an answer that is no message")
+        details = getattr(message, "stop_details", None)
+        tokens = _usage(message)
+        return Reply(
+            text=_joined(message, "text", "text"),
+            reasoning=_joined(message, "thinking", "thinking"),
+            stop_reason=message.stop_reason or "unknown",
+            refusal_category=getattr(details, "category", None),
+            model=message.model,
+            input_tokens=tokens.input if tokens else 0,
+            output_tokens=tokens.output if tokens else 0,
+            cache_write_tokens=tokens.cache_write + tokens.cache_write_hour if tokens else 0,
+            cache_read_tokens=tokens.cache_read if tokens else 0,
+            seconds=seconds,
+            usd=cost(self.price, tokens, batch=batch) if tokens else self.worst_usd(request, batch=batch),
+            message_id=message.id,
+            request_id=request_id,
+            sdk=f"anthropic {anthropic.__version__}",
+            prices_dated=DATED,
+        )
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
 
-def _parameters(request: Request) -> dict[str, Any]:
-    parameters: dict[str, Any] = {
-        "model": request.model,
-        "max_tokens": request.max_tokens,
-        "messages": [{"role": "user", "content": request.prompt}],
-    }
-    if request.system:
-        parameters["system"] = request.system
-    if request.schema:
-        parameters["output_config"] = {"format": {"type": "json_schema", "schema": json.loads(request.schema)}}
-    return parameters
+@contextlib.contextmanager
+def translated(model: str) -> Iterator[None]:
+    """The SDK's exceptions as Busy or TeacherError."""
+    try:
+        yield
+    except anthropic.APIStatusError as error:
+        raise _sorted(error, model) from None
+    except anthropic.APIConnectionError as error:
+        cause = error.__cause__.__cause__ if error.__cause__ else None
+        kind: BusyKind = "fault" if isinstance(cause, NEVER_SENT) else "lost"
+        raise Busy(kind, f"no answer from the API ({type(error).__name__})") from None
+    except TimeoutError:
+        raise Busy("lost", "no whole answer within the deadline") from None
+    except (anthropic.APIError, httpx2.HTTPError, ValueError) as error:
+        raise Busy("lost", f"an unreadable answer from the API ({type(error).__name__})") from None
 
 
-def _reply(message: Any, request: Request, seconds: float) -> Reply:
+def _joined(message: Any, kind: str, field: str) -> str:
+    return "".join(getattr(block, field, "") for block in message.content if getattr(block, "type", "") == kind)
+
+
+def _usage(message: Any) -> Usage | None:
     usage = getattr(message, "usage", None)
-    if not isinstance(getattr(message, "content", None), list) or usage is None or not message.stop_reason:
-        raise Busy("an incomplete answer from the API")
-    details = getattr(message, "stop_details", None)
-    return Reply(
-        text="".join(block.text for block in message.content if block.type == "text"),
-        reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),
-        stop_reason=message.stop_reason,
-        refusal_category=getattr(details, "category", None),
-        model=message.model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        seconds=seconds,
-        usd=cost(request.model, usage.input_tokens, usage.output_tokens),
-        message_id=message.id,
-        request_id=getattr(message, "_request_id", None) or "",
-    )
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    written = usage.cache_creation_input_tokens or 0
+    hour = getattr(getattr(usage, "cache_creation", None), "ephemeral_1h_input_tokens", 0) or 0
+    return Usage(usage.input_tokens, usage.output_tokens, written - hour, hour, usage.cache_read_input_tokens or 0)
 
 
-def _sorted_error(error: anthropic.APIStatusError, model: str) -> Exception:
-    if isinstance(error, TRANSIENT) and error.error_code not in SPEND_LIMIT_CODES:
-        return Busy(f"HTTP {error.status_code}", _retry_after(error))
+def _sorted(error: anthropic.APIStatusError, model: str) -> Exception:
+    if isinstance(error, anthropic.RateLimitError) and error.error_code not in SPEND_LIMITS:
+        return Busy("throttled", f"HTTP {error.status_code}", _retry_after(error))
+    if isinstance(error, anthropic.OverloadedError):
+        return Busy("overloaded", f"HTTP {error.status_code}", _retry_after(error))
+    if isinstance(error, FAULTS):
+        return Busy("fault", f"HTTP {error.status_code}", _retry_after(error))
     advice = ADVICE.get(error.status_code, "see the message")
-    if error.error_code in SPEND_LIMIT_CODES:
+    if error.error_code in SPEND_LIMITS:
         advice = "the organisation's spend limit is reached; raise it in the console"
     reason = " ".join((error.api_message or "no reason given").split())[:200]
     return TeacherError(f"{model} answered HTTP {error.status_code} ({reason}): {advice}. What was answered is kept.")
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float | None:
+    return _number(error.response.headers.get("retry-after", ""))
+
+
+def _limits(headers: Mapping[str, str]) -> Limits:
+    named = {name: _number(value) for name, value in headers.items() if name.startswith(RATE_LIMIT)}
+
+    def both(name: str) -> tuple[float, float] | None:
+        limit, remaining = (named.get(f"{RATE_LIMIT}{name}-{what}") for what in ("limit", "remaining"))
+        return None if not limit or remaining is None else (limit, remaining)
+
+    return Limits(both("requests"), both("input-tokens"), both("output-tokens"))
+
+
+def _number(text: str) -> float | None:
     try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
+        return max(0.0, float(text))
     except ValueError:
         return None

@@ -18,6 +18,8 @@ BUNDLED_MODEL = "reference answers written for this project"
 
 
 class RecordedTeacher:
+    limits = None
+
     def __init__(self, file: str = "") -> None:
         self.path = Path(file) if file else data_folder() / "recorded.jsonl"
         self.model = f"recorded:{self.path.name}@{file_hash(self.path)[:12]}"

@@ -1,257 +1,294 @@
 import asyncio
-import contextlib
 import itertools
-import json
 import random
-import sqlite3
-from collections.abc import Callable
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from messages_server import MessagesServer, error, message
+from asking import MODEL, Serve, ask, patience, requests, spent
+from messages_api import Faults, error, message
 
-from mlx_distill.collect import Budget, Ledger, Patience, ask_all, collect, describe_dataset
-from mlx_distill.collect.ledger import Ledger as LedgerClass
-from mlx_distill.config import TeacherConfig
-from mlx_distill.errors import BudgetError, DataError, TeacherError
-from mlx_distill.prices import cost
-from mlx_distill.records import Completion, Prompt, content_id
-from mlx_distill.teachers import Reply, Request, open_teacher
-
-MODEL = "claude-sonnet-4-6"
-Serve = Callable[..., MessagesServer]
+from mlx_distill.collect import Budget, Ledger, ask_all
+from mlx_distill.errors import BudgetError, TeacherError
+from mlx_distill.prices import list_cost
+from mlx_distill.teachers import Options, open_teacher
 
 
-def patience(pause: float = 0.0) -> Patience:
-    """Waits the same short time whatever it should wait."""
-    return Patience(sleep=lambda _: asyncio.sleep(pause), random=random.Random(0))
+def texts(count: int) -> set[str]:
+    return {f"answer to question {i}" for i in range(count)}
 
 
-def requests(count: int, max_tokens: int = 100) -> list[Request]:
-    return [Request(MODEL, f"question {i}", "system", max_tokens) for i in range(count)]
-
-
-def ask(
-    ledger_path: Path, wanted: list[Request], cap: float | None = None, concurrency: int = 4, pause: float = 0.0
-) -> list[Reply]:
-    async def work() -> list[Reply]:
-        teacher = open_teacher(MODEL)
-        replies = []
-        try:
-            with Ledger(ledger_path) as ledger:
-                budget = Budget(cap, spent=ledger.total_usd())
-                asking = ask_all(
-                    wanted, teacher, ledger, concurrency=concurrency, budget=budget, patience=patience(pause)
-                )
-                async for _, reply in asking:
-                    replies.append(reply)
-        finally:
-            await teacher.close()
-        return replies
-
-    return asyncio.run(work())
-
-
-def echo(request: dict) -> tuple:  # type: ignore[type-arg]
-    return message("answer to " + request["messages"][0]["content"])
+# ---------------------------------------------------------------- everything once
 
 
 def test_every_question_is_answered_and_none_is_asked_twice(serve: Serve, tmp_path: Path) -> None:
-    server = serve(echo)
+    server = serve()
     first = ask(tmp_path / "ledger", requests(20))
     again = ask(tmp_path / "ledger", requests(21))
-    assert {reply.text for reply in first} == {f"answer to question {i}" for i in range(20)}
+    assert {reply.text for reply in first} == texts(20)
     assert len(again) == 21
     assert len(server.asked) == 21
 
 
+def test_identical_questions_are_asked_once_and_each_gets_the_answer(serve: Serve, tmp_path: Path) -> None:
+    server = serve(delay=0.02)
+    replies = ask(tmp_path / "ledger", requests(3) * 5, concurrency=8)
+    assert Counter(reply.text for reply in replies) == dict.fromkeys(texts(3), 5)
+    assert len(server.asked) == 3
+
+
 def test_no_more_requests_are_under_way_than_allowed(serve: Serve, tmp_path: Path) -> None:
-    server = serve(echo, delay=0.02)
+    server = serve(delay=0.02)
     ask(tmp_path / "ledger", requests(24), concurrency=3)
     assert server.most_at_once == 3
 
 
-def test_a_busy_api_is_asked_again_and_nothing_is_lost(serve: Serve, tmp_path: Path) -> None:
-    draw = random.Random(1)
+def test_the_stream_of_questions_is_read_only_as_far_as_needed(serve: Serve, tmp_path: Path) -> None:
+    server = serve(delay=0.02)
+    ahead = []
 
-    def answer(request: dict) -> tuple:  # type: ignore[type-arg]
-        kind = draw.random()
-        if kind < 0.2:
-            return error(429, "rate_limit_error", headers={"retry-after": "1"})
-        if kind < 0.3:
-            return error(529, "overloaded_error")
-        if kind < 0.4:
-            return 200, {}, b"<html>not json"
-        if kind < 0.45:
-            return 200, {}, json.dumps({"type": "message", "content": None}).encode()
-        return echo(request)
+    def lazily() -> Any:
+        for request in requests(40):
+            ahead.append(len(ahead) - len(server.asked))
+            yield request
 
-    serve(answer)
-    assert len(ask(tmp_path / "ledger", requests(30))) == 30
+    ask(tmp_path / "ledger", lazily(), concurrency=4)
+    assert max(ahead) <= 8
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "advice"),
-    [
-        (401, "authentication_error", "check ANTHROPIC_API_KEY"),
-        (402, "billing_error", "billing"),
-        (403, "permission_error", "no access"),
-        (404, "not_found_error", "no such model"),
-        (400, "invalid_request_error", "settings"),
-    ],
-)
-def test_a_fatal_error_stops_with_advice_and_keeps_what_came(
-    serve: Serve, tmp_path: Path, status: int, kind: str, advice: str
+# ---------------------------------------------------------------- trouble
+
+PASSING = ("rate_limited", "rate_limited_bare", "529", "500", "504", "reset", "cut", "invalid_json", "html")
+ODD = ("empty", "null_usage", "unknown_stop", "refusal", "truncated")
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_what_passes_is_asked_again(serve: Serve, tmp_path: Path, kind: str) -> None:
+    server = serve(faults=Faults(1, {kind: 1.0}, at_most=1))
+    replies = ask(tmp_path / "ledger", requests(6))
+    assert {reply.text for reply in replies} == texts(6)
+    assert {reply.attempt for reply in replies} == {2}
+    assert len(server.asked) == 12
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_answer_is_paid_for_kept_and_not_asked_again(serve: Serve, tmp_path: Path, kind: str) -> None:
+    server = serve(faults=Faults(1, {kind: 1.0}))
+    replies = ask(tmp_path / "ledger", requests(6)) + ask(tmp_path / "ledger", requests(6))
+    assert len(replies) == 12
+    assert len(server.asked) == 6
+    assert all((reply.usd or 0) > 0 for reply in replies)
+    if kind == "refusal":
+        assert {reply.refusal_category for reply in replies} == {"cyber"}
+
+
+@pytest.mark.parametrize("kind", ["late", "drip", "stall"])
+def test_an_answer_that_does_not_come_in_time_is_noted_as_perhaps_charged(
+    serve: Serve, tmp_path: Path, kind: str
 ) -> None:
-    answered = itertools.count(1)
-    server = serve(lambda r: echo(r) if next(answered) <= 5 else error(status, kind))
+    serve(faults=Faults(1, {kind: 1.0}, at_most=1, late_seconds=5.0))
+    started = time.monotonic()
+    replies = ask(tmp_path / "ledger", requests(2), options=Options(attempt_seconds=0.4))
+    assert {reply.text for reply in replies} == texts(2)
+    assert time.monotonic() - started < 3
+    charged, perhaps = spent(tmp_path / "ledger")
+    worst = list_cost(MODEL, len("systemquestion 0") + 512, 100)
+    assert charged == pytest.approx(sum(reply.usd or 0 for reply in replies))
+    assert perhaps == pytest.approx(2 * worst)
+
+
+def test_what_was_lost_twice_is_given_up_and_the_rest_goes_on(serve: Serve, tmp_path: Path) -> None:
+    def answer(request: dict[str, Any]) -> Any:
+        text = request["messages"][0]["content"]
+        return (200, {}, b"<html>") if text == "question 2" else message(f"answer to {text}")
+
+    server = serve(answer)
+    with pytest.raises(TeacherError, match=r"1 prompt was not answered .* run the same command again"):
+        ask(tmp_path / "ledger", requests(10))
+    assert len(server.asked) == 11
+    server.answer = lambda request: message("now")
+    assert len(ask(tmp_path / "ledger", requests(10))) == 10
+    assert len(server.asked) == 12
+
+
+def test_a_teacher_that_stays_busy_is_given_up(serve: Serve, tmp_path: Path) -> None:
+    server = serve(lambda _: error(500, "api_error"))
+    with pytest.raises(TeacherError, match=r"5 prompts were not answered .*HTTP 500: 5"):
+        ask(tmp_path / "ledger", requests(100), concurrency=1)
+    assert len(server.asked) == 5 * 8
+
+
+def test_the_total_deadline_of_a_prompt(serve: Serve, tmp_path: Path) -> None:
+    server = serve(lambda _: error(429, "rate_limit_error"), delay=0.05)
+    with pytest.raises(TeacherError, match="1 prompt was not answered"):
+        ask(tmp_path / "ledger", requests(1), waits=patience(prompt_seconds=0.3))
+    assert 2 <= len(server.asked) <= 7
+
+
+def test_a_long_retry_after_is_capped_and_holds_everybody_back(serve: Serve, tmp_path: Path) -> None:
+    waited = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await asyncio.sleep(0)
+        clock.now += seconds
+
+    class Clock:
+        now = 0.0
+
+        def __call__(self) -> float:
+            return self.now
+
+    clock = Clock()
+    first = itertools.count()
+    serve(
+        lambda r: error(429, "rate_limit_error", headers={"retry-after": "3600"}) if not next(first) else message("x")
+    )
+    waits = patience()
+    waits = type(waits)(sleep=sleep, clock=clock, random=random.Random(0))
+    assert len(ask(tmp_path / "ledger", requests(8), waits=waits)) == 8
+    assert 60 <= max(waited) <= 66
+
+
+# ---------------------------------------------------------------- what does not pass
+
+FATAL = [
+    ("spend_cap", "spend limit"),
+    ("own_limit", "own limits"),
+    ("401", "check ANTHROPIC_API_KEY"),
+    ("402", "billing"),
+    ("403", "no access"),
+    ("404", "no such model"),
+    ("413", "too large"),
+]
+
+
+@pytest.mark.parametrize(("kind", "advice"), FATAL)
+def test_a_fatal_error_stops_with_advice_keeps_what_came_and_can_be_resumed(
+    serve: Serve, tmp_path: Path, kind: str, advice: str
+) -> None:
+    server = serve()
+    ask(tmp_path / "ledger", requests(5))
+    server.faults = Faults(1, {kind: 1.0})
     with pytest.raises(TeacherError, match=advice) as raised:
         ask(tmp_path / "ledger", requests(50))
     assert "secret" not in str(raised.value)
     assert len(server.asked) <= 5 + 4 + 4
-    with Ledger(tmp_path / "ledger") as ledger:
-        assert sum(ledger.get(request) is not None for request in requests(50)) == 5
+    server.faults = Faults(1, {})
+    before = len(server.asked)
+    assert len(ask(tmp_path / "ledger", requests(50))) == 50
+    assert len(server.asked) == before + 45
 
 
-def test_a_spend_limit_is_not_waited_for(serve: Serve, tmp_path: Path) -> None:
-    server = serve(lambda _: error(429, "rate_limit_error", error_code="enforced_spend_limit_reached"))
-    with pytest.raises(TeacherError, match="spend limit"):
-        ask(tmp_path / "ledger", requests(1))
-    assert len(server.asked) == 1
+def test_once_the_asking_stops_nothing_more_is_sent(serve: Serve, tmp_path: Path) -> None:
+    """Some wait for a busy server when another meets a fatal error: they do not use up their attempts."""
+
+    def answer(request: dict[str, Any]) -> Any:
+        text = request["messages"][0]["content"]
+        if text == "question 0":
+            return message("so that the window opens")
+        return error(401, "authentication_error") if text == "question 6" else error(529, "overloaded_error")
+
+    server = serve(answer)
+    with pytest.raises(TeacherError, match="check ANTHROPIC_API_KEY"):
+        ask(tmp_path / "ledger", requests(7), waits=patience(0.3), concurrency=8)
+    seen = len(server.asked)
+    time.sleep(0.5)
+    assert len(server.asked) == seen
 
 
-def test_a_teacher_that_stays_busy_is_given_up(serve: Serve, tmp_path: Path) -> None:
-    server = serve(lambda _: error(529, "overloaded_error"))
-    with pytest.raises(TeacherError, match="did not answer in 8 attempts"):
-        ask(tmp_path / "ledger", requests(1))
-    assert len(server.asked) == 8
+# ---------------------------------------------------------------- money
 
 
 def test_the_bill_never_passes_the_cap_and_a_higher_cap_goes_on(serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: message("x", tokens=(500, 100)), delay=0.002)
-    each = cost(MODEL, 500, 100)
+    each = list_cost(MODEL, 500, 100)
     with pytest.raises(BudgetError, match="raise --max-cost"):
         ask(tmp_path / "ledger", requests(50), cap=20 * each)
-    assert 10 <= len(server.asked) <= 20
+    assert 17 <= len(server.asked) <= 20
     assert len(ask(tmp_path / "ledger", requests(50), cap=60 * each)) == 50
     assert len(server.asked) == 50
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    cap=st.floats(0, 50),
-    prices=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=30),
-)
-def test_budget_never_lets_reserved_and_spent_pass_the_cap(cap: float, prices: list[tuple[float, float]]) -> None:
-    budget, open_reservations = Budget(cap), []
-    for worst, share in prices:
-        try:
-            budget.reserve(worst)
-        except BudgetError:
-            continue
-        open_reservations.append((worst, worst * share))
-        if len(open_reservations) > 2:
-            budget.settle(*open_reservations.pop(0))
-        assert budget.spent + budget.reserved <= cap + 1e-9
+def test_what_was_perhaps_charged_counts_towards_the_cap(serve: Serve, tmp_path: Path) -> None:
+    server = serve(faults=Faults(1, {"invalid_json": 1.0}))
+    worst = list_cost(MODEL, len("systemquestion 0") + 512, 100)
+    with pytest.raises(BudgetError):
+        ask(tmp_path / "ledger", requests(50), cap=3.5 * worst)
+    assert len(server.asked) == 3
+
+
+def test_the_ledger_agrees_with_the_servers_bill(serve: Serve, tmp_path: Path) -> None:
+    server = serve(faults=Faults(3, {"rate_limited_bare": 0.1, "529": 0.05, "refusal": 0.1, "truncated": 0.2}))
+    ask(tmp_path / "ledger", requests(60))
+    charged, perhaps = spent(tmp_path / "ledger")
+    assert charged == pytest.approx(float(server.billing.total_usd), abs=1e-9)
+    assert perhaps == pytest.approx(0, abs=1e-12)
+
+
+# ---------------------------------------------------------------- cut answers
+
+
+def test_a_cut_answer_is_asked_again_only_with_a_larger_cap(serve: Serve, tmp_path: Path) -> None:
+    def answer(request: dict[str, Any]) -> Any:
+        long = request["messages"][0]["content"] == "question 1" and request["max_tokens"] < 200
+        return message("part", stop_reason="max_tokens") if long else message("whole")
+
+    server = serve(answer)
+    ask(tmp_path / "ledger", requests(5))
+    ask(tmp_path / "ledger", requests(5))
+    ask(tmp_path / "ledger", requests(5, max_tokens=50))
+    assert len(server.asked) == 5
+    assert [reply.text for reply in ask(tmp_path / "ledger", requests(5, max_tokens=200))].count("whole") == 5
+    assert len(server.asked) == 6
+
+
+# ---------------------------------------------------------------- stopping
 
 
 def test_what_is_under_way_when_the_asking_stops_is_kept(serve: Serve, tmp_path: Path) -> None:
-    serve(echo, delay=0.1)
+    server = serve(delay=0.1)
 
-    async def stop_early() -> None:
-        teacher = open_teacher(MODEL)
+    async def stop_early() -> int:
+        teacher, waits = open_teacher(MODEL), patience()
         with Ledger(tmp_path / "ledger") as ledger:
-            asking = ask_all(requests(40), teacher, ledger, concurrency=4, budget=Budget(None), patience=patience())
+            rate = waits.rate(4, paced=False)
+            asking = ask_all(requests(40), teacher, ledger, budget=Budget(None), patience=waits, rate=rate)
             async for _ in asking:
                 break
             await asking.aclose()
-            assert sum(ledger.get(request) is not None for request in requests(40)) >= 4
+            await teacher.close()
+            return sum(ledger.get(request) is not None for request in requests(40))
+
+    kept = asyncio.run(stop_early())
+    assert kept == len(server.asked) >= 4
+
+
+def test_what_does_not_come_while_draining_is_noted_as_perhaps_charged(serve: Serve, tmp_path: Path) -> None:
+    serve(lambda r: message("x"), faults=Faults(1, {"stall": 0.5}))
+
+    async def stop_early() -> None:
+        teacher, waits = open_teacher(MODEL), patience(drain_seconds=0.3)
+        with Ledger(tmp_path / "ledger") as ledger:
+            rate = waits.rate(8, paced=False)
+            asking = ask_all(requests(40), teacher, ledger, budget=Budget(None), patience=waits, rate=rate)
+            async for _ in asking:
+                await asyncio.sleep(0.2)
+                break
+            await asking.aclose()
         await teacher.close()
 
+    started = time.monotonic()
     asyncio.run(stop_early())
+    assert time.monotonic() - started < 5
+    assert spent(tmp_path / "ledger")[1] > 0
 
 
 def test_backoff_is_jittered_capped_and_heeds_retry_after() -> None:
     p = patience()
     assert all(0 <= p.pause(attempt, None) <= min(60, 2**attempt) for attempt in range(20))
+    assert len({p.pause(5, None) for _ in range(10)}) == 10
     assert 5 <= p.pause(0, 5) <= 6
-    assert p.pause(0, 3600) <= 61
-
-
-def test_an_unusable_ledger_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "ledger").write_bytes(b"this is not a database" * 100)
-    with pytest.raises(DataError, match="cannot be used"):
-        LedgerClass(tmp_path / "ledger")
-
-
-def test_completions_carry_tokens_dollars_and_stop_reasons(serve: Serve, tmp_path: Path) -> None:
-    def answer(request: dict) -> tuple:  # type: ignore[type-arg]
-        text = request["messages"][0]["content"]
-        if text == "refused":
-            return message("", stop_reason="refusal", stop_details={"type": "refusal", "category": "cyber"})
-        return message("part of", stop_reason="max_tokens") if text == "long" else message("whole", tokens=(7, 9))
-
-    server = serve(answer)
-    prompts = [Prompt(content_id(text), text) for text in ("fine", "long", "refused")]
-
-    async def work() -> list[Completion]:
-        teacher = open_teacher(MODEL)
-        with Ledger(tmp_path / "ledger") as ledger:
-
-            def asking(wanted, who):  # type: ignore[no-untyped-def]
-                return ask_all(wanted, who, ledger, concurrency=2, budget=Budget(None), patience=patience())
-
-            found = [c async for c in collect(prompts, teacher, TeacherConfig(system="be brief"), asking)]
-        await teacher.close()
-        return found
-
-    found = {completion.prompt: completion for completion in asyncio.run(work())}
-    fine = found["fine"]
-    assert (fine.completion, fine.input_tokens, fine.output_tokens) == ("whole", 7, 9)
-    assert fine.usd == pytest.approx((7 * 3 + 9 * 15) / 1e6)
-    assert (fine.message_id, fine.request_id) == ("msg_1", "req_1")
-    assert found["refused"].refusal_category == "cyber"
-    summary = describe_dataset(prompts, list(found.values()))
-    assert summary["left_out"] == {"truncated": 1, "refused": 1}
-    assert summary["usable"] == 1
-    assert all(set(sent) == {"model", "max_tokens", "messages", "system"} for sent in server.asked)
-
-
-def test_when_whoever_collects_fails_what_is_under_way_is_kept(serve: Serve, tmp_path: Path) -> None:
-    serve(echo, delay=0.1)
-    prompts = [Prompt(content_id(str(i)), str(i)) for i in range(12)]
-
-    async def work() -> None:
-        teacher = open_teacher(MODEL)
-        try:
-            with Ledger(tmp_path / "ledger") as ledger:
-
-                def asking(wanted, who):  # type: ignore[no-untyped-def]
-                    return ask_all(wanted, who, ledger, concurrency=4, budget=Budget(None), patience=patience())
-
-                async with contextlib.aclosing(collect(prompts, teacher, TeacherConfig(), asking)) as completions:
-                    async for _ in completions:
-                        raise BrokenPipeError
-        finally:
-            await teacher.close()
-
-    with pytest.raises(BrokenPipeError):
-        asyncio.run(work())
-    with sqlite3.connect(tmp_path / "ledger") as database:
-        assert database.execute("SELECT count(*) FROM answers").fetchone()[0] >= 4
-
-
-def test_once_the_asking_stops_nothing_more_is_sent(serve: Serve, tmp_path: Path) -> None:
-    """Three wait for a busy server when the fourth meets a fatal error: they do not use up their attempts."""
-
-    def answer(request: dict) -> tuple:  # type: ignore[type-arg]
-        if request["messages"][0]["content"] == "question 3":
-            return error(401, "authentication_error")
-        return error(529, "overloaded_error")
-
-    server = serve(answer)
-    with pytest.raises(TeacherError, match="check ANTHROPIC_API_KEY"):
-        ask(tmp_path / "ledger", requests(4), pause=0.3)
-    assert len(server.asked) <= 4 + 3
+    assert p.pause(0, 3600) <= 66

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from messages_server import MessagesServer, message
+from messages_api import MessagesServer, message
 
 from mlx_distill.collect import Budget, Ledger, Patience, ask_all
 from mlx_distill.compare import DIMENSIONS, judge

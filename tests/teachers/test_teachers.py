@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from mlx_distill import prices
 from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.teachers import Request, identity, open_teacher
 
@@ -18,27 +17,6 @@ def test_claude_without_a_key_says_what_to_do() -> None:
 def test_a_model_without_a_price_is_an_error_not_free(spec: str) -> None:
     with pytest.raises(UsageError, match="not in the price table"):
         open_teacher(spec)
-
-
-@pytest.mark.parametrize(
-    ("model", "dollars"),
-    [
-        ("claude-sonnet-4-6", 3 + 15),
-        ("claude-opus-4-6", 5 + 25),
-        ("claude-opus-5-5", 4 + 20),
-        ("claude-haiku-4-5", 1 + 5),
-        ("claude-haiku-4-5-20251001", 1 + 5),
-        ("claude-fable-5-1", 10 + 50),
-    ],
-)
-def test_a_million_tokens_each_way_costs_the_list_price(model: str, dollars: float) -> None:
-    assert prices.cost(model, 1_000_000, 1_000_000) == pytest.approx(dollars)
-
-
-def test_above_a_price_tier_there_is_no_price() -> None:
-    assert prices.cost("claude-haiku-5-5", 100_000, 0) == pytest.approx(0.01)
-    with pytest.raises(UsageError, match="above 100000"):
-        prices.cost("claude-haiku-5-5", 100_001, 0)
 
 
 def answer(spec: str, prompt: str) -> object:

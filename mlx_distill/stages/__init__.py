@@ -1,0 +1,42 @@
+"""What each stage does: reads the run's files, calls the stage, writes what came out.
+
+In: a Job. Out: files in the run directory. `pipeline.py` decides whether and in which order these run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlx_distill.collect import Patience
+from mlx_distill.config import Config
+from mlx_distill.rundir import RunDir
+
+ADAPTER = "distilled-student"
+STATIC = "static"
+"""The judge that is no teacher: measurements of the code itself."""
+
+
+class View(Protocol):
+    """Who watches: the terminal, or a test."""
+
+    def kept(self, stage: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+    def confirm(self, question: str) -> bool: ...
+    def tracking(self, stage: str, total: int) -> contextlib.AbstractContextManager[Callable[[int, str], None]]: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """`changed`: the run had another configuration before. `yes`: costs are agreed to, so nobody is asked."""
+
+    run: RunDir
+    config: Config
+    view: View
+    changed: bool = False
+    yes: bool = False
+    patience: Patience = dataclasses.field(default_factory=Patience)

@@ -1,0 +1,106 @@
+"""A teacher, opened for a stage: asked through the run's ledger, within its budget, watched while it answers.
+
+In: a Job and a teacher's spec. Out: what collecting and judging both need to ask many questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlx_distill.collect import Budget, Forecast, Ledger, Rate, ask_all
+from mlx_distill.stages import Job
+from mlx_distill.teachers import Options, Reply, Request, Teacher, is_claude, open_teacher
+
+TICK_SECONDS = 1.0
+
+
+@dataclass
+class Asking:
+    job: Job
+    teacher: Teacher
+    ledger: Ledger
+    budget: Budget
+    rate: Rate
+
+    def ask(self, requests: Iterable[Request], teacher: Teacher) -> AsyncGenerator[tuple[Request, Reply], None]:
+        budget, patience = self.budget, self.job.patience
+        if self.job.config.collect.batch and is_claude(teacher.model):
+            return self._ask_in_batches(requests)
+        return ask_all(requests, teacher, self.ledger, budget=budget, patience=patience, rate=self.rate)
+
+    def _ask_in_batches(self, requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
+        from mlx_distill.collect.batches import ask_in_batches
+        from mlx_distill.teachers.batches import ClaudeBatches
+        from mlx_distill.teachers.claude import ClaudeTeacher
+
+        assert isinstance(self.teacher, ClaudeTeacher)
+        worst_usd = functools.partial(self.teacher.worst_usd, batch=True)
+        batches = ClaudeBatches(self.teacher)
+        return ask_in_batches(
+            requests,
+            batches,
+            worst_usd,
+            self.ledger,
+            budget=self.budget,
+            patience=self.job.patience,
+            note=self.job.view.note,
+        )
+
+    def money(self, forecast: Forecast) -> str:
+        """Spent, of what cap, and what the whole is likely to cost."""
+        if not is_claude(self.teacher.model):
+            return ""
+        text = f"${self.budget.spent:.2f}"
+        if self.budget.cap is not None:
+            text += f" of ${self.budget.cap:.2f}"
+        whole = forecast.estimate()
+        if whole.low is not None and whole.high is not None:
+            text += f" (all: ${whole.low:.2f}-{whole.high:.2f})"
+        return text
+
+    def limit(self) -> str:
+        return self.rate.in_force() if self.rate.paced and not self.job.config.collect.batch else ""
+
+
+@contextlib.asynccontextmanager
+async def asking(job: Job, spec: str) -> AsyncIterator[Asking]:
+    config = job.config.collect
+    teacher = open_teacher(spec, Options(config.price, config.cache_prompt))
+    try:
+        with Ledger(ledger_path(job)) as ledger:
+            budget = Budget(config.max_cost, spent=ledger.spent_usd() + ledger.uncertain_usd())
+            rate = job.patience.rate(config.concurrency, paced=teacher.limits is not None)
+            yield Asking(job, teacher, ledger, budget, rate)
+            if uncertain := ledger.uncertain_usd():
+                job.view.note(
+                    f"Up to ${uncertain:.2f} may have been charged for requests whose answers never came; "
+                    "it counts towards --max-cost."
+                )
+    finally:
+        await teacher.close()
+
+
+def ledger_path(job: Job) -> Path:
+    return Path(job.config.collect.ledger) if job.config.collect.ledger else job.run / "ledger.sqlite"
+
+
+@contextlib.asynccontextmanager
+async def ticking(show: Callable[[], None]) -> AsyncIterator[None]:
+    """Shows how things are every second, also while nothing arrives."""
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            show()
+
+    task = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
+        show()

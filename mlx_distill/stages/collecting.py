@@ -1,0 +1,192 @@
+"""The stages before training: the prompts of a run, the teacher's answers, and which of them are trained on.
+
+In: prompt sets, a teacher. Out: prompts.jsonl, teacher_data.jsonl, dataset.json. Everything streams: what is held
+in memory does not grow with the number of prompts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+
+from mlx_distill import students
+from mlx_distill.collect import (
+    Forecast,
+    Tally,
+    collect,
+    describe_dataset,
+    export,
+    request_of,
+)
+from mlx_distill.collect.rate import BYTES_PER_TOKEN
+from mlx_distill.collect.traces import parse_columns, read_traces
+from mlx_distill.errors import DataError, DistillError, UsageError
+from mlx_distill.prices import price_of
+from mlx_distill.promptset import heldout_prompts, stream_prompts
+from mlx_distill.records import Completion, Prompt, Split, digest
+from mlx_distill.rundir import file_hash
+from mlx_distill.stages import Job
+from mlx_distill.stages.asking import Asking, asking, ticking
+from mlx_distill.teachers import is_claude
+
+PROGRESS_EVERY = 1000
+"""Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
+
+VALID_SHARE = 0.05
+MOST_VALID = 200
+"""Of existing traces, what is held out for the loss."""
+
+
+def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
+    prompts = (
+        stream_prompts(job.config.prompts) if "train" in splits else iter(heldout_prompts(job.config.prompts, splits))
+    )
+    job.run.write_records("prompts.jsonl", prompts)
+
+
+# ---------------------------------------------------------------- asking a teacher
+
+
+async def collect_answers(job: Job) -> None:
+    """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
+    total = job.run.count_lines("prompts.jsonl")
+    async with asking(job, job.config.teacher.spec) as asked:
+        stream = _stream(job, asked.teacher.model)
+        tally = Tally()
+        tally.start(*asked.ledger.done(stream))
+        try:
+            await _ask(asked, tally, total)
+        except BaseException:
+            with contextlib.suppress(DistillError):
+                await _keep(asked, tally, stream)
+            raise
+        await _keep(asked, tally, stream)
+        if missing := total - job.run.count_lines("teacher_data.jsonl"):
+            await asked.ledger.note_progress(stream, 0, 0)
+            raise DataError(
+                f"The ledger lacks {missing} answers that it had noted: run the same command again to ask for them."
+            )
+
+
+async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
+    job = asked.job
+    await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
+    known = export(job.run.stream("prompts.jsonl", Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
+    job.run.write_records("teacher_data.jsonl", known)
+
+
+async def _ask(asked: Asking, tally: Tally, total: int) -> None:
+    job, forecast = asked.job, Forecast(total)
+    _check_cache(job)
+    stream = _stream(job, asked.teacher.model)
+    prompts = job.run.stream("prompts.jsonl", Prompt, skip=tally.leading)
+    requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
+    cached = Counter[str]()
+    with job.view.tracking("collect", total) as update:
+
+        def show() -> None:
+            parts = (
+                f"{tally.done - tally.flagged:,} ok",
+                f"{tally.flagged:,} flagged",
+                asked.money(forecast),
+                asked.limit(),
+            )
+            update(tally.done, "  ".join(part for part in parts if part))
+
+        async with ticking(show), contextlib.aclosing(collect(requests, asked.teacher, asked.ask, tally)) as replies:
+            async for reply in replies:
+                forecast.add(reply.usd or 0.0)
+                cached.update(read=reply.cache_read_tokens, all=reply.cache_read_tokens + reply.input_tokens)
+                cached.update(all=reply.cache_write_tokens)
+                if tally.done % PROGRESS_EVERY == 0:
+                    await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
+                show()
+    if job.config.collect.cache_prompt and cached["all"]:
+        job.view.note(f"{cached['read'] / cached['all']:.0%} of the input tokens were read from the prompt cache.")
+
+
+def _check_cache(job: Job) -> None:
+    """Raises UsageError when the prefix that all prompts share is too short to be cached."""
+    spec, config = job.config.teacher.spec, job.config.collect
+    if not config.cache_prompt or not is_claude(spec):
+        return
+    tokens = len(job.config.teacher.system.encode()) / BYTES_PER_TOKEN
+    least = price_of(spec, config.price).cache_minimum
+    if tokens < least:
+        raise UsageError(
+            f"The system prompt has about {tokens:.0f} tokens, and {spec} caches a prefix from {least}: "
+            "leave out --cache-prompt, or give a longer --teacher-system."
+        )
+
+
+def _stream(job: Job, model: str) -> str:
+    """What is asked, and in which order."""
+    teacher = job.config.teacher
+    asked = [model, teacher.system, str(teacher.max_tokens), str(teacher.thinking)]
+    return digest([file_hash(job.run / "prompts.jsonl"), *asked])
+
+
+# ---------------------------------------------------------------- existing traces
+
+
+def import_traces(job: Job) -> None:
+    """Prompts and answers from a dataset, test prompts from the run's sets; no teacher is asked."""
+    teacher, limit = job.config.teacher, job.config.prompts.limit
+    test = heldout_prompts(job.config.prompts, ("test",))
+    skipped = Counter[str]()
+    columns = parse_columns(teacher.columns)
+    with job.view.tracking("collect", limit or 0) as update:
+
+        def completions() -> Iterator[Completion]:
+            for place, (_, completion) in enumerate(read_traces(teacher.spec, columns, limit, skipped), 1):
+                update(place, "")
+                yield completion
+
+        job.run.write_records("teacher_data.jsonl", completions())
+    job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job), test))
+    for reason, count in skipped.items():
+        job.view.warn(f"{count:,} rows of {teacher.spec}: {reason}.")
+
+
+def _traced_prompts(job: Job) -> Iterator[Prompt]:
+    """A prompt for each completion. What is held out for the loss is chosen by the prompt's hash, so that all
+    answers to one prompt stand on one side."""
+    heldout: set[str] = set()
+    for completion in job.run.stream("teacher_data.jsonl", Completion):
+        name = completion.prompt_id
+        if int(name, 16) % 1000 < VALID_SHARE * 1000 and len(heldout) < MOST_VALID:
+            heldout.add(name)
+        split: Split = "valid" if name in heldout else "train"
+        yield Prompt(name, completion.prompt, split=split, source=job.config.teacher.spec)
+
+
+# ---------------------------------------------------------------- what is trained on
+
+
+def filter_answers(job: Job) -> None:
+    """dataset.json: counts, and what is left out of training and why."""
+    splits, categories = Counter[str](), Counter[str]()
+    heldout: list[Prompt] = []
+    for prompt in job.run.stream("prompts.jsonl", Prompt):
+        splits[prompt.split] += 1
+        if prompt.split == "train":
+            categories[prompt.category] += 1
+        else:
+            heldout.append(prompt)
+    training = job.config.training
+    summary = describe_dataset(
+        job.run.stream("teacher_data.jsonl", Completion),
+        heldout,
+        job.config.filters,
+        prompts=splits,
+        categories=categories,
+        window=training.window,
+        count_tokens=students.token_counter(training.student),
+        system=training.system,
+    )
+    job.run.write_json("dataset.json", summary)
+    if summary["left_out"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["left_out"].items())
+        job.view.warn(f"Left out of training: {reasons} (kept in teacher_data.jsonl; see dataset.json).")

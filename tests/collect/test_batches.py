@@ -1,0 +1,213 @@
+import asyncio
+import contextlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import MODEL, Serve, patience, requests, spent
+from messages_api import BatchRules, Faults, MessagesServer
+
+from mlx_distill.collect import Budget, Ledger, Patience, batches
+from mlx_distill.errors import BudgetError, TeacherError
+from mlx_distill.teachers import Options, Reply, open_teacher
+from mlx_distill.teachers.batches import ClaudeBatches
+from mlx_distill.teachers.claude import ClaudeTeacher
+
+QUICK = {"poll_seconds": 0.02, "unheard_seconds": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_ITEMS", 10)
+    monkeypatch.setattr(batches, "RESULTS_IN_A_COMMIT", 3)
+
+
+def ask(
+    path: Path,
+    wanted: list[Any],
+    cap: float | None = None,
+    waits: Patience | None = None,
+    stop_after: int | None = None,
+    options: Options = Options(),  # noqa: B008
+    notes: list[str] | None = None,
+) -> list[Reply]:
+    """The replies; `stop_after` so many noted submissions the process is gone, as by kill -9."""
+    waits = waits or patience(0.05, **QUICK)
+    said: list[str] = [] if notes is None else notes
+
+    class Killed(Exception):
+        pass
+
+    async def work() -> list[Reply]:
+        teacher = open_teacher(MODEL, options)
+        assert isinstance(teacher, ClaudeTeacher)
+        api = ClaudeBatches(teacher)
+        create, created = api.create, 0
+
+        async def counted(each: Any) -> str:
+            nonlocal created
+            created += 1
+            name = await create(each)
+            if created == stop_after:
+                raise Killed
+            return name
+
+        api.create = counted  # type: ignore[method-assign]
+        replies = []
+        with contextlib.suppress(Killed), Ledger(path) as ledger:
+            budget = Budget(cap, spent=ledger.spent_usd() + ledger.uncertain_usd())
+            asking = batches.ask_in_batches(
+                wanted,
+                api,
+                lambda request: teacher.worst_usd(request, batch=True),
+                ledger,
+                budget=budget,
+                patience=waits,
+                note=said.append,
+            )
+            async with contextlib.aclosing(asking) as answered:
+                async for _, reply in answered:
+                    replies.append(reply)
+        await teacher.close()
+        return replies
+
+    return asyncio.run(work())
+
+
+def submitted(server: MessagesServer) -> Counter[str]:
+    return Counter(name for batch in server.batches for name in batch.custom_ids)
+
+
+def test_every_prompt_is_answered_at_half_the_price_in_whatever_order(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(seconds=0.1, results_after=0.05, hidden_seconds=0.05))
+    wanted = requests(35)
+    replies = ask(tmp_path / "ledger", wanted + wanted[:5])
+    assert Counter(reply.text for reply in replies).total() == 40
+    assert {reply.text for reply in replies} == {f"answer to question {i}" for i in range(35)}
+    assert [len(batch.custom_ids) for batch in server.batches] == [10, 10, 10, 5]
+    assert set(submitted(server)) == {request.key for request in wanted}
+    assert max(submitted(server).values()) == 1
+    charged, perhaps = spent(tmp_path / "ledger")
+    assert charged == pytest.approx(float(server.billing.total_usd), abs=1e-9)
+    assert perhaps == pytest.approx(0, abs=1e-12)
+    assert len(ask(tmp_path / "ledger", wanted)) == 35
+    assert len(server.batches) == 4
+
+
+def test_a_batch_is_cut_by_bytes_too(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1000)
+    server = serve()
+    ask(tmp_path / "ledger", requests(8))
+    assert len(server.batches) == 2 or len(server.batches) == 3
+    assert max(submitted(server).values()) == 1
+
+
+def test_only_what_expired_or_failed_in_passing_is_submitted_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(items=Faults(5, {"expired": 0.2, "api_error": 0.2}, at_most=1)))
+    replies = ask(tmp_path / "ledger", requests(40))
+    assert len(replies) == 40
+    times = submitted(server)
+    failed = {
+        row for batch in server.batches for row, count in Counter(batch.custom_ids).items() if times[row] > 1 and count
+    }
+    assert 5 < len(failed) < 30
+    assert max(times.values()) == 2
+    assert spent(tmp_path / "ledger")[0] == pytest.approx(float(server.billing.total_usd), abs=1e-9)
+
+
+def test_what_cannot_be_answered_is_told_at_the_end_and_the_rest_is_kept(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(items=Faults(5, {"invalid_request": 0.2})))
+    with pytest.raises(TeacherError, match=r"prompts were not answered \(invalid_request_error: \d+\)"):
+        ask(tmp_path / "ledger", requests(20))
+    assert max(submitted(server).values()) == 1
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert 10 <= sum(ledger.get(request) is not None for request in requests(20)) < 20
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_batch_that_was_created_and_not_noted_is_found_again(serve: Serve, tmp_path: Path, after: int) -> None:
+    server = serve(batch=BatchRules(seconds=0.2))
+    ask(tmp_path / "ledger", requests(30), stop_after=after)
+    assert len(server.batches) == after
+    notes: list[str] = []
+    replies = ask(tmp_path / "ledger", requests(30), notes=notes)
+    assert len(replies) == 30
+    assert max(submitted(server).values()) == 1
+    assert sum("submitted without being noted" in note for note in notes) == 1
+    charged, perhaps = spent(tmp_path / "ledger")
+    assert charged == pytest.approx(float(server.billing.total_usd), abs=1e-9)
+    assert perhaps == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["reset", "cut", "invalid_json", "late"])
+def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(serve: Serve, tmp_path: Path, kind: str) -> None:
+    server = serve(batch=BatchRules(creating=Faults(2, {kind: 1.0}, at_most=1, late_seconds=1.0)))
+    assert len(ask(tmp_path / "ledger", requests(10), options=Options(attempt_seconds=0.3))) == 10
+    assert max(submitted(server).values()) == 1
+
+
+@pytest.mark.parametrize("kind", ["rate_limited", "500", "529"])
+def test_a_create_that_was_refused_is_repeated(serve: Serve, tmp_path: Path, kind: str) -> None:
+    server = serve(batch=BatchRules(creating=Faults(2, {kind: 1.0}, at_most=2)))
+    assert len(ask(tmp_path / "ledger", requests(10))) == 10
+    assert len(server.batches) == 1
+
+
+def test_a_foreign_batch_of_the_same_size_is_not_taken_for_ours(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    ask(tmp_path / "other", [*requests(10)])
+    ask(tmp_path / "ledger", requests(20)[10:], stop_after=1)
+    server.batches[1].created -= 0.001
+    assert len(ask(tmp_path / "ledger", requests(20)[10:])) == 10
+    assert max(submitted(server).values()) == 1
+
+
+def test_results_that_break_off_are_read_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(reading=Faults(4, {"cut": 0.3, "invalid_json": 0.2, "500": 0.2}, at_most=2)))
+    assert len(ask(tmp_path / "ledger", requests(20))) == 20
+    assert max(submitted(server).values()) == 1
+    assert spent(tmp_path / "ledger")[0] == pytest.approx(float(server.billing.total_usd), abs=1e-9)
+
+
+def test_the_budget_holds_for_batches(serve: Serve, tmp_path: Path) -> None:
+    server = serve(output_tokens=lambda request, text: 100)
+    one = 0.5 * ((len("systemquestion 0") + 512) * 3 + 100 * 15) / 1e6
+    with pytest.raises(BudgetError, match="raise --max-cost"):
+        ask(tmp_path / "ledger", requests(50), cap=12.5 * one)
+    assert float(server.billing.total_usd) <= 12.5 * one
+    assert sum(submitted(server).values()) >= 12
+    assert len(ask(tmp_path / "ledger", requests(50), cap=1.0)) == 50
+    assert max(submitted(server).values()) == 1
+
+
+def test_a_fatal_error_leaves_nothing_open(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(creating=Faults(2, {"401": 1.0})))
+    with pytest.raises(TeacherError, match="check ANTHROPIC_API_KEY"):
+        ask(tmp_path / "ledger", requests(10))
+    assert spent(tmp_path / "ledger") == (0, 0)
+    server.batch = BatchRules()
+    assert len(ask(tmp_path / "ledger", requests(10))) == 10
+
+
+def test_an_old_batch_is_warned_about(serve: Serve, tmp_path: Path) -> None:
+    serve(batch=BatchRules(seconds=0.1))
+    ask(tmp_path / "ledger", requests(10), stop_after=1)
+    with Ledger(tmp_path / "ledger") as ledger:
+        asyncio.run(ledger.write(lambda database: database.execute("UPDATE batches SET at = at - 26 * 86400")))
+    notes: list[str] = []
+    ask(tmp_path / "ledger", requests(10), notes=notes)
+    assert "A batch is 26 days old; its results are kept for 29 days only." in notes
+
+
+def test_the_server_is_asked_for_a_batchs_state_no_more_often_than_every_so_often(serve: Serve, tmp_path: Path) -> None:
+    waited = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await asyncio.sleep(0.05)
+
+    serve(batch=BatchRules(seconds=0.3))
+    ask(tmp_path / "ledger", requests(10), waits=Patience(sleep=sleep))
+    assert len(waited) >= 3
+    assert set(waited) == {60.0}

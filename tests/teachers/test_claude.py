@@ -1,0 +1,113 @@
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from messages_api import Faults, MessagesServer, error, message
+
+from mlx_distill.errors import UsageError
+from mlx_distill.teachers import Busy, Options, Reply, Request, open_teacher
+
+MODEL = "claude-sonnet-4-6"
+Serve = Callable[..., MessagesServer]
+
+
+def answer(request: Request, options: Options = Options()) -> Reply:  # noqa: B008
+    async def work() -> Reply:
+        teacher = open_teacher(request.model, options)
+        try:
+            return await teacher.answer(request)
+        finally:
+            await teacher.close()
+
+    return asyncio.run(work())
+
+
+def test_what_is_sent_and_what_is_kept_of_the_answer(serve: Serve) -> None:
+    content = [{"type": "thinking", "thinking": "first …", "signature": "s"}, {"type": "text", "text": "then"}]
+    server = serve(lambda _: message("", content=content, tokens=(100, 20)))
+    reply = answer(Request(MODEL, "why?", "be brief", 64, schema='{"type": "object"}', thinking=True))
+    (sent,) = server.asked
+    assert set(sent) == {"model", "max_tokens", "messages", "system", "thinking", "output_config"}
+    assert sent["thinking"] == {"type": "adaptive", "display": "summarized"}
+    assert sent["output_config"]["format"] == {"type": "json_schema", "schema": {"type": "object"}}
+    assert (reply.text, reply.reasoning, reply.input_tokens, reply.output_tokens) == ("then", "first …", 100, 20)
+    assert reply.usd == pytest.approx((100 * 3 + 20 * 15) / 1e6)
+    assert reply.message_id.startswith("msg_")
+    assert reply.request_id.startswith("req_")
+    assert reply.sdk.startswith("anthropic ")
+    assert reply.prices_dated == "2026-11-22"
+
+
+def test_an_answer_without_token_counts_is_charged_at_its_bound(serve: Serve) -> None:
+    serve(faults=Faults(1, {"null_usage": 1.0}))
+    request = Request(MODEL, "x", "", 1000)
+    assert answer(request).usd == pytest.approx((513 * 3 + 1000 * 15) / 1e6)
+
+
+def test_a_cached_prefix_is_marked_written_and_read(serve: Serve) -> None:
+    server = serve()
+    system = "word " * 4000
+    first = answer(Request(MODEL, "a", system, 10), Options(cached=True))
+    second = answer(Request(MODEL, "b", system, 10), Options(cached=True))
+    assert server.asked[0]["system"][0]["cache_control"] == {"type": "ephemeral"}
+    assert (first.cache_write_tokens > 4000, first.cache_read_tokens) == (True, 0)
+    assert (second.cache_write_tokens, second.cache_read_tokens) == (0, first.cache_write_tokens)
+    assert (first.usd or 0) + (second.usd or 0) == pytest.approx(float(server.billing.total_usd))
+    assert (second.usd or 0) < (first.usd or 0) / 5
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "what"),
+    [(429, "rate_limit_error", "throttled"), (529, "overloaded_error", "overloaded"), (503, "api_error", "fault")],
+)
+def test_troubles_are_told_apart_by_type(serve: Serve, status: int, kind: str, what: str) -> None:
+    serve(lambda _: error(status, kind, "overloaded spend limit rate limit"))
+    with pytest.raises(Busy) as raised:
+        answer(Request(MODEL, "x", "", 10))
+    assert raised.value.kind == what
+
+
+def test_what_never_left_is_not_perhaps_charged(serve: Serve) -> None:
+    serve().close()
+    with pytest.raises(Busy) as raised:
+        answer(Request(MODEL, "x", "", 10))
+    assert raised.value.kind == "fault"
+
+
+def test_the_limits_are_taken_from_answers_and_from_refusals(serve: Serve) -> None:
+    headers = {"anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-requests-remaining": "7"}
+    server = serve(lambda _: error(429, "rate_limit_error", headers=headers))
+
+    async def work() -> None:
+        teacher = open_teacher(MODEL)
+        with pytest.raises(Busy):
+            await teacher.answer(Request(MODEL, "x", "", 10))
+        assert teacher.limits is not None
+        assert teacher.limits.requests == (50, 7)
+        assert teacher.limits.input_tokens is None
+        await teacher.close()
+
+    asyncio.run(work())
+    assert server.asked
+
+
+def test_a_prompt_that_may_pass_a_price_tier_is_refused_before_it_is_sent(serve: Serve) -> None:
+    serve()
+    teacher = open_teacher("claude-haiku-5-5")
+    assert teacher.worst_usd(Request("claude-haiku-5-5", "x" * 99_000, "", 10)) > 0
+    with pytest.raises(UsageError, match="no price here above 100000"):
+        teacher.worst_usd(Request("claude-haiku-5-5", "x" * 100_000, "", 10))
+    asyncio.run(teacher.close())
+
+
+def test_the_key_of_a_request_is_its_content_but_not_its_cap() -> None:
+    base = Request(MODEL, "a", "b", 10)
+    assert base.key == Request(MODEL, "a", "b", 99).key
+    others = [
+        Request(MODEL, "ab", "", 10),
+        Request(MODEL, "a", "b", 10, schema="{}"),
+        Request(MODEL, "a", "b", 10, thinking=True),
+        Request(MODEL, "a", "b", 10, sample=1),
+        Request("claude-opus-5", "a", "b", 10),
+    ]
+    assert len({base.key, *(other.key for other in others)}) == 6
