@@ -236,7 +236,15 @@ def _filter(job: Job) -> None:
     _stage(
         job,
         "filter",
-        [job.config.filters, benchmarks, settings.student, settings.window, settings.system, counted],
+        [
+            job.config.filters,
+            benchmarks,
+            settings.student,
+            settings.window,
+            settings.system,
+            settings.thinking,
+            counted,
+        ],
         ["prompts.jsonl", "teacher_data.jsonl"],
         ["dataset.json"],
         lambda: collecting.filter_answers(job),

@@ -52,7 +52,8 @@ class Prompt:
 class Completion:
     """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token.
 
-    `input_tokens` are those that no prompt cache wrote or read; `answered_at` is in Unix seconds.
+    `input_tokens` are those that no prompt cache wrote or read; `batch`: asked at the price of a message batch;
+    `answered_at` is in Unix seconds.
     """
 
     prompt_id: str
@@ -66,6 +67,7 @@ class Completion:
     cache_read_tokens: int = 0
     seconds: float = 0.0
     usd: float | None = None
+    batch: bool = False
     reasoning: str = ""
     refusal_category: str | None = None
     message_id: str = ""

@@ -72,7 +72,7 @@ def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> 
     if not completions:
         return None
     dataset = run.read_json("dataset.json")
-    paid = [answer.usd for answer in completions if answer.usd is not None]
+    paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
     return {
         "spec": config.teacher.spec,
         "models": sorted({answer.model for answer in completions}),
@@ -80,11 +80,11 @@ def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> 
         "categories": dataset["categories"],
         "completions": len(completions),
         "left_out": dataset["left_out"],
-        "truncated": dataset["left_out"].get("truncated", 0),
-        "refused": dataset["left_out"].get("refused", 0),
+        "truncated": dataset["reasons"].get("truncated", {}).get("completions", 0),
+        "refused": dataset["reasons"].get("refused", {}).get("completions", 0),
         "input_tokens": sum(answer.input_tokens for answer in completions),
         "output_tokens": sum(answer.output_tokens for answer in completions),
-        "usd": sum(paid) if paid else None,
+        "usd": sum(paid.values()) if paid else None,
         "seconds": run.stages().get("collect", {}).get("seconds"),
         "prices_dated": prices.DATED,
     }
@@ -313,7 +313,9 @@ def _cost_scaling(
     config: Config, completions: Sequence[Completion], training: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
     """What n prompts cost at the measured mean cost of one, online and as a batch."""
-    paid = [answer.usd for answer in completions if answer.usd is not None]
+    paid = [
+        answer.usd / (prices.BATCH_FACTOR if answer.batch else 1.0) for answer in completions if answer.usd is not None
+    ]
     if paid:
         costs, basis = paid, f"measured, {config.teacher.spec} at list prices of {prices.DATED}"
         this_run = Estimate(sum(paid) / len(paid), len(paid))  # known, not estimated

@@ -86,7 +86,7 @@ def in_batches(plan: Plan) -> Iterator[Row]:
             left -= 1
         state, lost, book = server.state(), run.unanswered(), look(run.ledger)
         names = values(run.ledger, "SELECT name FROM batches WHERE name NOT NULL")
-    what = f"{count:,} prompts in batches of {ITEMS}, {killed.total()} x kill -9 ({killed['noting']} between create and note)"
+    what = f"{count:,} prompts by {ITEMS}, {killed.total()} x kill -9 ({killed['noting']} between create and note)"
     excused = sum(batch["counts"].get(kind, 0) for batch in state["batches"] for kind in ("expired", "errored"))
     again = sum(len(batch["custom_ids"]) for batch in state["batches"]) - count
     yield Row(f"{what}: prompts lost", "0", f"{lost} (exit code {code})", lost == code == 0 and killed.total() == times)

@@ -7,6 +7,7 @@ in memory does not grow with the number of prompts.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from mlx_distill.records import Completion, Prompt, Split, digest
 from mlx_distill.rundir import file_hash
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
+from mlx_distill.stages.training import trained_text
 from mlx_distill.teachers import is_claude
 
 PROGRESS_EVERY = 1000
@@ -145,17 +147,19 @@ def import_traces(job: Job) -> None:
                 yield completion
 
         job.run.write_records("teacher_data.jsonl", completions())
-    job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job), test))
+    job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
     for reason, count in skipped.items():
-        job.view.warn(f"{count:,} rows of {teacher.spec}: {reason}.")
+        job.view.note(f"{count:,} rows with a {reason}, which is not used.")
 
 
-def _traced_prompts(job: Job) -> Iterator[Prompt]:
-    """A prompt for each completion. What is held out for the loss is chosen by the prompt's hash, so that all
-    answers to one prompt stand on one side."""
+def _traced_prompts(job: Job, test: set[str]) -> Iterator[Prompt]:
+    """A prompt for each completion to anything but a test prompt. What is held out for the loss is chosen by the
+    prompt's hash, so that all answers to one prompt stand on one side."""
     heldout: set[str] = set()
     for completion in job.run.stream("teacher_data.jsonl", Completion):
         name = completion.prompt_id
+        if name in test:
+            continue
         if int(name, 16) % 1000 < VALID_SHARE * 1000 and len(heldout) < MOST_VALID:
             heldout.add(name)
         split: Split = "valid" if name in heldout else "train"
@@ -176,8 +180,9 @@ def filter_answers(job: Job) -> None:
         else:
             heldout.append(prompt)
     training = job.config.training
+    answers = job.run.stream("teacher_data.jsonl", Completion)
     summary = describe_dataset(
-        job.run.stream("teacher_data.jsonl", Completion),
+        (dataclasses.replace(answer, completion=trained_text(answer, training)) for answer in answers),
         heldout,
         job.config.filters,
         prompts=splits,

@@ -61,6 +61,7 @@ class Reply:
     cache_read_tokens: int = 0
     seconds: float = 0.0
     usd: float | None = None
+    batch: bool = False
     reasoning: str = ""
     refusal_category: str | None = None
     message_id: str = ""

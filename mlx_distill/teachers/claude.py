@@ -135,6 +135,7 @@ class ClaudeTeacher:
             cache_read_tokens=tokens.cache_read if tokens else 0,
             seconds=seconds,
             usd=cost(self.price, tokens, batch=batch) if tokens else self.worst_usd(request, batch=batch),
+            batch=batch,
             message_id=message.id,
             request_id=request_id,
             sdk=f"anthropic {anthropic.__version__}",

@@ -195,9 +195,10 @@ def test_prose_in_another_language_is_flagged_and_code_is_not_read() -> None:
     assert flagged(None) == set()
 
 
-def test_a_language_that_cannot_be_detected_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"'klingon' cannot be detected: use one of .*en, "):
-        describe([], config=FilterConfig("klingon"))
+@pytest.mark.parametrize("language", ["klingon", "zxx"])
+def test_a_language_that_cannot_be_detected_is_refused(language: str) -> None:
+    with pytest.raises(UsageError, match=rf"'{language}' cannot be detected: use one of .*en, "):
+        describe([], config=FilterConfig(language))
 
 
 @pytest.mark.parametrize(
@@ -380,6 +381,15 @@ def test_a_template_shared_by_all_is_compared_only_with_what_is_near_in_the_file
 # ---------------------------------------------------------------- overlap
 
 letters = st.sampled_from("abcdefgh")
+
+
+def test_the_form_that_many_questions_share_is_no_overlap() -> None:
+    form = "you are given a list of numbers and must return the answer as one integer about"
+    for count, expected in ((3, {"set"}), (4, set())):
+        protected = Protected({"set": [f"{form} topic{i} alpha{i} beta{i}" for i in range(count)]})
+        assert protected.overlapped(word_hashes(f"{form} something else")) == expected
+        own = word_hashes(f"{form} topic1 alpha1 beta1")
+        assert protected.overlapped(own) == {"set"}
 
 
 @given(st.data())
