@@ -168,15 +168,15 @@ def to_line(record: Any) -> str:
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
 
 
-def read_rows(path: Path, skip: int = 0) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a JSON-lines file, one at a time, after the first `skip` lines.
+def read_rows(path: Path, skip: int = 0, step: int = 1) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a JSON-lines file, one at a time: after the first `skip` lines, of `step` lines one.
 
     Raises DataError naming the line that is not one.
     """
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if number > skip and line.strip():
+                if number > skip and (number - skip) % step == 1 % step and line.strip():
                     yield _parsed(line, f"{path}, line {number}")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
@@ -198,10 +198,10 @@ def _parsed(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
-def stream_records(path: Path, kind: type[Record], skip: int = 0) -> Iterator[Record]:
+def stream_records(path: Path, kind: type[Record], skip: int = 0, step: int = 1) -> Iterator[Record]:
     """The records of a file that this package wrote. Keys it does not know are an error, not a guess."""
     try:
-        for row in read_rows(path, skip):
+        for row in read_rows(path, skip, step):
             yield from_row(kind, row)
     except TypeError as error:
         raise DataError(

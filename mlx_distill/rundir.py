@@ -102,9 +102,9 @@ class RunDir:
     def read(self, name: str, kind: type[Record]) -> list[Record]:
         return read_records(self / name, kind) if (self / name).exists() else []
 
-    def stream(self, name: str, kind: type[Record], skip: int = 0) -> Iterator[Record]:
-        """As `read`, one at a time, after the first `skip` lines."""
-        return stream_records(self / name, kind, skip) if (self / name).exists() else iter(())
+    def stream(self, name: str, kind: type[Record], skip: int = 0, step: int = 1) -> Iterator[Record]:
+        """As `read`, one at a time: after the first `skip` lines, of `step` lines one."""
+        return stream_records(self / name, kind, skip, step) if (self / name).exists() else iter(())
 
     def count_lines(self, name: str) -> int:
         with (self / name).open("rb") as file:

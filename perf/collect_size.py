@@ -67,7 +67,7 @@ class Grown:
 
 def million(plan: Plan) -> Iterator[Row]:
     """A run that is killed, filled up to nearly all answers, and started again; beside one of fewer prompts."""
-    small = _grown(plan, plan.size(10_000, 2000))
+    small = _grown(plan, plan.size(10_000, 4000))
     large = _grown(plan, plan.size(1_000_000, 50_000))
     more = large.prompts - small.prompts
     what = f"{large.prompts:,} prompts"
@@ -95,11 +95,11 @@ def million(plan: Plan) -> Iterator[Row]:
 def _grown(plan: Plan, count: int) -> Grown:
     left = min(10_000, count // 2)
     with plan.folder() as folder:
-        with ServerProcess(delay=0.1, remember=False) as server:
+        with ServerProcess(delay=0.2, remember=False) as server:
             run = Run(folder, server, plan, count)
             scratch_seconds, scratch = _sending(run, server, plan.size(30, 5))
         _fill(run, count - left)
-        with ServerProcess(delay=0.1, remember=False) as server:
+        with ServerProcess(delay=0.2, remember=False) as server:
             run.serve_from(server)
             seconds, resumed = _sending(run, server, plan.size(10, 3))
     return Grown(count, scratch, resumed, seconds, scratch_seconds)

@@ -52,7 +52,7 @@ class Tally:
     flagged: int = 0
     usd: float = 0.0
     _open: dict[int, bool | None] = field(default_factory=dict)
-    _places: dict[Request, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _places: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def start(self, done: int, flagged: int) -> None:
         """Goes on where an earlier run of the same prompts was."""
@@ -63,15 +63,15 @@ class Tally:
         """Passes the requests on, and remembers the places of those that are not answered yet."""
         for place, request in enumerate(requests, self.leading):
             self._open[place] = None
-            self._places[request].append(place)
+            self._places[request.key].append(place)
             yield request
 
     def add(self, request: Request, reply: Reply) -> None:
-        places = self._places[request]
+        places = self._places[request.key]
         flagged = _flaw(reply) is not None
         self._open[places.pop()] = flagged
         if not places:
-            del self._places[request]
+            del self._places[request.key]
         self.done += 1
         self.flagged += flagged
         self.usd += reply.usd or 0.0

@@ -122,7 +122,8 @@ class _Asking:
     async def _drain(self) -> None:
         """Waits for what is under way; each writes its answer to the ledger, and its error is told once already."""
         if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=self._patience.drain_seconds)
+            paid_for = self._teacher.limits is not None
+            _, late = await asyncio.wait(self._under_way, timeout=self._patience.drain_seconds if paid_for else 0)
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -59,7 +59,7 @@ async def collect_answers(job: Job) -> None:
         tally = Tally()
         tally.start(*asked.ledger.done(stream))
         try:
-            await _ask(asked, tally, total)
+            await _ask(asked, tally, stream, total)
         except BaseException:
             with contextlib.suppress(DistillError):
                 await _keep(asked, tally, stream)
@@ -79,10 +79,9 @@ async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
     job.run.write_records("teacher_data.jsonl", known)
 
 
-async def _ask(asked: Asking, tally: Tally, total: int) -> None:
+async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
     job, forecast = asked.job, Forecast(total)
     _check_cache(job)
-    stream = _stream(job, asked.teacher.model)
     prompts = job.run.stream("prompts.jsonl", Prompt, skip=tally.leading)
     requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
     cached = Counter[str]()

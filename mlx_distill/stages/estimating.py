@@ -6,9 +6,6 @@ every byte asked and every answer at its cap; once answers are known, their mean
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-
 from mlx_distill import prices
 from mlx_distill.collect import Forecast, Ledger, request_of
 from mlx_distill.prices import BATCH_FACTOR, DATED
@@ -18,7 +15,7 @@ from mlx_distill.stages.asking import ledger_path
 from mlx_distill.teachers import is_claude
 
 SAMPLE = 1000
-"""Prompts looked at one by one; of more, these stand for all."""
+"""Prompts looked at one by one; of more, about so many stand for all."""
 
 RECENT = 200
 """Earlier answers that say what the next ones will cost."""
@@ -65,7 +62,7 @@ def _missing(job: Job, ledger: Ledger) -> tuple[int, float]:
     model = job.config.teacher.spec
     price = prices.price_of(model, job.config.collect.price)
     looked_at, missing, dollars = 0, 0, 0.0
-    for prompt in itertools.islice(_latest(job, total), SAMPLE):
+    for prompt in job.run.stream("prompts.jsonl", Prompt, step=max(1, total // SAMPLE)):
         request = request_of(prompt, model, job.config.teacher)
         looked_at += 1
         if ledger.get(request) is None:
@@ -74,12 +71,6 @@ def _missing(job: Job, ledger: Ledger) -> tuple[int, float]:
             dollars += prices.cost(price, prices.Usage(asked, request.max_tokens))
     scale = total / looked_at if looked_at else 0.0
     return round(missing * scale), dollars * scale * _factor(job)
-
-
-def _latest(job: Job, total: int) -> Iterator[Prompt]:
-    """The prompts, of many every so-manieth."""
-    step = max(1, total // SAMPLE)
-    return itertools.islice(job.run.stream("prompts.jsonl", Prompt), 0, None, step)
 
 
 def _earlier(ledger: Ledger, model: str, missing: int) -> Estimate:
