@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -182,25 +181,7 @@ def test_train_takes_a_chat_file_without_collecting(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- interruptions
 
 
-def test_ctrl_c_while_collecting_keeps_what_was_paid_and_goes_on(
-    serve: Callable[..., MessagesServer], tmp_path: Path
-) -> None:
-    server = serve(claude, delay=0.3)
-    arguments = ("collect", "--run", tmp_path / "run", "--accept-terms", "--yes", "--concurrency", "3")
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while len(server.asked) < 8:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert errors.strip() == "Interrupted. Everything so far is kept; the same command goes on from here."
-    sent = len(server.asked)
-    server.delay = 0.0
-    assert invoke(*arguments).returncode == 0
-    assert len(server.asked) == 140
-    assert sent < 140
-
-
+@pytest.mark.slow
 def test_a_kill_while_training_resumes_to_the_same_adapter(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = ("train", *SHORT, "--epochs", "4", "--run", run)
@@ -336,6 +317,7 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     fails(3, "nothing to report", "report", "--run", tmp_path / "typo")
 
 
+@pytest.mark.slow
 def test_other_test_prompts_do_not_train_again(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)

@@ -61,7 +61,7 @@ async def collect_answers(job: Job) -> None:
         try:
             await _ask(asked, tally, stream, total)
         except BaseException:
-            with contextlib.suppress(DistillError):
+            with contextlib.suppress(DistillError, OSError):
                 await _keep(asked, tally, stream)
             raise
         await _keep(asked, tally, stream)

@@ -66,7 +66,7 @@ ODD = ("empty", "null_usage", "unknown_stop", "refusal", "truncated")
 
 @pytest.mark.parametrize("kind", PASSING)
 def test_what_passes_is_asked_again(serve: Serve, tmp_path: Path, kind: str) -> None:
-    server = serve(faults=Faults(1, {kind: 1.0}, at_most=1))
+    server = serve(faults=Faults(1, {kind: 1.0}, at_most=1, retry_after=0))
     replies = ask(tmp_path / "ledger", requests(6))
     assert {reply.text for reply in replies} == texts(6)
     assert {reply.attempt for reply in replies} == {2}

@@ -35,7 +35,8 @@ def ask(path: Path, wanted: Sequence[Generation]) -> list[Judgment]:
 
             def asking(requests, who):  # type: ignore[no-untyped-def]
                 patience = Patience(random=random.Random(0))
-                return ask_all(requests, who, ledger, concurrency=2, budget=Budget(None), patience=patience)
+                rate = patience.rate(2, paced=True)
+                return ask_all(requests, who, ledger, budget=Budget(None), patience=patience, rate=rate)
 
             found = [j async for j in judge([PROMPT], wanted, teacher, ComparisonConfig(), asking)]
         await teacher.close()

@@ -202,6 +202,7 @@ def test_resuming_after_a_stop_gives_the_same_bits(
     assert [row.loss for row in rest if row.step] == [row.loss for row in metrics][rest[0].step or 1 :]
 
 
+@pytest.mark.slow
 def test_dropout_follows_the_step_so_resuming_is_exact_with_it_too(
     smollm: Student, data: tuple[list[Example], list[Example]], tmp_path: Path
 ) -> None:
