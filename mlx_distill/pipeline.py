@@ -82,11 +82,12 @@ def _splits(job: Job) -> tuple[Split, ...]:
 
 def _agree_on_costs(job: Job, names: Sequence[str]) -> None:
     """Says what is about to be paid for, and asks. Raises UsageError without a yes."""
-    judged = job.run.stages().get("judge", {}).get("state") == "done" and not job.changed
+    collected = is_traces(job.config.teacher.spec) or _is_collected(job)
+    judged = collected and not job.changed and job.run.stages().get("judge", {}).get("state") == "done"
     lines = [
         line
         for line in (
-            estimating.teaching_cost(job) if "collect" in names else None,
+            estimating.teaching_cost(job) if "collect" in names and not collected else None,
             estimating.judging_cost(job) if "judge" in names and not judged else None,
         )
         if line
@@ -218,15 +219,19 @@ def _collect(job: Job) -> None:
             lambda: collecting.import_traces(job),
         )
     else:
-        _stage(
-            job,
-            "collect",
-            [teacher, identity(teacher.spec)],
-            ["prompts.jsonl"],
-            ["teacher_data.jsonl"],
-            lambda: asyncio.run(collecting.collect_answers(job)),
-        )
+        _stage(job, "collect", *_answers(job), lambda: asyncio.run(collecting.collect_answers(job)))
     _filter(job)
+
+
+def _answers(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the teacher's answers are made from, and where they are."""
+    teacher = job.config.teacher
+    return [_plain(teacher), identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
+
+
+def _is_collected(job: Job) -> bool:
+    settings, inputs, outputs = _answers(job)
+    return job.run.is_current("collect", job.run.fingerprint(settings, inputs), outputs)
 
 
 def _filter(job: Job) -> None:

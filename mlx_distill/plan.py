@@ -95,10 +95,11 @@ def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     ]
     if not is_claude(config.teacher.spec):
         return [*rows, ("Teacher's cost", "nothing")]
-    factor = prices.BATCH_FACTOR if config.collect.batch else 1.0
-    most = count * config.teacher.max_tokens
-    bound = prices.list_cost(config.teacher.spec, tokens, most, config.collect.price) * factor
-    return [*rows, ("Teacher's cost, at most", f"${bound:,.2f} (list prices of {prices.DATED})")]
+    price = prices.price_of(config.teacher.spec, config.collect.price)
+    size = tokens + count * prices.FRAME_TOKENS
+    usage = prices.Usage(size, count * config.teacher.max_tokens)
+    most = prices.cost(price, usage, batch=config.collect.batch)
+    return [*rows, ("Teacher's cost, at most", f"${most:,.2f} (list prices of {prices.DATED})")]
 
 
 def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:

@@ -17,6 +17,9 @@ CACHE_WRITE = 1.25
 """Of the input price, for a cache that lives five minutes."""
 
 CACHE_WRITE_HOUR = 2.0
+FRAME_TOKENS = 512
+"""What a request's frame may add to its text."""
+
 MILLION = 1_000_000
 
 
@@ -101,6 +104,13 @@ def cost(price: Price, usage: Usage, *, batch: bool = False) -> float:
         + usage.cache_read * price.input * price.cache_read
     )
     return dollars / MILLION * (BATCH_FACTOR if batch else 1.0)
+
+
+def bound(price: Price, size: int, max_tokens: int, *, cached: bool = False, batch: bool = False) -> float:
+    """The most that a request can cost: no tokenizer makes more tokens than the text has bytes (`size`)."""
+    most = size + FRAME_TOKENS
+    usage = Usage(0, max_tokens, cache_write=most) if cached else Usage(most, max_tokens)
+    return cost(price, usage, batch=batch)
 
 
 def list_cost(model: str, input_tokens: int, output_tokens: int, given: str | None = None) -> float:

@@ -146,7 +146,7 @@ def _answer(database: sqlite3.Connection, requests: list[Request]) -> None:
 # ---------------------------------------------------------------- millions of keys
 
 KEY_BYTES = 16
-KEYS_IN_A_COMMIT = 5000
+KEYS_IN_A_COMMIT = 20_000
 LOOKED_UP = 10_000
 MOST_DISK = 600_000_000
 

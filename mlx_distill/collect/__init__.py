@@ -50,7 +50,6 @@ class Tally:
     leading_flagged: int = 0
     done: int = 0
     flagged: int = 0
-    usd: float = 0.0
     _open: dict[int, bool | None] = field(default_factory=dict)
     _places: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -74,7 +73,6 @@ class Tally:
             del self._places[request.key]
         self.done += 1
         self.flagged += flagged
-        self.usd += reply.usd or 0.0
         while (first := next(iter(self._open.items()), None)) and first[1] is not None:
             del self._open[first[0]]
             self.leading += 1

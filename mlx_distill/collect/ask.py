@@ -42,7 +42,7 @@ class Patience:
     """
 
     attempts: dict[BusyKind, int] = field(
-        default_factory=lambda: {"throttled": 60, "overloaded": 20, "fault": 8, "lost": 2}
+        default_factory=lambda: {"throttled": 60, "overloaded": 20, "fault": 20, "lost": 2}
     )
     base_seconds: float = 1.0
     cap_seconds: float = 60.0
@@ -144,17 +144,18 @@ class _Asking:
     async def _patiently(self, request: Request) -> Reply | None:
         """Asks again while that may help: each kind of trouble has a patience of its own."""
         met: Counter[BusyKind] = Counter()
-        started = self._patience.clock()
+        until = self._patience.clock() + self._patience.prompt_seconds
         while True:
             try:
-                reply = await self._attempt(request, met.total() + 1)
+                reply = await self._attempt(request, met.total() + 1, until)
             except Busy as busy:
                 met[busy.kind] += 1
-                late = self._patience.clock() - started > self._patience.prompt_seconds
+                pause = self._patience.pause(met[busy.kind] - 1, busy.retry_after)
+                late = self._patience.clock() + pause >= until
                 if late or met[busy.kind] >= self._patience.attempts[busy.kind]:
                     self._give_up(str(busy))
                     return None
-                await self._patience.sleep(self._patience.pause(met[busy.kind] - 1, busy.retry_after))
+                await self._patience.sleep(pause)
             else:
                 self._in_a_row = 0
                 return reply
@@ -174,18 +175,18 @@ class _Asking:
             "run the same command again to ask for what is missing."
         )
 
-    async def _attempt(self, request: Request, number: int) -> Reply:
+    async def _attempt(self, request: Request, number: int, until: float) -> Reply:
         """Sends once. From then on the answer is awaited and kept whatever becomes of the worker."""
-        size_in_bytes = len(request.prompt) + len(request.system)
-        size = await self._rate.acquire(size_in_bytes)
+        characters = len(request.prompt) + len(request.system)
+        size = await self._rate.acquire(characters)
         try:
             worst = self._teacher.worst_usd(request)
             await self._reserve(worst)
-            sending = asyncio.create_task(self._send(request, worst, number))
+            sending = asyncio.create_task(self._send(request, worst, number, until))
             self._under_way.add(sending)
             sending.add_done_callback(self._over)
             reply = await asyncio.shield(sending)
-            self._rate.answered(size_in_bytes, size, reply, self._teacher.limits)
+            self._rate.answered(characters, size, reply, self._teacher.limits)
             return reply
         except Busy as busy:
             self._rate.refused(busy.kind, size, busy.retry_after, self._teacher.limits)
@@ -203,11 +204,11 @@ class _Asking:
             self._settled.clear()
             await self._settled.wait()
 
-    async def _send(self, request: Request, worst: float, number: int) -> Reply:
+    async def _send(self, request: Request, worst: float, number: int, until: float) -> Reply:
         attempt = await self._ledger.sent(request, worst)
         paid = worst
         try:
-            reply = await self._teacher.answer(request)
+            reply = await self._answer(request, until)
             reply = dataclasses.replace(reply, attempt=number, answered_at=self._ledger.clock())
             await self._ledger.answered(attempt, request, reply)
             paid = reply.usd or 0.0
@@ -220,6 +221,13 @@ class _Asking:
             self._budget.settle(worst, paid)
             self._settled.set()
         return reply
+
+    async def _answer(self, request: Request, until: float) -> Reply:
+        try:
+            async with asyncio.timeout(until - self._patience.clock()):
+                return await self._teacher.answer(request)
+        except TimeoutError:
+            raise Busy("lost", "no answer within the prompt's deadline") from None
 
 
 async def _until_done(workers: list[asyncio.Task[None]], answered: asyncio.Queue[Answered | None]) -> None:

@@ -8,11 +8,14 @@ in passing is submitted again.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mlx_distill.collect.ask import Patience
 from mlx_distill.collect.budget import Budget
@@ -29,19 +32,20 @@ OPEN_AT_ONCE = 10
 SUBMISSIONS = 3
 """Of one request; after that it is given up."""
 
-READINGS = 10
-"""Of a batch's results, until one that is missing counts as lost."""
-
 RESULTS_IN_A_COMMIT = 500
+DAY = 86_400.0
 KEPT_DAYS, WARN_DAYS = 29, 25
 """The server keeps results for 29 days after a batch was created."""
 
-CLOCK_SKEW_SECONDS = 300.0
-DAY = 86_400.0
+CLOCK_SKEW_SECONDS = DAY
+"""By how much this clock may differ from the server's when a batch is looked for."""
 
+UNKNOWN_SECONDS = 600.0
+"""A batch that the server does not know so long after it was submitted is gone."""
 
 Answered = tuple[Request, Reply]
 Outcome = Reply | Busy | TeacherError
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -52,7 +56,6 @@ class Batch:
     name: str | None
     at: float
     items: int
-    readings: int = 0
 
 
 @dataclass
@@ -64,22 +67,30 @@ class Item:
     request: Request
 
 
+@dataclass
+class Wanted:
+    """How many ask for an answer, and the largest cap among them."""
+
+    count: int = 0
+    max_tokens: int = 0
+
+
 async def ask_in_batches(
     requests: Iterable[Request],
     batches: ClaudeBatches,
-    worst_usd: Callable[[Request], float],
     ledger: Ledger,
     *,
     budget: Budget,
     patience: Patience,
     note: Callable[[str], None],
+    waiting: Callable[[int], None] = lambda prompts: None,
 ) -> AsyncGenerator[Answered, None]:
-    """Every request with its reply, in the order in which they arrive.
+    """Every request with its reply, in the order in which they arrive; `waiting` hears how many are with the server.
 
     Raises TeacherError or BudgetError when nothing more can be submitted; what is with the server is fetched by the
     next run.
     """
-    asking = _Batching(batches, worst_usd, ledger, budget, patience, note)
+    asking = _Batching(batches, ledger, budget, patience, note, waiting)
     await asking.take_up()
     for request in requests:
         if known := ledger.get(request):
@@ -101,21 +112,21 @@ class _Batching:
     def __init__(
         self,
         batches: ClaudeBatches,
-        worst_usd: Callable[[Request], float],
         ledger: Ledger,
         budget: Budget,
         patience: Patience,
         note: Callable[[str], None],
+        waiting: Callable[[int], None],
     ) -> None:
         self._batches = batches
-        self._worst_usd = worst_usd
         self._ledger = ledger
         self._budget = budget
         self._patience = patience
         self._note = note
+        self._waiting = waiting
         self._chunk: list[Request] = []
         self._chunk_bytes = 0
-        self._wanted: Counter[str] = Counter()
+        self._wanted: dict[str, Wanted] = {}
         self._out: set[str] = set()
         self._submissions: Counter[str] = Counter()
         self.open: list[Batch] = []
@@ -125,13 +136,15 @@ class _Batching:
 
     async def add(self, request: Request) -> AsyncGenerator[Answered, None]:
         """Takes one more request; submits when a batch is full, and waits where the budget or the server asks it."""
-        self._wanted[request.key] += 1
+        wanted = self._wanted.setdefault(request.key, Wanted())
+        wanted.count += 1
+        wanted.max_tokens = max(wanted.max_tokens, request.max_tokens)
         if request.key in self._out:
             return
         size = len(json.dumps(self._batches.item(request)))
         if len(self._chunk) >= BATCH_ITEMS or self._chunk_bytes + size > BATCH_BYTES:
             await self.submit()
-        while len(self.open) >= OPEN_AT_ONCE or not self._budget.reserve(self._worst_usd(request)):
+        while len(self.open) >= OPEN_AT_ONCE or not self._budget.reserve(self._batches.worst_usd(request)):
             await self.submit()
             async for each in self.fetch():
                 yield each
@@ -145,25 +158,26 @@ class _Batching:
             await self._submit(requests)
 
     async def _submit(self, requests: list[Request]) -> None:
+        """The bounds of the requests are reserved already."""
         batch = await self._ledger.write(lambda database: self._intend(database, requests))
-        try:
-            batch.name = await self._create(batch, requests)
-        except TeacherError as error:
-            await self._close(batch, str(error))
-            raise
+        batch.name = await self._create(batch, requests)
         await self._opened(batch)
         self._submissions.update(request.key for request in requests)
         self._note(f"Submitted {len(requests):,} prompts as {batch.name}.")
 
     def _intend(self, database: sqlite3.Connection, requests: list[Request]) -> Batch:
         at = self._ledger.clock()
-        row = database.execute("INSERT INTO batches (at, items, state) VALUES (?, ?, 'open')", (at, len(requests)))
+        row = database.execute(
+            "INSERT INTO batches (model, at, items, state) VALUES (?, ?, ?, 'open')",
+            (self._batches.model, at, len(requests)),
+        )
         batch = Batch(int(row.lastrowid or 0), None, at, len(requests))
         for request in requests:
-            insert_attempt(database, request, self._worst_usd(request), at, batch.id)
+            insert_attempt(database, request, self._batches.worst_usd(request), at, batch.id)
         return batch
 
     async def _create(self, batch: Batch, requests: list[Request]) -> str:
+        """The batch's name. What may have been created is never closed here: the next run looks for it again."""
         for attempt in range(self._patience.attempts["throttled"]):
             try:
                 return await self._batches.create(requests)
@@ -172,6 +186,10 @@ class _Batching:
                 if busy.kind == "lost" and (name := await self._find(batch)):
                     return name
                 await self._patience.sleep(self._patience.pause(attempt, busy.retry_after))
+            except TeacherError as error:
+                await self._forget(batch, str(error))
+                raise
+        await self._forget(batch, reason)
         raise TeacherError(f"The server takes no batch now ({reason}): run the same command again later.")
 
     async def _opened(self, batch: Batch) -> None:
@@ -182,59 +200,88 @@ class _Batching:
     # ---- what an earlier run left with the server
 
     async def take_up(self) -> None:
-        """Each open batch has a name, or is found by its content, or was never submitted."""
-        rows = list(self._ledger.rows("SELECT id, name, at, items FROM batches WHERE state = 'open' ORDER BY id"))
+        """Each open batch of this model has a name, or is found by its content, or was never submitted."""
+        rows = list(
+            self._ledger.rows(
+                "SELECT id, name, at, items FROM batches WHERE state = 'open' AND model = ? ORDER BY id",
+                (self._batches.model,),
+            )
+        )
         for batch in [Batch(*row) for row in rows]:
-            self._warn_of_age(batch)
-            batch.name = batch.name or await self._find(batch)
-            if batch.name is None:
-                await self._close(batch, "never submitted")
+            if self._is_too_old(batch):
+                await self._close(batch)
                 continue
-            await self._opened(batch)
+            batch.name = batch.name or await self._find(batch)
             for item in self._items(batch):
-                self._out.add(item.request.key)
-                self._budget.settle(-item.worst_usd, -item.worst_usd)
+                self._budget.adopt(item.worst_usd)
+                if batch.name is None:
+                    self._budget.settle(item.worst_usd, 0.0)
+                else:
+                    self._out.add(item.request.key)
+            if batch.name is None:
+                await self._forget(batch, "never submitted")
+            else:
+                await self._opened(batch)
+
+    def _is_too_old(self, batch: Batch) -> bool:
+        days = (self._ledger.clock() - batch.at) / DAY
+        if days > KEPT_DAYS:
+            self._note(f"The results of a batch of {batch.items:,} prompts are gone: it is {days:.0f} days old.")
+        elif days > WARN_DAYS:
+            self._note(f"A batch is {days:.0f} days old; its results are kept for {KEPT_DAYS} days only.")
+        return days > KEPT_DAYS
 
     async def _find(self, batch: Batch) -> str | None:
         """A batch that was created unheard: of about that time and that size, with our keys in it."""
         await self._patience.sleep(self._patience.unheard_seconds)
         named = {row[0] for row in self._ledger.rows("SELECT name FROM batches WHERE name IS NOT NULL")}
-        keys = {item.request.key for item in self._items(batch)}
+        keys: set[str | None] = {item.request.key for item in self._items(batch)}
         for listed in await self._listed(batch.at - CLOCK_SKEW_SECONDS):
             if listed.name in named or listed.items != batch.items:
                 continue
+            if not listed.ended:
+                self._note(f"Waiting for {listed.name} to end, to see whether it is ours; you may stop and come back.")
             while not await self._batches.ended(listed.name):
                 await self._patience.sleep(self._patience.poll_seconds)
-            if await self._batches.first_key(listed.name) in keys:
+            if await self._retried(functools.partial(self._batches.first_key, listed.name)) in keys:
                 self._note(f"Found {listed.name}, which was submitted without being noted.")
                 return listed.name
         return None
 
     async def _listed(self, at: float) -> list[Listed]:
+        return await self._retried(lambda: self._batches.since(at))
+
+    async def _retried(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         for attempt in range(self._patience.attempts["fault"]):
             try:
-                return await self._batches.since(at)
+                return await ask()
             except Busy as busy:
+                reason = str(busy)
                 await self._patience.sleep(self._patience.pause(attempt, busy.retry_after))
-        raise TeacherError("The server does not list its batches now: run the same command again later.")
-
-    def _warn_of_age(self, batch: Batch) -> None:
-        days = (self._ledger.clock() - batch.at) / DAY
-        if days > WARN_DAYS:
-            self._note(f"A batch is {days:.0f} days old; its results are kept for {KEPT_DAYS} days only.")
+        raise TeacherError(f"The server does not say what batches it has ({reason}): run the same command again later.")
 
     # ---- results
 
     async def fetch(self) -> AsyncGenerator[Answered, None]:
         """Waits for the next look at the server, then hands out what has ended."""
+        self._waiting(sum(batch.items for batch in self.open))
         await self._patience.sleep(self._patience.poll_seconds)
         for batch in list(self.open):
-            if batch.name and await self._batches.ended(batch.name):
+            if batch.name and await self._has_ended(batch, batch.name):
                 async for each in self._read(batch, batch.name):
                     yield each
 
+    async def _has_ended(self, batch: Batch, name: str) -> bool:
+        ended = await self._batches.ended(name)
+        if ended is None and self._ledger.clock() - batch.at > UNKNOWN_SECONDS:
+            raise TeacherError(
+                f"The server does not know the batch {name} (another key or workspace, or it was deleted): "
+                "use the key that submitted it, or another --ledger."
+            )
+        return bool(ended)
+
     async def _read(self, batch: Batch, name: str) -> AsyncGenerator[Answered, None]:
-        """Streams the results into the ledger. A batch is over when there is one for each of its items."""
+        """Streams the results into the ledger. The batch is over when there was one for each of its items."""
         items = {item.request.key: item for item in self._items(batch)}
         requests = {key: item.request for key, item in items.items()}
         outcomes: list[tuple[Item, Outcome]] = []
@@ -250,45 +297,67 @@ class _Batching:
                         yield each
                     outcomes = []
         except Busy as busy:
-            self._note(f"The results of {name} broke off ({busy}); they are read again.")
-        batch.readings += 1
-        whole = seen >= batch.items or batch.readings >= READINGS
-        if whole:
-            outcomes += [(item, Busy("lost", "the batch has no result for it")) for item in items.values()]
+            self._note(f"The results of {name} cannot be read now ({busy}); they are read again.")
+        else:
+            if seen < batch.items:
+                self._note(f"The results of {name} lack {batch.items - seen:,} items; they are read again.")
         for each in await self._settle(outcomes, again):
             yield each
-        if whole:
+        if seen >= batch.items:
             self.open.remove(batch)
-            await self._close(batch, "ended")
+            await self._close(batch)
         if again:
             await self._submit(again)
 
     async def _settle(self, outcomes: list[tuple[Item, Outcome]], again: list[Request]) -> list[Answered]:
         """Durable first; then what is wanted is handed out, and what failed in passing goes into `again`."""
+        outcomes = [(item, self._dated(item, outcome)) for item, outcome in outcomes]
 
         def work(database: sqlite3.Connection) -> None:
             for item, outcome in outcomes:
                 if isinstance(outcome, Reply):
                     settle(database, item.attempt, item.request, outcome)
                 else:
-                    charged = isinstance(outcome, Busy) and outcome.kind == "lost"
-                    fail(database, item.attempt, str(outcome), charged=charged)
+                    fail(database, item.attempt, str(outcome), charged=_is_lost(outcome))
 
         await self._ledger.write(work)
-        answered = []
-        for item, outcome in outcomes:
-            key = item.request.key
-            if isinstance(outcome, Busy) and self._submissions[key] < SUBMISSIONS:
-                again.append(item.request)
-                continue
-            self._out.discard(key)
-            self._budget.settle(item.worst_usd, (outcome.usd or 0.0) if isinstance(outcome, Reply) else 0.0)
-            wanted = self._wanted.pop(key, 0)
-            if isinstance(outcome, Reply):
-                answered += [(item.request, outcome)] * wanted
-            else:
-                self.given_up[str(outcome)] += wanted
-        return answered
+        return [each for item, outcome in outcomes for each in self._handed_out(item, outcome, again)]
+
+    def _dated(self, item: Item, outcome: Outcome) -> Outcome:
+        if not isinstance(outcome, Reply):
+            return outcome
+        number = max(1, self._submissions[item.request.key])
+        return dataclasses.replace(outcome, attempt=number, answered_at=self._ledger.clock())
+
+    def _handed_out(self, item: Item, outcome: Outcome, again: list[Request]) -> list[Answered]:
+        key = item.request.key
+        wanted = self._wanted.get(key)
+        request = dataclasses.replace(item.request, max_tokens=wanted.max_tokens if wanted else item.request.max_tokens)
+        if isinstance(outcome, Reply):
+            paid = outcome.usd or 0.0
+            is_answer = outcome.stop_reason != "max_tokens" or request.max_tokens <= item.request.max_tokens
+        else:
+            paid = item.worst_usd if _is_lost(outcome) else 0.0
+            is_answer = False
+        self._budget.settle(item.worst_usd, paid)
+        if (
+            wanted
+            and not is_answer
+            and self._may_go_again(outcome, key)
+            and self._budget.reserve(self._batches.worst_usd(request))
+        ):
+            again.append(request)
+            return []
+        self._out.discard(key)
+        self._submissions.pop(key, None)
+        self._wanted.pop(key, None)
+        if wanted and not is_answer:
+            self.given_up["cut at the smaller cap" if isinstance(outcome, Reply) else str(outcome)] += wanted.count
+        return [(request, outcome)] * wanted.count if wanted and isinstance(outcome, Reply) and is_answer else []
+
+    def _may_go_again(self, outcome: Outcome, key: str) -> bool:
+        passing = isinstance(outcome, Reply) or (isinstance(outcome, Busy) and not _is_lost(outcome))
+        return passing and self._submissions[key] < SUBMISSIONS
 
     def _items(self, batch: Batch) -> Iterator[Item]:
         rows = self._ledger.rows(
@@ -296,9 +365,17 @@ class _Batching:
         )
         return (Item(row[0], row[1], Request(**json.loads(row[2]))) for row in rows)
 
-    async def _close(self, batch: Batch, reason: str) -> None:
-        """The batch is over; what it held and has no outcome was not charged."""
-        left = [item.attempt for item in self._items(batch)] if batch.name is None else []
+    # ---- the end of a batch
+
+    async def _close(self, batch: Batch) -> None:
+        """All that the server has to say of it is known."""
+        await self._ledger.write(
+            lambda database: database.execute("UPDATE batches SET state = 'done' WHERE id = ?", (batch.id,))
+        )
+
+    async def _forget(self, batch: Batch, reason: str) -> None:
+        """It was never created: nothing in it was charged."""
+        left = [item.attempt for item in self._items(batch)]
 
         def work(database: sqlite3.Connection) -> None:
             for attempt in left:
@@ -311,5 +388,9 @@ class _Batching:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in self.given_up.most_common())
         return TeacherError(
             f"{self.given_up.total():,} prompts were not answered ({reasons}): everything else is kept; "
-            "run the same command again to ask for what is missing."
+            "mend or remove what cannot be answered, then run the same command again."
         )
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    return isinstance(outcome, Busy) and outcome.kind == "lost"

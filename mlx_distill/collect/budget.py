@@ -22,11 +22,12 @@ FEW = 20
 
 @dataclass
 class Budget:
-    """`spent` holds what was charged and what may have been; `reserved` the worst that is under way can cost."""
+    """`spent` holds what was charged and what may have been; `reserved` the worst that `under_way` can cost."""
 
     cap: float | None
     spent: float = 0.0
     reserved: float = 0.0
+    under_way: int = 0
 
     def reserve(self, usd: float) -> bool:
         """Whether the next request may go; if so, its bound is held until `settle`.
@@ -35,8 +36,9 @@ class Budget:
         """
         if self.cap is None or self.spent + self.reserved + usd <= self.cap:
             self.reserved += usd
+            self.under_way += 1
             return True
-        if self.reserved > 1e-12:
+        if self.under_way:
             return False
         raise BudgetError(
             f"Stopped at ${self.spent:.2f}: the next answer could cost ${usd:.2f} and pass --max-cost {self.cap:g}. "
@@ -44,8 +46,15 @@ class Budget:
         )
 
     def settle(self, reserved: float, paid: float) -> None:
-        self.reserved -= reserved
+        self.under_way -= 1
+        self.reserved = self.reserved - reserved if self.under_way else 0.0  # no drift of many small sums
         self.spent += paid
+
+    def adopt(self, usd: float) -> None:
+        """An earlier run's request is still under way: its bound was counted as spent."""
+        self.spent -= usd
+        self.reserved += usd
+        self.under_way += 1
 
 
 @dataclass

@@ -44,6 +44,7 @@ CREATE TABLE answers (
 ) WITHOUT ROWID;
 CREATE TABLE batches (
   id INTEGER PRIMARY KEY,
+  model TEXT NOT NULL,
   name TEXT,                 -- the server's id; NULL: meant to be submitted, and perhaps it was
   at REAL NOT NULL,
   items INTEGER NOT NULL,
@@ -86,9 +87,7 @@ class Ledger:
         self._thread.start()
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database = _connect(self._path)
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
@@ -133,6 +132,11 @@ class Ledger:
         """The most that attempts without a known answer can have cost."""
         return max(0.0, float(self._row("SELECT uncertain FROM totals")[0]))
 
+    def with_server(self, model: str) -> int:
+        """How many prompts are in message batches whose results are not here yet."""
+        row = self._row("SELECT sum(items) FROM batches WHERE state = 'open' AND model = ?", (model,))
+        return int(row[0] or 0)
+
     def done(self, stream: str) -> tuple[int, int]:
         """How many leading requests of a stream are answered, and how many of those are flagged."""
         row = self._row("SELECT done, flagged FROM progress WHERE stream = ?", (stream,))
@@ -165,6 +169,8 @@ class Ledger:
 
     async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Runs `work` within the next commit; returns its result when that is on disk. Raises DataError."""
+        if not self._thread.is_alive():
+            raise DataError(f"The ledger {self._path} is closed: run the same command again.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._jobs.put((work, loop, future))
@@ -172,8 +178,7 @@ class Ledger:
 
     def _write_all(self) -> None:
         """The writing thread: one commit after another until the ledger closes."""
-        database = sqlite3.connect(self._path, isolation_level=None)
-        database.execute("PRAGMA synchronous = FULL")
+        database = _connect(self._path)
         closing = False
         while not closing:
             jobs = [self._jobs.get()]
@@ -191,7 +196,7 @@ class Ledger:
             database.execute("BEGIN IMMEDIATE")
             outcome = [work(database) for work, _, _ in jobs]
             database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whoever waits must hear of it: this thread has nobody else to tell
             with contextlib.suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
             outcome = self._failure(error)
@@ -205,11 +210,18 @@ class Ledger:
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: sqlite3.Error) -> DataError:
+    def _failure(self, error: Exception) -> DataError:
         return DataError(
             f"The ledger {self._path} cannot be used ({error}): make room or check its permissions, "
             "then run the same command again."
         )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    return database
 
 
 def _tell(futures: list[asyncio.Future[Any]], outcome: list[Any] | DataError) -> None:
@@ -247,12 +259,18 @@ def settle(database: sqlite3.Connection, attempt: int, request: Request, reply: 
         "UPDATE attempts SET state = 'answered', usd = ?, reply = ? WHERE id = ?",
         (usd, json.dumps(vars(reply)), attempt),
     )
-    database.execute("REPLACE INTO answers VALUES (?, ?)", (_key(request), attempt))
+    known = database.execute(
+        "SELECT json_extract(reply, '$.stop_reason') FROM answers JOIN attempts ON id = attempt WHERE key = ?",
+        (_key(request),),
+    ).fetchone()
+    if known is None or known[0] == "max_tokens" or reply.stop_reason != "max_tokens":
+        database.execute("REPLACE INTO answers VALUES (?, ?)", (_key(request), attempt))
 
 
 def fail(database: sqlite3.Connection, attempt: int, reason: str, *, charged: bool) -> None:
+    reason = reason.encode("utf-8", "replace").decode()
     if charged:
-        database.execute("UPDATE attempts SET reason = ? WHERE id = ?", (reason, attempt))
+        database.execute("UPDATE attempts SET reason = ? WHERE id = ? AND state = 'sent'", (reason, attempt))
     elif _close(database, attempt, 0.0):
         database.execute("UPDATE attempts SET state = 'failed', usd = 0, reason = ? WHERE id = ?", (reason, attempt))
 

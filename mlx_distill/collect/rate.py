@@ -24,7 +24,7 @@ ROUND_SECONDS = 1.0
 """Refusals within one round have one cause, so they are answered once."""
 
 REGAIN_PER_SECOND = 0.02
-BYTES_PER_TOKEN = 4.0
+CHARACTERS_PER_TOKEN = 4.0
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Rate:
     _cut_at: float = float("-inf")
     _resume_at: float = float("-inf")
     _waited_for: str = ""
-    _asked_bytes: float = 0.0
+    _asked: float = 0.0
     _input_tokens: float = 0.0
     _output_tokens: float = 0.0
     _answers: int = 0
@@ -87,10 +87,10 @@ class Rate:
 
     # ---- before a request
 
-    async def acquire(self, size_in_bytes: int) -> Size:
+    async def acquire(self, characters: int) -> Size:
         """Waits until a request of that size may go, in the order of asking. `release` it when it is over."""
         async with self._turn:
-            size = self._estimate(size_in_bytes)
+            size = self._estimate(characters)
             while True:
                 if self.under_way >= int(self.window):
                     self._freed.clear()
@@ -108,9 +108,9 @@ class Rate:
         self.under_way -= 1
         self._freed.set()
 
-    def _estimate(self, size_in_bytes: int) -> Size:
-        per_byte = self._input_tokens / self._asked_bytes if self._asked_bytes else 1 / BYTES_PER_TOKEN
-        return Size(size_in_bytes * per_byte, self._output_tokens / self._answers if self._answers else 0.0)
+    def _estimate(self, characters: int) -> Size:
+        per_character = self._input_tokens / self._asked if self._asked else 1 / CHARACTERS_PER_TOKEN
+        return Size(characters * per_character, self._output_tokens / self._answers if self._answers else 0.0)
 
     def _pause(self, size: Size) -> float:
         now = self.clock()
@@ -130,9 +130,9 @@ class Rate:
 
     # ---- after it
 
-    def answered(self, size_in_bytes: int, size: Size, reply: Reply, limits: Limits | None) -> None:
+    def answered(self, characters: int, size: Size, reply: Reply, limits: Limits | None) -> None:
         asked = reply.input_tokens + reply.cache_write_tokens
-        self._asked_bytes += size_in_bytes
+        self._asked += characters
         self._input_tokens += asked
         self._output_tokens += reply.output_tokens
         self._answers += 1

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill.collect import Budget, Forecast, Ledger, Rate, ask_all
+from mlx_distill.errors import DataError, UsageError
 from mlx_distill.stages import Job
 from mlx_distill.teachers import Options, Reply, Request, Teacher, is_claude, open_teacher
 
 TICK_SECONDS = 1.0
+LEAST_USD = 5e-5
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Asking:
     ledger: Ledger
     budget: Budget
     rate: Rate
+    with_server: int = 0
 
     def ask(self, requests: Iterable[Request], teacher: Teacher) -> AsyncGenerator[tuple[Request, Reply], None]:
         budget, patience = self.budget, self.job.patience
@@ -39,16 +41,18 @@ class Asking:
         from mlx_distill.teachers.claude import ClaudeTeacher
 
         assert isinstance(self.teacher, ClaudeTeacher)
-        worst_usd = functools.partial(self.teacher.worst_usd, batch=True)
-        batches = ClaudeBatches(self.teacher)
+
+        def waiting(prompts: int) -> None:
+            self.with_server = prompts
+
         return ask_in_batches(
             requests,
-            batches,
-            worst_usd,
+            ClaudeBatches(self.teacher),
             self.ledger,
             budget=self.budget,
             patience=self.job.patience,
             note=self.job.view.note,
+            waiting=waiting,
         )
 
     def money(self, forecast: Forecast) -> str:
@@ -64,25 +68,40 @@ class Asking:
         return text
 
     def limit(self) -> str:
+        """What holds the asking back now."""
+        if self.with_server:
+            return f"{self.with_server:,} with the server; you may stop and come back"
         return self.rate.in_force() if self.rate.paced and not self.job.config.collect.batch else ""
 
 
 @contextlib.asynccontextmanager
 async def asking(job: Job, spec: str) -> AsyncIterator[Asking]:
+    """Raises UsageError when prompts are in message batches and would be asked again one by one."""
     config = job.config.collect
     teacher = open_teacher(spec, Options(config.price, config.cache_prompt))
     try:
         with Ledger(ledger_path(job)) as ledger:
+            if (out := ledger.with_server(teacher.model)) and not config.batch:
+                raise UsageError(
+                    f"{out:,} prompts are in message batches and paid for: add --batch to fetch their answers."
+                )
             budget = Budget(config.max_cost, spent=ledger.spent_usd() + ledger.uncertain_usd())
             rate = job.patience.rate(config.concurrency, paced=teacher.limits is not None)
-            yield Asking(job, teacher, ledger, budget, rate)
-            if uncertain := ledger.uncertain_usd():
-                job.view.note(
-                    f"Up to ${uncertain:.2f} may have been charged for requests whose answers never came; "
-                    "it counts towards --max-cost."
-                )
+            try:
+                yield Asking(job, teacher, ledger, budget, rate)
+            finally:
+                _tell_uncertain(job, ledger)
     finally:
         await teacher.close()
+
+
+def _tell_uncertain(job: Job, ledger: Ledger) -> None:
+    with contextlib.suppress(DataError):
+        if (uncertain := ledger.uncertain_usd()) >= LEAST_USD:
+            job.view.note(
+                f"Up to ${uncertain:.4f} may have been charged for what was sent and has no answer yet; "
+                "it counts towards --max-cost."
+            )
 
 
 def ledger_path(job: Job) -> Path:

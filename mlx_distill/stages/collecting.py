@@ -21,7 +21,7 @@ from mlx_distill.collect import (
     export,
     request_of,
 )
-from mlx_distill.collect.rate import BYTES_PER_TOKEN
+from mlx_distill.collect.rate import CHARACTERS_PER_TOKEN
 from mlx_distill.collect.traces import parse_columns, read_traces
 from mlx_distill.errors import DataError, DistillError, UsageError
 from mlx_distill.prices import price_of
@@ -35,6 +35,9 @@ from mlx_distill.teachers import is_claude
 
 PROGRESS_EVERY = 1000
 """Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
+
+MANY = 20_000
+"""Prompts whose export takes long enough to say so."""
 
 VALID_SHARE = 0.05
 MOST_VALID = 200
@@ -61,6 +64,8 @@ async def collect_answers(job: Job) -> None:
         try:
             await _ask(asked, tally, stream, total)
         except BaseException:
+            if total > MANY:
+                job.view.note("Writing what was answered so far; a second Ctrl-C leaves it to the next run.")
             with contextlib.suppress(DistillError, OSError):
                 await _keep(asked, tally, stream)
             raise
@@ -113,7 +118,7 @@ def _check_cache(job: Job) -> None:
     spec, config = job.config.teacher.spec, job.config.collect
     if not config.cache_prompt or not is_claude(spec):
         return
-    tokens = len(job.config.teacher.system.encode()) / BYTES_PER_TOKEN
+    tokens = len(job.config.teacher.system) / CHARACTERS_PER_TOKEN
     least = price_of(spec, config.price).cache_minimum
     if tokens < least:
         raise UsageError(

@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from mlx_distill.collect import Forecast
 from mlx_distill.errors import DataError
 from mlx_distill.records import ROLES, Completion, Generation, Judgment, Prompt, Role, Score
 from mlx_distill.stages import ADAPTER, STATIC, Job
-from mlx_distill.stages.asking import asking
+from mlx_distill.stages.asking import asking, ticking
 
 
 def _test_prompts(job: Job) -> list[Prompt]:
@@ -102,12 +103,18 @@ async def _llm_judge(job: Job, prompts: list[Prompt], generations: list[Generati
     from mlx_distill import compare
 
     found: list[Judgment] = []
+    forecast = Forecast(len(generations))
     async with asking(job, job.config.comparison.judge) as asked:
         with job.view.tracking("judge", len(generations)) as update:
+
+            def show() -> None:
+                update(len(found), f"{asked.money(forecast)}  {asked.limit()}".strip())
+
             judging = compare.judge(prompts, generations, asked.teacher, job.config.comparison, asked.ask)
-            async with contextlib.aclosing(judging) as judgments:
+            async with ticking(show), contextlib.aclosing(judging) as judgments:
                 async for judgment in judgments:
                     found.append(judgment)
-                    update(len(found), f"${sum(j.usd or 0.0 for j in found):.2f}")
+                    forecast.add(judgment.usd or 0.0)
+                    show()
     place = {(g.prompt_id, g.role): index for index, g in enumerate(generations)}
     return sorted(found, key=lambda judgment: place[judgment.prompt_id, judgment.role])

@@ -1,7 +1,8 @@
 """What the stages that pay are about to cost: said, and agreed to, before anything is sent.
 
-In: the run's prompts, its ledger, the price table. Out: a sentence for each paid stage. The bound counts a token for
-every byte asked and every answer at its cap; once answers are known, their mean says what is likely.
+In: the run's prompts, its ledger, the price table. Out: a sentence for each paid stage. The most counts a token for
+every byte asked and every answer at its cap; once answers are known, their mean says what is likely. Of many prompts
+a sample is looked at, so that saying it takes no time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ SAMPLE = 1000
 RECENT = 200
 """Earlier answers that say what the next ones will cost."""
 
-FRAME_TOKENS = 512
 BATCH_FROM = 1000
 """Prompts from which batches are suggested."""
 
@@ -31,16 +31,18 @@ def teaching_cost(job: Job) -> str | None:
     if not is_claude(spec):
         return None
     with Ledger(ledger_path(job)) as ledger:
-        missing, bound = _missing(job, ledger)
-        earlier = _earlier(ledger, spec, missing)
+        missing, most = _missing(job, ledger, step=max(1, job.run.count_lines("prompts.jsonl") // SAMPLE))
+        if not missing:
+            missing, most = _missing(job, ledger, step=1)
+        earlier = _earlier(job, ledger, missing)
     if not missing:
         return None
     likely = (
-        f"about ${earlier.mean:.2f} [{earlier.low:.2f}, {earlier.high:.2f}] going by {earlier.n} earlier answers, and "
+        f"about ${earlier.mean:.2f} [{earlier.low:.2f}, {earlier.high:.2f}] going by {earlier.n} earlier answers, "
         if earlier.low is not None and earlier.high is not None
-        else f"about ${bound * 0.1:.2f} if answers take a tenth of their cap, and "
+        else f"between ${most * 0.05:.2f} and ${most * 0.5:.2f} if answers take a twentieth to half of their cap, "
     )
-    whole = f"{likely}at most ${bound:.2f} (list prices of {DATED})"
+    whole = f"{likely}${most:.2f} if all ran to it (list prices of {DATED})"
     return f"{missing:,} prompts to ask {spec}: {whole}.{_advice(job, missing)}"
 
 
@@ -56,32 +58,31 @@ def judging_cost(job: Job) -> str | None:
     return f"{questions:,} answers for {judge} to judge: about ${bound * _factor(job):.2f} at most."
 
 
-def _missing(job: Job, ledger: Ledger) -> tuple[int, float]:
-    """How many prompts lack an answer, and the most that asking them can cost."""
-    total = job.run.count_lines("prompts.jsonl")
-    model = job.config.teacher.spec
-    price = prices.price_of(model, job.config.collect.price)
-    looked_at, missing, dollars = 0, 0, 0.0
-    for prompt in job.run.stream("prompts.jsonl", Prompt, step=max(1, total // SAMPLE)):
+def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:
+    """How many prompts lack an answer, and what they cost if all are answered at their cap; of `step` one counts."""
+    config, model = job.config.collect, job.config.teacher.spec
+    price = prices.price_of(model, config.price)
+    missing, dollars = 0, 0.0
+    for prompt in job.run.stream("prompts.jsonl", Prompt, step=step):
         request = request_of(prompt, model, job.config.teacher)
-        looked_at += 1
         if ledger.get(request) is None:
             missing += 1
-            asked = len((request.system + request.prompt).encode()) + FRAME_TOKENS
-            dollars += prices.cost(price, prices.Usage(asked, request.max_tokens))
-    scale = total / looked_at if looked_at else 0.0
-    return round(missing * scale), dollars * scale * _factor(job)
+            size = len((request.system + request.prompt).encode())
+            dollars += prices.bound(price, size, request.max_tokens, cached=config.cache_prompt, batch=config.batch)
+    return missing * step, dollars * step
 
 
-def _earlier(ledger: Ledger, model: str, missing: int) -> Estimate:
+def _earlier(job: Job, ledger: Ledger, missing: int) -> Estimate:
+    """What so many answers cost, going by the newest ones; as in a batch, or not, whichever is asked for."""
     rows = ledger.rows(
-        "SELECT usd FROM attempts WHERE state = 'answered' AND json_extract(request, '$.model') = ? "
-        "AND json_extract(request, '$.schema') IS NULL ORDER BY id DESC LIMIT ?",
-        (model, RECENT),
+        "SELECT usd, json_extract(reply, '$.batch') FROM attempts WHERE state = 'answered' "
+        "AND json_extract(request, '$.model') = ? AND json_extract(request, '$.schema') IS NULL "
+        "ORDER BY id DESC LIMIT ?",
+        (job.config.teacher.spec, RECENT),
     )
     forecast = Forecast(0)
-    for (usd,) in rows:
-        forecast.add(usd)
+    for usd, batch in rows:
+        forecast.add(usd / (BATCH_FACTOR if batch else 1.0) * _factor(job))
     forecast.total = forecast.count + missing
     whole = forecast.estimate()
     paid = forecast.mean * forecast.count

@@ -168,13 +168,20 @@ def check(spec: str, price: str | None = None) -> None:
         require_key(spec)
 
 
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+
+
 def require_key(model: str) -> None:
-    """Raises TeacherError when the environment holds no key for the Messages API."""
-    if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
+    """Raises TeacherError when the environment holds no key for the Messages API, or one that cannot be sent."""
+    found = [name for name in KEYS if os.environ.get(name)]
+    if not found:
         raise TeacherError(
             f"{model} needs a key: set ANTHROPIC_API_KEY, "
             "or use --teacher recorded and --judge static, which need none."
         )
+    for name in found:
+        if not (os.environ[name].isascii() and os.environ[name].isprintable() and " " not in os.environ[name]):
+            raise TeacherError(f"{name} holds a space or a line break: set it to the key alone.")
 
 
 def identity(spec: str) -> str:

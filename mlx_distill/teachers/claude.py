@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,8 +21,9 @@ import anthropic
 import httpx2
 
 from mlx_distill.errors import TeacherError, UsageError
-from mlx_distill.prices import DATED, Price, Usage, cost
-from mlx_distill.teachers import Busy, BusyKind, Limits, Options, Reply, Request, require_key
+from mlx_distill.prices import DATED, FRAME_TOKENS, Price, Usage, bound, cost
+from mlx_distill.promptset import shorten
+from mlx_distill.teachers import KEYS, Busy, BusyKind, Limits, Options, Reply, Request, require_key
 
 FAULTS = (anthropic.InternalServerError, anthropic.RequestTimeoutError)
 """Asking again may help: every 5xx and 408. The API charges nothing for an error."""
@@ -47,8 +49,7 @@ ADVICE = {
 }
 
 RATE_LIMIT = "anthropic-ratelimit-"
-OVERHEAD_TOKENS = 512
-"""What a request's frame may add to its text."""
+ABOUT_THE_PROMPT = (400, 413)
 
 
 class ClaudeTeacher:
@@ -56,7 +57,8 @@ class ClaudeTeacher:
         self.model = model
         self.price = price
         self.limits: Limits | None = Limits()
-        self._options = options
+        self.attempt_seconds = options.attempt_seconds
+        self._cached = options.cached
         require_key(model)
         self.client = anthropic.AsyncAnthropic(
             max_retries=0, timeout=options.attempt_seconds, http_client=anthropic.DefaultAioHttpClient()
@@ -64,11 +66,16 @@ class ClaudeTeacher:
 
     async def answer(self, request: Request) -> Reply:
         started = time.monotonic()
-        with translated(self.model):
-            async with asyncio.timeout(self._options.attempt_seconds):
+        with translated(request):
+            async with self.deadline():
                 response = await self._post(request)
                 message = await response.parse()
-        return self.reply(message, request, time.monotonic() - started, response.headers.get("request-id", ""))
+            seconds = time.monotonic() - started
+            return self.reply(message, request, seconds, response.headers.get("request-id", ""))
+
+    def deadline(self) -> asyncio.Timeout:
+        """Of one attempt in all; the SDK's own starts anew with every byte."""
+        return asyncio.timeout(self.attempt_seconds)
 
     async def _post(self, request: Request) -> Any:
         """Takes the limits that the answer's headers name, also from a refusal."""
@@ -81,21 +88,14 @@ class ClaudeTeacher:
         return response
 
     def worst_usd(self, request: Request, *, batch: bool = False) -> float:
-        """An upper bound: no tokenizer makes more tokens than there are bytes.
-
-        Raises UsageError for a prompt that may be longer than the model's price goes.
-        """
-        sent = f"{request.system}{request.prompt}{request.schema or ''}"
-        most = len(sent.encode()) + OVERHEAD_TOKENS
-        if self.price.tier is not None and most > self.price.tier:
+        """As `prices.bound`. Raises UsageError for a prompt that may be longer than the model's price goes."""
+        size = len(f"{request.system}{request.prompt}{request.schema or ''}".encode())
+        if self.price.tier is not None and size + FRAME_TOKENS > self.price.tier:
             raise UsageError(
-                f"{self.model} has no price here above {self.price.tier} prompt tokens, and a prompt of {most} bytes "
-                "may pass that: shorten it, or choose another model."
+                f"{self.model} has no price here above {self.price.tier} prompt tokens, and {_named(request)} has "
+                f"{size} bytes: shorten it, or choose another model."
             )
-        usage = (
-            Usage(0, request.max_tokens, cache_write=most) if self._options.cached else Usage(most, request.max_tokens)
-        )
-        return cost(self.price, usage, batch=batch)
+        return bound(self.price, size, request.max_tokens, cached=self._cached, batch=batch)
 
     def parameters(self, request: Request) -> dict[str, Any]:
         """The body of the request, as the SDK takes it."""
@@ -113,7 +113,7 @@ class ClaudeTeacher:
         return parameters
 
     def _prefix(self, system: str) -> Any:
-        if not self._options.cached:
+        if not self._cached:
             return system
         return [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}]
 
@@ -147,36 +147,39 @@ class ClaudeTeacher:
 
 
 @contextlib.contextmanager
-def translated(model: str) -> Iterator[None]:
-    """The SDK's exceptions as Busy or TeacherError."""
+def translated(request: Request | None = None) -> Iterator[None]:
+    """The SDK's exceptions, and those of an answer that is not as it should be, as Busy or TeacherError."""
     try:
         yield
     except anthropic.APIStatusError as error:
-        raise _sorted(error, model) from None
+        raise _sorted(error, request) from None
     except anthropic.APIConnectionError as error:
         cause = error.__cause__.__cause__ if error.__cause__ else None
         kind: BusyKind = "fault" if isinstance(cause, NEVER_SENT) else "lost"
         raise Busy(kind, f"no answer from the API ({type(error).__name__})") from None
     except TimeoutError:
         raise Busy("lost", "no whole answer within the deadline") from None
-    except (anthropic.APIError, httpx2.HTTPError, ValueError) as error:
+    except (anthropic.APIError, httpx2.HTTPError, ValueError, TypeError, AttributeError) as error:
         raise Busy("lost", f"an unreadable answer from the API ({type(error).__name__})") from None
 
 
 def _joined(message: Any, kind: str, field: str) -> str:
-    return "".join(getattr(block, field, "") for block in message.content if getattr(block, "type", "") == kind)
+    """The text of the blocks of a kind; half characters, which no file can hold, are replaced."""
+    texts = (getattr(block, field, None) or "" for block in message.content if getattr(block, "type", "") == kind)
+    return "".join(texts).encode("utf-8", "replace").decode()
 
 
 def _usage(message: Any) -> Usage | None:
     usage = getattr(message, "usage", None)
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-        return None
-    written = usage.cache_creation_input_tokens or 0
-    hour = getattr(getattr(usage, "cache_creation", None), "ephemeral_1h_input_tokens", 0) or 0
-    return Usage(usage.input_tokens, usage.output_tokens, written - hour, hour, usage.cache_read_input_tokens or 0)
+    written = getattr(usage, "cache_creation_input_tokens", None) or 0
+    hour = getattr(getattr(usage, "cache_creation", None), "ephemeral_1h_input_tokens", None) or 0
+    read = getattr(usage, "cache_read_input_tokens", None) or 0
+    asked, answered = getattr(usage, "input_tokens", None), getattr(usage, "output_tokens", None)
+    counts: list[Any] = [asked, answered, written - hour, hour, read]
+    return Usage(*counts) if all(type(count) is int and count >= 0 for count in counts) else None
 
 
-def _sorted(error: anthropic.APIStatusError, model: str) -> Exception:
+def _sorted(error: anthropic.APIStatusError, request: Request | None) -> Exception:
     if isinstance(error, anthropic.RateLimitError) and error.error_code not in SPEND_LIMITS:
         return Busy("throttled", f"HTTP {error.status_code}", _retry_after(error))
     if isinstance(error, anthropic.OverloadedError):
@@ -186,8 +189,25 @@ def _sorted(error: anthropic.APIStatusError, model: str) -> Exception:
     advice = ADVICE.get(error.status_code, "see the message")
     if error.error_code in SPEND_LIMITS:
         advice = "the organisation's spend limit is reached; raise it in the console"
-    reason = " ".join((error.api_message or "no reason given").split())[:200]
-    return TeacherError(f"{model} answered HTTP {error.status_code} ({reason}): {advice}. What was answered is kept.")
+    if request and error.status_code in ABOUT_THE_PROMPT:
+        advice += f" (it was {_named(request)})"
+    who = request.model if request else "The API"
+    return TeacherError(
+        f"{who} answered HTTP {error.status_code} ({reason(error.api_message)}): {advice}. What was answered is kept."
+    )
+
+
+def reason(text: str | None) -> str:
+    """What the server says, in a line, without a key that it may repeat."""
+    line = " ".join((text or "no reason given").split())
+    for name in KEYS:
+        if key := os.environ.get(name):
+            line = line.replace(key, "…")
+    return shorten(line, 200)
+
+
+def _named(request: Request) -> str:
+    return f"the prompt {shorten(request.prompt)!r}"
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float | None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from asking import MODEL, Serve, patience, requests, spent
-from messages_api import BatchRules, Faults, MessagesServer
+from messages_api import BatchRules, Faults, MessagesServer, message
 
 from mlx_distill.collect import Budget, Ledger, Patience, batches
 from mlx_distill.errors import BudgetError, TeacherError
-from mlx_distill.teachers import Options, Reply, open_teacher
+from mlx_distill.teachers import Busy, Options, Reply, open_teacher
 from mlx_distill.teachers.batches import ClaudeBatches
 from mlx_distill.teachers.claude import ClaudeTeacher
 
@@ -31,6 +31,7 @@ def ask(
     stop_after: int | None = None,
     options: Options = Options(),  # noqa: B008
     notes: list[str] | None = None,
+    api_kind: type[ClaudeBatches] = ClaudeBatches,
 ) -> list[Reply]:
     """The replies; `stop_after` so many noted submissions the process is gone, as by kill -9."""
     waits = waits or patience(0.05, **QUICK)
@@ -42,7 +43,7 @@ def ask(
     async def work() -> list[Reply]:
         teacher = open_teacher(MODEL, options)
         assert isinstance(teacher, ClaudeTeacher)
-        api = ClaudeBatches(teacher)
+        api = api_kind(teacher)
         create, created = api.create, 0
 
         async def counted(each: Any) -> str:
@@ -60,7 +61,6 @@ def ask(
             asking = batches.ask_in_batches(
                 wanted,
                 api,
-                lambda request: teacher.worst_usd(request, batch=True),
                 ledger,
                 budget=budget,
                 patience=waits,
@@ -118,7 +118,9 @@ def test_only_what_expired_or_failed_in_passing_is_submitted_again(serve: Serve,
 
 def test_what_cannot_be_answered_is_told_at_the_end_and_the_rest_is_kept(serve: Serve, tmp_path: Path) -> None:
     server = serve(batch=BatchRules(items=Faults(5, {"invalid_request": 0.2})))
-    with pytest.raises(TeacherError, match=r"prompts were not answered \(invalid_request_error: \d+\)"):
+    with pytest.raises(
+        TeacherError, match=r"prompts were not answered \(invalid_request_error, .*: \d+\).*mend or remove"
+    ):
         ask(tmp_path / "ledger", requests(20))
     assert max(submitted(server).values()) == 1
     with Ledger(tmp_path / "ledger") as ledger:
@@ -156,11 +158,115 @@ def test_a_create_that_was_refused_is_repeated(serve: Serve, tmp_path: Path, kin
 
 def test_a_foreign_batch_of_the_same_size_is_not_taken_for_ours(serve: Serve, tmp_path: Path) -> None:
     server = serve()
-    ask(tmp_path / "other", [*requests(10)])
     ask(tmp_path / "ledger", requests(20)[10:], stop_after=1)
-    server.batches[1].created -= 0.001
-    assert len(ask(tmp_path / "ledger", requests(20)[10:])) == 10
+    ask(tmp_path / "other", requests(10))
+    assert [batch.created for batch in server.batches] == sorted(batch.created for batch in server.batches)
+    replies = ask(tmp_path / "ledger", requests(20)[10:])
+    assert {reply.text for reply in replies} == {f"answer to question {i}" for i in range(10, 20)}
     assert max(submitted(server).values()) == 1
+
+
+def test_our_batch_is_found_whatever_this_clock_says(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    ask(tmp_path / "ledger", requests(10), stop_after=1)
+    with Ledger(tmp_path / "ledger") as ledger:
+        asyncio.run(ledger.write(lambda database: database.execute("UPDATE batches SET at = at + 7200")))
+    assert len(ask(tmp_path / "ledger", requests(10))) == 10
+    assert max(submitted(server).values()) == 1
+
+
+def test_a_listing_that_fails_leaves_the_batch_to_the_next_run(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(creating=Faults(2, {"reset": 1.0}, at_most=1), reading=Faults(1, {"500": 1.0})))
+    with pytest.raises(TeacherError, match="does not say what batches it has"):
+        ask(tmp_path / "ledger", requests(10))
+    assert len(server.batches) == 1
+    server.batch = BatchRules()
+    assert len(ask(tmp_path / "ledger", requests(10))) == 10
+    assert max(submitted(server).values()) == 1
+    assert spent(tmp_path / "ledger")[0] == pytest.approx(float(server.billing.total_usd), abs=1e-9)
+
+
+def test_results_that_cannot_be_read_for_long_are_not_paid_for_again(serve: Serve, tmp_path: Path) -> None:
+    """The download fails twenty times; the state of the batch can be read."""
+    server = serve(batch=BatchRules())
+    failing = [True] * 20
+
+    class Flaky(ClaudeBatches):
+        async def results(self, name: str, wanted: Any) -> Any:
+            if failing:
+                failing.pop()
+                raise Busy("lost", "broken off")
+            async for each in super().results(name, wanted):
+                yield each
+
+    notes: list[str] = []
+    assert len(ask(tmp_path / "ledger", requests(10), api_kind=Flaky, notes=notes)) == 10
+    assert len(server.batches) == 1
+    assert sum("cannot be read now (broken off)" in note for note in notes) == 20
+
+
+def test_a_batch_that_the_server_does_not_know_is_told(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(seconds=60))
+    ask(tmp_path / "ledger", requests(10), stop_after=1)
+    with Ledger(tmp_path / "ledger") as ledger:
+        asyncio.run(
+            ledger.write(lambda database: database.execute("UPDATE batches SET at = at - 1000, name = 'msgbatch_gone'"))
+        )
+    with pytest.raises(TeacherError, match=r"does not know the batch msgbatch_gone .*another --ledger"):
+        ask(tmp_path / "ledger", requests(10))
+    assert len(server.batches) == 1
+
+
+def test_a_batch_whose_results_are_gone_is_counted_and_its_prompts_asked_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    ask(tmp_path / "ledger", requests(10), stop_after=1)
+    with Ledger(tmp_path / "ledger") as ledger:
+        asyncio.run(ledger.write(lambda database: database.execute("UPDATE batches SET at = at - 30 * 86400")))
+    notes: list[str] = []
+    assert len(ask(tmp_path / "ledger", requests(10), notes=notes)) == 10
+    assert "The results of a batch of 10 prompts are gone: it is 30 days old." in notes
+    assert len(server.batches) == 2
+    assert spent(tmp_path / "ledger")[1] > 0
+
+
+def test_what_fails_in_passing_is_submitted_three_times_at_most(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(items=Faults(5, {"expired": 1.0})))
+    with pytest.raises(TeacherError, match=r"10 prompts were not answered \(expired: 10\)"):
+        ask(tmp_path / "ledger", requests(10))
+    assert set(submitted(server).values()) == {3}
+    assert spent(tmp_path / "ledger") == (0, pytest.approx(0, abs=1e-12))
+
+
+def test_what_nobody_wants_any_more_is_not_submitted_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve(batch=BatchRules(items=Faults(5, {"expired": 1.0}, at_most=1)))
+    ask(tmp_path / "ledger", requests(10), stop_after=1)
+    assert len(ask(tmp_path / "ledger", requests(20)[10:])) == 10
+    wanted = {request.key for request in requests(20)[10:]}
+    assert {key for key, times in submitted(server).items() if times > 1} == wanted
+
+
+def test_a_larger_cap_asks_again_what_a_batch_on_the_way_brings_cut(serve: Serve, tmp_path: Path) -> None:
+    def answer(request: dict[str, Any]) -> Any:
+        return message("part", stop_reason="max_tokens") if request["max_tokens"] < 200 else message("whole")
+
+    server = serve(answer)
+    ask(tmp_path / "ledger", requests(10), stop_after=1)
+    replies = ask(tmp_path / "ledger", requests(10, max_tokens=200))
+    assert [reply.text for reply in replies] == ["whole"] * 10
+    assert set(submitted(server).values()) == {2}
+    assert {reply.attempt for reply in replies} == {1}
+    assert all(reply.answered_at > 0 and reply.batch for reply in replies)
+
+
+def test_an_earlier_runs_batch_counts_once_towards_the_cap(serve: Serve, tmp_path: Path) -> None:
+    """Ten are with the server, or were never submitted: either way the cap has room for exactly twenty."""
+    one = 0.5 * ((len("systemquestion 0") + 512) * 3 + 100 * 15) / 1e6
+    for name, seconds in (("submitted", 0.2), ("never", 0.0)):
+        server = serve(batch=BatchRules(seconds=seconds), output_tokens=lambda request, text: 100)
+        ask(tmp_path / name, requests(10), stop_after=1)
+        if name == "never":
+            server.batches.clear()
+        assert len(ask(tmp_path / name, requests(20), cap=20.01 * one)) == 20
 
 
 def test_results_that_break_off_are_read_again(serve: Serve, tmp_path: Path) -> None:

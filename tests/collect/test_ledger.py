@@ -187,3 +187,31 @@ def test_progress_is_kept_by_stream(tmp_path: Path) -> None:
         asyncio.run(ledger.note_progress("one", 20, 3))
         assert ledger.done("one") == (20, 3)
         assert ledger.done("two") == (0, 0)
+
+
+def test_whatever_goes_wrong_within_a_commit_is_told_to_whoever_waits(tmp_path: Path) -> None:
+    async def work(ledger: Ledger) -> None:
+        attempt = await ledger.sent(requests(1)[0], 1.0)
+        await ledger.unanswered(attempt, "half a character \ud83d", charged=False)
+        with pytest.raises(DataError, match="cannot be used"):
+            await ledger.write(lambda database: 1 / 0)
+        await keep(ledger, requests(1)[0], reply())
+
+    ledger = Ledger(tmp_path / "ledger")
+    with ledger:
+        asyncio.run(asyncio.wait_for(work(ledger), 10))
+    with pytest.raises(DataError, match="is closed"):
+        asyncio.run(asyncio.wait_for(ledger.note_progress("x", 1, 0), 10))
+
+
+def test_a_late_cut_answer_does_not_take_a_whole_ones_place(tmp_path: Path) -> None:
+    (request,) = requests(1)
+
+    async def work(ledger: Ledger) -> None:
+        await keep(ledger, request, reply("whole"))
+        await keep(ledger, request, reply("part", "max_tokens"))
+
+    with Ledger(tmp_path / "ledger") as ledger:
+        asyncio.run(work(ledger))
+        assert ledger.get(request) == reply("whole")
+        assert ledger.spent_usd() == 0.5

@@ -1,10 +1,12 @@
 import asyncio
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from messages_api import Faults, MessagesServer, error, message
 
-from mlx_distill.errors import UsageError
+from mlx_distill.errors import TeacherError, UsageError
 from mlx_distill.teachers import Busy, Options, Reply, Request, open_teacher
 
 MODEL = "claude-sonnet-4-6"
@@ -111,3 +113,49 @@ def test_the_key_of_a_request_is_its_content_but_not_its_cap() -> None:
         Request("claude-opus-5", "a", "b", 10),
     ]
     assert len({base.key, *(other.key for other in others)}) == 6
+
+
+def test_a_key_appears_in_no_error_even_when_the_server_repeats_it(serve: Serve) -> None:
+    serve(lambda _: error(401, "authentication_error", "invalid key sk-ant-secret given"))
+    with pytest.raises(TeacherError, match="invalid key … given") as raised:
+        answer(Request(MODEL, "x", "", 10))
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["sk-ant\n", " sk", "sk ant", "schlüssel"])
+def test_a_key_that_cannot_be_sent_is_told_before_anything_is(serve: Serve, monkeypatch: Any, key: str) -> None:
+    server = serve()
+    monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    with pytest.raises(TeacherError, match="ANTHROPIC_API_KEY holds a space or a line break"):
+        open_teacher(MODEL)
+    assert server.asked == []
+
+
+def test_a_refused_prompt_is_named(serve: Serve) -> None:
+    serve(lambda _: error(413, "request_too_large"))
+    with pytest.raises(TeacherError, match="it was the prompt 'Explain everything'"):
+        answer(Request(MODEL, "Explain everything", "", 10))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"content": [{"type": "text", "text": None}]},
+        {"content": [{"type": "text"}]},
+        {"usage": {"input_tokens": "many", "output_tokens": 3}},
+        {"usage": {"input_tokens": -5, "output_tokens": 3}},
+        {"usage": {"input_tokens": 5}},
+        {"content": [{"type": "text", "text": "half \ud83d"}]},
+        {"stop_reason": None},
+    ],
+)
+def test_an_answer_of_an_odd_shape_is_kept_and_charged_no_less_than_its_bound(
+    serve: Serve, more: dict[str, Any]
+) -> None:
+    body = {"id": "m", "type": "message", "role": "assistant", "model": MODEL, "stop_reason": "end_turn"}
+    body |= {"content": [{"type": "text", "text": "x"}], "usage": {"input_tokens": 5, "output_tokens": 3}} | more
+    server = serve()
+    server.answer = lambda _: (200, {}, json.dumps(body).encode())
+    reply = answer(Request(MODEL, "x", "", 100))
+    assert reply.text == reply.text.encode().decode()
+    assert (reply.usd or 0) >= (5 * 3 + 3 * 15) / 1e6
