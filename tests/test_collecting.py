@@ -289,7 +289,7 @@ def test_the_cost_is_said_and_agreed_to_before_anything_is_sent(
     with pytest.raises(UsageError, match="before anything was sent"):
         collect(tmp_path / "run", sets(30), no)
     assert server.asked == []
-    assert any("32 prompts to ask claude-sonnet-4-6" in line and "at most $1.5" in line for line in no.said)
+    assert any("32 prompts to ask claude-sonnet-4-6" in line and "$1.55 if all ran to it" in line for line in no.said)
     yes = collect(tmp_path / "run", sets(30))
     assert len(yes.asked) == 1
     again = collect(tmp_path / "run", sets(30))
