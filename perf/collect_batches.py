@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from collect_plan import Plan, Row
 from collect_run import LONGEST, Run, end, look, spawn, values
-from messages_api import ServerProcess
+from messages_api import Faults, ServerProcess
 
 from mlx_distill import config as configuration
 from mlx_distill import pipeline
@@ -93,13 +93,26 @@ def in_batches(plan: Plan) -> Iterator[Row]:
     measured = f"{again - excused} (of {excused} that expired or failed: {excused} again)"
     yield Row("… submitted more than once", "0", measured, again == excused and book.twice == 0)
     orphans = {batch["id"] for batch in state["batches"]} - set(names)
-    measured = f"{len(orphans)} of {len(state['batches'])} batches; {len(names) - len(set(names))} adopted twice"
-    yield Row("… batches never adopted", "0", measured, not orphans and len(names) == len(set(names)))
+    unheard, twice = sum(_is_unheard(plan, batch["sha256"]) for batch in state["batches"]), len(names) - len(set(names))
+    measured = (
+        f"{len(orphans)} of {len(state['batches'])} batches ({killed['noting']} killed before the note, "
+        f"{unheard} with a lost answer); {twice} adopted twice"
+    )
+    yield Row("… batches never adopted", "0", measured, not orphans and not twice)
+
+
+def _creating(plan: Plan) -> dict[str, Any]:
+    return {"seed": plan.seed, "shares": CREATING, "at_most": 2}
 
 
 def _rules(plan: Plan) -> dict[str, Any]:
-    creating = {"seed": plan.seed, "shares": CREATING, "at_most": 2}
-    return {"seconds": SECONDS, "creating": creating, "items": {"seed": plan.seed, "shares": RESULTS}}
+    return {"seconds": SECONDS, "creating": _creating(plan), "items": {"seed": plan.seed, "shares": RESULTS}}
+
+
+def _is_unheard(plan: Plan, digest: str) -> bool:
+    """Whether the submission that created this batch was one whose answer was lost on the way."""
+    met = (Faults(**_creating(plan)).kind(digest, attempt) for attempt in itertools.count())
+    return next(kind for kind in met if kind not in ("500", "529")) is not None
 
 
 def _prepare(run: Run, folder: Path) -> None:

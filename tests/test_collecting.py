@@ -289,7 +289,8 @@ def test_the_cost_is_said_and_agreed_to_before_anything_is_sent(
     with pytest.raises(UsageError, match="before anything was sent"):
         collect(tmp_path / "run", sets(30), no)
     assert server.asked == []
-    assert any("32 prompts to ask claude-sonnet-4-6" in line and "$1.55 if all ran to it" in line for line in no.said)
+    (said,) = (line for line in no.said if line.startswith("32 prompts to ask claude-sonnet-4-6"))
+    assert "$1.54 if all ran to it" in said
     yes = collect(tmp_path / "run", sets(30))
     assert len(yes.asked) == 1
     again = collect(tmp_path / "run", sets(30))
