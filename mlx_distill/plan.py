@@ -109,6 +109,7 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     questions = len(ROLES) * asked.counts["test"]
     tokens = questions * (config.comparison.max_tokens + 1000)
     bound = prices.list_cost(judge, tokens, questions * config.comparison.judge_max_tokens, config.collect.price)
+    bound *= prices.BATCH_FACTOR if config.collect.batch else 1.0
     return [("Judge", f"{judge}, {questions} answers"), ("Judge's cost, about at most", f"${bound:,.2f}")]
 
 
