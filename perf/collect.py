@@ -32,6 +32,7 @@ from collect_plan import Plan, Row, Section
 SECTIONS: dict[str, Section] = {
     "kills": collect_kills.kills,
     "signals": collect_kills.signals,
+    "stalled": collect_kills.stalled,
     "batches": collect_batches.in_batches,
     "faults": collect_faults.mix,
     "truncated": collect_faults.truncated,

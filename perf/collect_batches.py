@@ -126,7 +126,7 @@ def _kill(plan: Plan, run: Run, server: ServerProcess, times: int) -> Counter[st
     chance, killed = plan.random("batches"), Counter[str]()
     for number in range(times):
         exact = number % 2 == 0
-        code = _start(run, server, 1 if exact else 0, LONGEST if exact else chance.uniform(0.9, 3.5))
+        code = _start(run, server, 1 if exact else 0, LONGEST if exact else chance.uniform(1.8, 4.5))
         if code != -signal.SIGKILL:
             break
         killed["noting" if exact else "any"] += 1

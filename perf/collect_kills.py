@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from collect_plan import AT_ONCE, Plan, Row
-from collect_run import LONGEST, Run, at_rest, look, look_aside, values, wait_for
+from collect_run import LONGEST, Process, Run, at_rest, look, look_aside, values, wait_for
 from messages_api import ServerProcess
 
 EXIT_SECONDS = 30.0
@@ -89,15 +89,43 @@ def signals(plan: Plan) -> Iterator[Row]:
     )
 
 
+def stalled(plan: Plan) -> Iterator[Row]:
+    """SIGINT while half of what is under way will never be answered."""
+    count = plan.size(1000, 400)
+    with plan.folder() as folder, ServerProcess(delay=0.1, remember=False) as server:
+        run = Run(folder, server, plan, count)
+        with run.started() as process:
+            wait_for(server, process, lambda state: state["billed"] > count // 4)
+            server.set(faults={"seed": plan.seed, "shares": {"stall": 0.5}})
+            time.sleep(1.0)
+            took, code = _signal(process, signal.SIGINT)
+        open_attempts = look_aside(run.ledger).open
+        server.set(faults=None)
+        finished, lost = run.finish(), run.unanswered()
+        again = at_rest(server)["billed"] - count
+    good = took <= EXIT_SECONDS and code == CODES[signal.SIGINT] and finished == lost == 0
+    measured = f"{took:.1f} (exit code {code}; {open_attempts} perhaps charged, {again} were; {lost} lost at the end)"
+    yield Row(
+        "SIGINT while half of the answers never come: seconds to exit",
+        f"≤ {EXIT_SECONDS:.0f}",
+        measured,
+        good and again == open_attempts,
+    )
+
+
 def _signalled(run: Run, server: ServerProcess, kind: signal.Signals, after: float) -> tuple[float, int]:
     """(seconds from the signal to the exit, exit code)."""
     before = server.state()["posts"]
     with run.started() as process:
         wait_for(server, process, lambda state: state["posts"] > before)
         time.sleep(after)
-        sent = time.monotonic()
-        process.send_signal(kind)
-        code = process.wait(LONGEST)
+        return _signal(process, kind)
+
+
+def _signal(process: Process, kind: signal.Signals) -> tuple[float, int]:
+    sent = time.monotonic()
+    process.send_signal(kind)
+    code = process.wait(LONGEST)
     return time.monotonic() - sent, code
 
 

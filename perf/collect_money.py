@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import random
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -180,13 +179,11 @@ async def _billed(plan: Plan, what: str, options: Options, in_batches: bool) -> 
 
 async def _in_batches(wanted: list[Request], teacher: Teacher, path: Path) -> AsyncIterator[Any]:
     assert isinstance(teacher, ClaudeTeacher)
-    worst_usd = functools.partial(teacher.worst_usd, batch=True)
     patience = Patience(poll_seconds=0.2, unheard_seconds=0.5)
     with Ledger(path) as ledger:
         asking = ask_in_batches(
             wanted,
             ClaudeBatches(teacher),
-            worst_usd,
             ledger,
             budget=Budget(None),
             patience=patience,
