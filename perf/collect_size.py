@@ -14,6 +14,7 @@ import json
 import os
 import random
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -52,16 +53,17 @@ def peak_bytes(pid: int | str) -> int:
 
 MOST_SECONDS, MOST_RESIDENT, MOST_BYTES = 3.0, 200 * MIB, 20.0
 IN_A_WRITE = 20_000
+STARTS = 5
 
 
 @dataclass(frozen=True)
 class Grown:
-    """Of one run: peak bytes from scratch and when it went on, seconds from its start to the first POST."""
+    """Of one run: peak bytes from scratch and when it went on, seconds from each of its starts to the first POST."""
 
     prompts: int
     scratch: int
     resumed: int
-    seconds: float
+    seconds: tuple[float, ...]
     scratch_seconds: float
 
 
@@ -77,11 +79,12 @@ def million(plan: Plan) -> Iterator[Row]:
         f"{large.scratch / MIB:.0f} MiB ({large.scratch_seconds:.0f} s to the first POST)",
         large.scratch <= MOST_RESIDENT,
     )
+    seconds, fewer = (statistics.median(grown.seconds) for grown in (large, small))
     yield Row(
         "… nearly all answered: start to first POST",
         f"≤ {MOST_SECONDS:.0f} s",
-        f"{large.seconds:.2f} s ({small.prompts:,} prompts: {small.seconds:.2f} s)",
-        large.seconds <= MOST_SECONDS,
+        f"{seconds:.2f} s (median of {STARTS}, worst {large.seconds[-1]:.2f}; {small.prompts:,} prompts: {fewer:.2f})",
+        seconds <= MOST_SECONDS,
     )
     measured = f"{large.resumed / MIB:.0f} MiB"
     yield Row("… peak resident then", f"≤ {MOST_RESIDENT / MIB:.0f} MiB", measured, large.resumed <= MOST_RESIDENT)
@@ -101,15 +104,16 @@ def _grown(plan: Plan, count: int) -> Grown:
         _fill(run, count - left)
         with ServerProcess(delay=0.2, remember=False) as server:
             run.serve_from(server)
-            seconds, resumed = _sending(run, server, plan.size(10, 3))
+            seconds = tuple(sorted(_sending(run, server, 0.0)[0] for _ in range(STARTS)))
+            resumed = _sending(run, server, plan.size(10, 3))[1]
     return Grown(count, scratch, resumed, seconds, scratch_seconds)
 
 
 def _sending(run: Run, server: ServerProcess, seconds: float) -> tuple[float, int]:
     """(seconds from the start to the first POST, peak bytes after it has sent for `seconds`); then it is killed."""
-    started = time.monotonic()
+    before, started = server.state()["posts"], time.monotonic()
     with run.started() as process:
-        wait_for(server, process, lambda state: state["posts"] > 0, every=0.005)
+        wait_for(server, process, lambda state: state["posts"] > before, every=0.005)
         first = time.monotonic() - started
         time.sleep(seconds)
         if process.poll() is not None:
@@ -119,6 +123,8 @@ def _sending(run: Run, server: ServerProcess, seconds: float) -> tuple[float, in
 
 def _fill(run: Run, answered: int) -> None:
     """The ledger as it is when the first so many prompts are answered and the run is killed just before a note."""
+    for part in run.path.glob(f"{run.ledger.name}*"):
+        part.unlink()
     job = Job(RunDir(run.path), configuration.load(run.path / "config.toml"), Terminal())
     model, config = job.config.teacher.spec, job.config.teacher
     prompts = itertools.islice(job.run.stream("prompts.jsonl", Prompt), answered)
