@@ -10,6 +10,7 @@ minutes and tries the measurements out; the whole takes 35 minutes on two cores,
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--small", action="store_true", help="small sizes: to see that it works")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go with us
     if unknown := set(given.names) - set(SECTIONS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     rows = measure(given.names or list(SECTIONS), Plan(given.seed, given.small))
