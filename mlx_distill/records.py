@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -175,8 +176,8 @@ def read_rows(path: Path, skip: int = 0, step: int = 1) -> Iterator[dict[str, An
     """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if number > skip and (number - skip) % step == 1 % step and line.strip():
+            for number, line in itertools.islice(enumerate(file, 1), skip, None, step):
+                if line.strip():
                     yield _parsed(line, f"{path}, line {number}")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error

@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +42,41 @@ def write_atomic(path: Path, content: str | bytes | Iterable[str]) -> None:
         raise
 
 
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds: the SHA-256 of its bytes ('missing' without a file), and how many lines."""
+
+    sha256: str
+    lines: int
+
+
+def read_content(path: Path) -> Content:
+    """Both in one reading: a million prompts are hundreds of megabytes."""
+    if not path.exists():
+        return Content("missing", 0)
+    total, lines = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            total.update(block)
+            lines += block.count(b"\n")
+    return Content(total.hexdigest(), lines)
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, or 'missing'."""
-    if not path.exists():
-        return "missing"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return read_content(path).sha256
 
 
 class RunDir:
-    """One run's folder. Use as a context manager: it is locked while open."""
+    """One run's folder. Use as a context manager: it is locked while open, so what was read of a file holds until
+    this process replaces or extends it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._contents: dict[str, tuple[tuple[int, int, int], Content]] = {}
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -106,9 +129,16 @@ class RunDir:
         """As `read`, one at a time: after the first `skip` lines, of `step` lines one."""
         return stream_records(self / name, kind, skip, step) if (self / name).exists() else iter(())
 
-    def count_lines(self, name: str) -> int:
-        with (self / name).open("rb") as file:
-            return sum(1 for _ in file)
+    def content(self, name: str) -> Content:
+        """Of a file, read again only when it is another one, or longer, or later."""
+        path = self / name
+        if not path.exists():
+            return read_content(path)
+        found = path.stat()
+        state = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if name not in self._contents or self._contents[name][0] != state:
+            self._contents[name] = (state, read_content(path))
+        return self._contents[name][1]
 
     def read_resumable(self, name: str, kind: type[Record]) -> list[Record]:
         """As `read`, for an appended file: a last line that a crash tore off is dropped, also on disk."""
@@ -128,7 +158,7 @@ class RunDir:
     def fingerprint(self, settings: Any, inputs: Iterable[str]) -> str:
         """Of a stage: its part of the configuration and the content of the files that it reads."""
         rows = [json.dumps(settings, sort_keys=True, default=str)]
-        return digest(rows + [file_hash(self / name) for name in inputs])
+        return digest(rows + [self.content(name).sha256 for name in inputs])
 
     def is_current(self, stage: str, fingerprint: str, outputs: Iterable[str]) -> bool:
         known = self.stages().get(stage, {})

@@ -1,14 +1,18 @@
+import hashlib
 import multiprocessing
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlx_distill import config as configuration
 from mlx_distill import pipeline
 from mlx_distill.errors import DataError, UsageError
-from mlx_distill.records import StepMetrics, read_rows
+from mlx_distill.records import Estimate, StepMetrics, read_rows
 from mlx_distill.rundir import RunDir, write_atomic
 
 ROW = StepMetrics(1, 0.5, 1.0, 0.5, 10, 5.0, 1e-4, 100, 2.0)
@@ -139,3 +143,26 @@ def test_broken_json_lines_name_the_line(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(DataError, match="line 2 is not JSON"):
         list(read_rows(path))
+
+
+def test_a_files_content_is_read_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert (run.content("x").sha256, run.content("x").lines) == ("missing", 0)
+    contents = []
+    for text in ("one\n", "two\n", "one\ntwo\n"):
+        run.write_text("x", text)
+        contents.append(run.content("x"))
+        assert contents[-1].sha256 == hashlib.sha256(text.encode()).hexdigest()
+        assert run.content("x") is contents[-1]
+    run.append("x", Estimate(1.0, 1))
+    contents.append(run.content("x"))
+    assert [content.lines for content in contents] == [1, 1, 2, 3]
+    assert len({content.sha256 for content in contents}) == 4
+
+
+@given(lines=st.integers(0, 20), skip=st.integers(0, 25), step=st.integers(1, 7))
+def test_reading_some_lines_agrees_with_reading_all(lines: int, skip: int, step: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text("".join(f'{{"n": {n}}}\n' for n in range(lines)))
+        assert [row["n"] for row in read_rows(path, skip, step)] == list(range(lines))[skip::step]

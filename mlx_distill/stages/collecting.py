@@ -27,7 +27,6 @@ from mlx_distill.errors import DataError, DistillError, UsageError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Completion, Prompt, Split, digest
-from mlx_distill.rundir import file_hash
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
 from mlx_distill.stages.training import trained_text
@@ -56,7 +55,7 @@ def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
 
 async def collect_answers(job: Job) -> None:
     """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
-    total = job.run.count_lines("prompts.jsonl")
+    total = job.run.content("prompts.jsonl").lines
     async with asking(job, job.config.teacher.spec) as asked:
         stream = _stream(job, asked.teacher.model)
         tally = Tally()
@@ -70,7 +69,7 @@ async def collect_answers(job: Job) -> None:
                 await _keep(asked, tally, stream)
             raise
         await _keep(asked, tally, stream)
-        if missing := total - job.run.count_lines("teacher_data.jsonl"):
+        if missing := total - job.run.content("teacher_data.jsonl").lines:
             await asked.ledger.note_progress(stream, 0, 0)
             raise DataError(
                 f"The ledger lacks {missing} answers that it had noted: run the same command again to ask for them."
@@ -131,7 +130,7 @@ def _stream(job: Job, model: str) -> str:
     """What is asked, and in which order."""
     teacher = job.config.teacher
     asked = [model, teacher.system, str(teacher.max_tokens), str(teacher.thinking)]
-    return digest([file_hash(job.run / "prompts.jsonl"), *asked])
+    return digest([job.run.content("prompts.jsonl").sha256, *asked])
 
 
 # ---------------------------------------------------------------- existing traces

@@ -31,7 +31,7 @@ def teaching_cost(job: Job) -> str | None:
     if not is_claude(spec):
         return None
     with Ledger(ledger_path(job)) as ledger:
-        missing, most = _missing(job, ledger, step=max(1, job.run.count_lines("prompts.jsonl") // SAMPLE))
+        missing, most = _missing(job, ledger, step=max(1, job.run.content("prompts.jsonl").lines // SAMPLE))
         if not missing:
             missing, most = _missing(job, ledger, step=1)
         earlier = _earlier(job, ledger, missing)
