@@ -99,15 +99,18 @@ def _agree_on_costs(job: Job, names: Sequence[str]) -> None:
 
 
 def _check_teachers(job: Job) -> None:
-    """A missing key or price is found now, not after an hour of training. What is done already needs neither."""
-    done = {name for name, entry in job.run.stages().items() if entry["state"] == "done"}
-    price = job.config.collect.price
-    if "collect" not in done and not is_traces(job.config.teacher.spec):
-        check(job.config.teacher.spec, price)
-    if "judge" not in done and job.config.comparison.judge != STATIC:
-        check(job.config.comparison.judge, price)
+    """A missing key or price is found now, not after an hour of training."""
+    _check_teacher(job, "collect", job.config.teacher.spec)
+    _check_teacher(job, "judge", job.config.comparison.judge)
     if job.config.comparison.judge == job.config.teacher.spec:
         job.view.warn("The judge is the teacher itself: it will score what it taught.")
+
+
+def _check_teacher(job: Job, stage: str, spec: str) -> None:
+    """What is done already needs neither key nor price; nor do measurements and existing answers."""
+    is_done = job.run.stages().get(stage, {}).get("state") == "done"
+    if not is_done and spec != STATIC and not is_traces(spec):
+        check(spec, job.config.collect.price)
 
 
 def compare_stages(job: Job) -> None:
@@ -183,8 +186,7 @@ def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
 
 def collect_stage(job: Job) -> None:
     """The prompts, what the teacher says to them, and which of it is trained on."""
-    if not is_traces(job.config.teacher.spec):
-        check(job.config.teacher.spec, job.config.collect.price)
+    _check_teacher(job, "collect", job.config.teacher.spec)
     prompts_stage(job, _splits(job))
     _agree_on_costs(job, ("collect",))
     _collect(job)
@@ -236,7 +238,7 @@ def _is_collected(job: Job) -> bool:
 
 def _filter(job: Job) -> None:
     settings = job.config.training
-    counted = students.token_counter(settings.student) is not None
+    counted = students.tokenizer_file(settings.student) is not None
     benchmarks = [environment.hash_of(path) for path in job.config.filters.benchmarks]
     _stage(
         job,

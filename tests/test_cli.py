@@ -250,6 +250,8 @@ def test_bad_data(tmp_path: Path) -> None:
     )
     assert (tmp_path / "s" / "teacher_data.jsonl").is_file()
     fails(3, "run `mlx-distill collect` first", "train", *SHORT, "--run", tmp_path / "empty")
+    judged = ("--judge", "claude-opus-4-6", "--run", tmp_path / "judged")
+    fails(3, "run `mlx-distill collect` first", "compare", *SHORT, *judged)
 
 
 def test_teacher_failures(tmp_path: Path, serve: Callable[..., MessagesServer]) -> None:

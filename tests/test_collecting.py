@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from messages_api import BatchRules, Faults, MessagesServer, Reply, request_hash
+from messages_api import BatchRules, Faults, MessagesServer, Reply
 
 from mlx_distill import config as configuration
 from mlx_distill import pipeline
@@ -316,6 +316,9 @@ def test_many_prompts_suggest_batches_and_batches_cost_half(
     assert server.asked == []
     assert sum(row["usd"] for row in rows(tmp_path / "run")) == pytest.approx(float(server.billing.total_usd))
     assert any("Submitted 52 prompts as" in line for line in watcher.said)
+    shown = [line for line in watcher.said if line.startswith("collect ")]
+    assert any("52 with the server; you may stop and come back" in line for line in shown)
+    assert "with the server" not in shown[-1]
 
 
 def test_a_short_prefix_is_not_cached_in_vain_and_a_long_one_is(
@@ -399,7 +402,12 @@ def test_a_local_model_teaches_without_key_terms_or_cost(
     assert "collect kept" in again.said
 
 
-def test_the_bill_is_known_by_request(serve: Serve, sets: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
-    server = serve()
-    collect(tmp_path / "run", sets(3))
-    assert all(server.billing.billed(request_hash(body)) == 1 for body in server.asked)
+def test_what_is_collected_needs_no_key_and_asks_nothing(
+    serve: Serve, sets: Callable[[int], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve()
+    collect(tmp_path / "run", sets(5))
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert "collect kept" in collect(tmp_path / "run", sets(5)).said
+    with pytest.raises(TeacherError, match="needs a key"):
+        collect(tmp_path / "run", sets(6))

@@ -264,12 +264,16 @@ class _Batching:
 
     async def fetch(self) -> AsyncGenerator[Answered, None]:
         """Waits for the next look at the server, then hands out what has ended."""
-        self._waiting(sum(batch.items for batch in self.open))
+        self._tell_waiting()
         await self._patience.sleep(self._patience.poll_seconds)
         for batch in list(self.open):
             if batch.name and await self._has_ended(batch, batch.name):
                 async for each in self._read(batch, batch.name):
                     yield each
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        self._waiting(sum(batch.items for batch in self.open))
 
     async def _has_ended(self, batch: Batch, name: str) -> bool:
         ended = await self._batches.ended(name)

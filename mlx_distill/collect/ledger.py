@@ -77,6 +77,7 @@ class Ledger:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._database = self._open()
+            self._writing = _connect(path)
         except BlockingIOError as error:
             self._lock.close()
             raise UsageError(f"The ledger {path} is in use by another process: wait for it.") from error
@@ -108,6 +109,7 @@ class Ledger:
     ) -> None:
         self._jobs.put(None)
         self._thread.join()
+        self._writing.close()
         self._database.close()
         self._lock.close()
 
@@ -178,19 +180,18 @@ class Ledger:
 
     def _write_all(self) -> None:
         """The writing thread: one commit after another until the ledger closes."""
-        database = _connect(self._path)
         closing = False
         while not closing:
             jobs = [self._jobs.get()]
             while len(jobs) < MOST_IN_A_COMMIT and not self._jobs.empty():
                 jobs.append(self._jobs.get())
             closing = None in jobs
-            self._commit(database, [job for job in jobs if job is not None])
-        database.close()
+            self._commit([job for job in jobs if job is not None])
 
-    def _commit(self, database: sqlite3.Connection, jobs: list[_Job]) -> None:
+    def _commit(self, jobs: list[_Job]) -> None:
         if not jobs:
             return
+        database = self._writing
         outcome: list[Any] | DataError
         try:
             database.execute("BEGIN IMMEDIATE")

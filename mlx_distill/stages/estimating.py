@@ -47,11 +47,13 @@ def teaching_cost(job: Job) -> str | None:
 
 
 def judging_cost(job: Job) -> str | None:
-    """What judging costs at most: the answers it will read are not written yet."""
+    """What judging costs at most, since the answers it will read are not written yet; None when that is nothing."""
     judge, config = job.config.comparison.judge, job.config.comparison
     if judge == STATIC or not is_claude(judge):
         return None
     tests = sum(prompt.split == "test" for prompt in job.run.stream("prompts.jsonl", Prompt))
+    if not tests:
+        return None
     questions = len(ROLES) * tests
     asked = questions * (config.max_tokens + 1000)
     bound = prices.list_cost(judge, asked, questions * config.judge_max_tokens, job.config.collect.price)

@@ -135,16 +135,22 @@ def model_config(spec: str) -> dict[str, Any] | None:
     return config
 
 
-def token_counter(spec: str) -> Callable[[str], int] | None:
-    """Counts a text's tokens without loading the model; None where the student is not on this machine yet."""
+def tokenizer_file(spec: str) -> Path | None:
+    """The student's tokenizer.json; None where the student is not on this machine yet."""
     if not is_local(spec):
+        return None
+    folder = locate(spec)
+    file = (converted_folder(folder) if folder.is_file() else folder) / "tokenizer.json"
+    return file if file.is_file() else None
+
+
+def token_counter(spec: str) -> Callable[[str], int] | None:
+    """Counts a text's tokens without loading the model; None as `tokenizer_file`."""
+    file = tokenizer_file(spec)
+    if file is None:
         return None
     from tokenizers import Tokenizer
 
-    folder = locate(spec)
-    file = (converted_folder(folder) if folder.is_file() else folder) / "tokenizer.json"
-    if not file.is_file():
-        return None
     tokenizer = Tokenizer.from_file(str(file))
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
