@@ -23,14 +23,13 @@ import tomli_w
 
 from mlx_distill import config as configuration
 from mlx_distill import environment, promptset, students
-from mlx_distill.collect.traces import is_traces
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.records import Split
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, comparing, estimating, training
 from mlx_distill.summarise import summarise
-from mlx_distill.teachers import check, identity, is_claude
+from mlx_distill.teachers import check, identity, is_traces, needs_terms
 
 WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
 """What another configuration must not silently redo. Answers in the ledger stay valid under any."""
@@ -168,13 +167,9 @@ def _remove(path: Path) -> None:
 
 
 def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
-    """Claude as a teacher needs one acknowledgement, kept in the run. Raises TeacherError without it."""
+    """Claude's answers need one acknowledgement, kept in the run. Raises TeacherError without it."""
     spec = config.teacher.spec
-    if (
-        not (is_claude(spec) or (is_traces(spec) and "claude" in spec.lower()))
-        or config.training.data
-        or (run / "terms.json").exists()
-    ):
+    if not needs_terms(spec) or config.training.data or (run / "terms.json").exists():
         return
     if not accepted:
         raise TeacherError(f"{TERMS} Then add --accept-terms, once.")

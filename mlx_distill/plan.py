@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill import prices, students
-from mlx_distill.collect.traces import is_traces
 from mlx_distill.config import Config
 from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import ROLES, Prompt
-from mlx_distill.teachers import is_claude
+from mlx_distill.teachers import is_claude, is_traces
 
 KNOWN_SHAPES: dict[str, dict[str, Any]] = {
     "qwen2.5-0.5b": {

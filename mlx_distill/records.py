@@ -82,6 +82,12 @@ class Completion:
     def complete(self) -> bool:
         return self.stop_reason in SCORED_STOPS and bool(self.completion.strip())
 
+    def trained(self, thinking: bool) -> str:
+        """The answer as it is trained on; with `thinking` the teacher's reasoning stands before it."""
+        if thinking and self.reasoning and self.completion.strip():
+            return f"<think>\n{self.reasoning}\n</think>\n\n{self.completion}"
+        return self.completion
+
 
 @dataclass(frozen=True)
 class StepMetrics:

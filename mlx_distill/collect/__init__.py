@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mlx_distill.collect.ask import Patience, ask_all
@@ -15,9 +15,10 @@ from mlx_distill.collect.budget import Budget, Forecast
 from mlx_distill.collect.filters import describe_dataset, unusable
 from mlx_distill.collect.ledger import Ledger
 from mlx_distill.collect.rate import Rate
+from mlx_distill.collect.traces import parse_columns, read_traces
 from mlx_distill.config import TeacherConfig
 from mlx_distill.records import Completion, Prompt
-from mlx_distill.teachers import Reply, Request, Teacher
+from mlx_distill.teachers import Ask, Reply, Request
 
 __all__ = [
     "Budget",
@@ -28,13 +29,12 @@ __all__ = [
     "Tally",
     "ask_all",
     "collect",
-    "completion_of",
     "describe_dataset",
     "export",
+    "parse_columns",
+    "read_traces",
     "request_of",
 ]
-
-Ask = Callable[[Iterable[Request], Teacher], AsyncGenerator[tuple[Request, Reply], None]]
 
 
 def request_of(prompt: Prompt, model: str, config: TeacherConfig) -> Request:
@@ -79,9 +79,9 @@ class Tally:
             self.leading_flagged += first[1]
 
 
-async def collect(requests: Iterable[Request], teacher: Teacher, ask: Ask, tally: Tally) -> AsyncGenerator[Reply, None]:
+async def collect(requests: Iterable[Request], ask: Ask, tally: Tally) -> AsyncGenerator[Reply, None]:
     """Sees to it that every request is answered in the ledger. Yields the replies as they arrive."""
-    async with contextlib.aclosing(ask(tally.asking(requests), teacher)) as replies:
+    async with contextlib.aclosing(ask(tally.asking(requests))) as replies:
         async for request, reply in replies:
             tally.add(request, reply)
             yield reply

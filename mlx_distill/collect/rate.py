@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from mlx_distill.teachers import BusyKind, Limits, Reply
+from mlx_distill.teachers import CHARACTERS_PER_TOKEN, BusyKind, Limits, Reply
 
 BURST_SECONDS = 0.9
 """A bucket holds what flows in in this time; a server that counts by the second does not mind."""
@@ -24,7 +24,6 @@ ROUND_SECONDS = 1.0
 """Refusals within one round have one cause, so they are answered once."""
 
 REGAIN_PER_SECOND = 0.02
-CHARACTERS_PER_TOKEN = 4.0
 
 
 @dataclass

@@ -21,7 +21,6 @@ from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import shorten
 from mlx_distill.records import Completion, Prompt, content_id
 
-KINDS = ("hf:", "traces:")
 FIELDS = ("prompt", "completion", "messages", "reasoning", "stop_reason", "model")
 
 _CONVERSATIONS = ("messages", "conversations")
@@ -32,10 +31,6 @@ _STOPS = {"length": "max_tokens", "stop": "end_turn", "eos": "end_turn", "conten
 _THOUGHT = re.compile(r"\s*<think>(.*?)(</think>\s*|\Z)", re.DOTALL)
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 _ADVICE = "name them with --columns prompt=COLUMN,completion=COLUMN (a.0.b reaches into lists and objects)"
-
-
-def is_traces(spec: str) -> bool:
-    return spec.startswith(KINDS)
 
 
 def parse_columns(text: str | None) -> dict[str, str]:

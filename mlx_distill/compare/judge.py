@@ -11,16 +11,14 @@ import contextlib
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from mlx_distill.compare.static import DIMENSIONS
 from mlx_distill.config import ComparisonConfig
 from mlx_distill.promptset import data_folder
 from mlx_distill.records import Generation, Judgment, Prompt, content_id
-from mlx_distill.teachers import Reply, Request, Teacher
-
-Ask = Callable[[Iterable[Request], Teacher], AsyncGenerator[tuple[Request, Reply], None]]
+from mlx_distill.teachers import Ask, Reply, Request
 
 ATTEMPTS = 2
 
@@ -47,24 +45,24 @@ SCHEMA = json.dumps(SCHEMA_FIELDS)
 async def judge(
     prompts: Sequence[Prompt],
     generations: Sequence[Generation],
-    teacher: Teacher,
+    model: str,
     config: ComparisonConfig,
     ask: Ask,
 ) -> AsyncGenerator[Judgment, None]:
-    """One Judgment for every generation, in the order in which they arrive."""
+    """One Judgment of the model that `ask` asks for every generation, in the order in which they arrive."""
     text = {prompt.id: prompt.text for prompt in prompts}
     waiting = [(generation, 0.0) for generation in generations]
     for attempt in range(ATTEMPTS):
         questions = defaultdict(list)  # equal answers are one question, and share its price
         for generation, paid in waiting:
-            question = _request(text[generation.prompt_id], generation, teacher, config, attempt)
+            question = _request(text[generation.prompt_id], generation, model, config, attempt)
             questions[question].append((generation, paid))
         waiting = []
-        async with contextlib.aclosing(ask(list(questions), teacher)) as replies:
+        async with contextlib.aclosing(ask(list(questions))) as replies:
             async for request, reply in replies:
                 for generation, paid in questions[request]:
                     paid += (reply.usd or 0.0) / len(questions[request])
-                    judgment = read_judgment(generation, reply, teacher.model)
+                    judgment = read_judgment(generation, reply, model)
                     final = judgment.scores is not None or reply.stop_reason == "refusal" or attempt + 1 == ATTEMPTS
                     if final:
                         yield dataclasses.replace(judgment, usd=paid)
@@ -72,11 +70,11 @@ async def judge(
                         waiting.append((generation, paid))
 
 
-def _request(task: str, generation: Generation, teacher: Teacher, config: ComparisonConfig, attempt: int) -> Request:
+def _request(task: str, generation: Generation, model: str, config: ComparisonConfig, attempt: int) -> Request:
     tag = f"answer-{content_id(task + generation.text)}"
     text = f"<task>\n{task}\n</task>\n\n<{tag}>\n{generation.text}\n</{tag}>\n\nScore what stands inside <{tag}>."
     rubric = (data_folder() / "rubric.md").read_text(encoding="utf-8")
-    return Request(teacher.model, text, rubric, config.judge_max_tokens, SCHEMA, sample=attempt)
+    return Request(model, text, rubric, config.judge_max_tokens, SCHEMA, sample=attempt)
 
 
 def read_judgment(generation: Generation, reply: Reply, judge_name: str) -> Judgment:

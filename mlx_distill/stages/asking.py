@@ -29,11 +29,11 @@ class Asking:
     rate: Rate
     with_server: int = 0
 
-    def ask(self, requests: Iterable[Request], teacher: Teacher) -> AsyncGenerator[tuple[Request, Reply], None]:
+    def ask(self, requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
         budget, patience = self.budget, self.job.patience
-        if self.job.config.collect.batch and is_claude(teacher.model):
+        if self.job.config.collect.batch and is_claude(self.teacher.model):
             return self._ask_in_batches(requests)
-        return ask_all(requests, teacher, self.ledger, budget=budget, patience=patience, rate=self.rate)
+        return ask_all(requests, self.teacher, self.ledger, budget=budget, patience=patience, rate=self.rate)
 
     def _ask_in_batches(self, requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
         from mlx_distill.collect.batches import ask_in_batches

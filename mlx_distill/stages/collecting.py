@@ -19,18 +19,17 @@ from mlx_distill.collect import (
     collect,
     describe_dataset,
     export,
+    parse_columns,
+    read_traces,
     request_of,
 )
-from mlx_distill.collect.rate import CHARACTERS_PER_TOKEN
-from mlx_distill.collect.traces import parse_columns, read_traces
 from mlx_distill.errors import DataError, DistillError, UsageError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Completion, Prompt, Split, digest
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
-from mlx_distill.stages.training import trained_text
-from mlx_distill.teachers import is_claude
+from mlx_distill.teachers import CHARACTERS_PER_TOKEN, is_claude
 
 PROGRESS_EVERY = 1000
 """Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
@@ -100,7 +99,7 @@ async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
             )
             update(tally.done, "  ".join(part for part in parts if part))
 
-        async with ticking(show), contextlib.aclosing(collect(requests, asked.teacher, asked.ask, tally)) as replies:
+        async with ticking(show), contextlib.aclosing(collect(requests, asked.ask, tally)) as replies:
             async for reply in replies:
                 forecast.add(reply.usd or 0.0)
                 cached.update(read=reply.cache_read_tokens, all=reply.cache_read_tokens + reply.input_tokens)
@@ -185,7 +184,7 @@ def filter_answers(job: Job) -> None:
     training = job.config.training
     answers = job.run.stream("teacher_data.jsonl", Completion)
     summary = describe_dataset(
-        (dataclasses.replace(answer, completion=trained_text(answer, training)) for answer in answers),
+        (dataclasses.replace(answer, completion=answer.trained(training.thinking)) for answer in answers),
         heldout,
         job.config.filters,
         prompts=splits,

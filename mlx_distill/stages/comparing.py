@@ -110,7 +110,7 @@ async def _llm_judge(job: Job, prompts: list[Prompt], generations: list[Generati
             def show() -> None:
                 update(len(found), f"{asked.money(forecast)}  {asked.limit()}".strip())
 
-            judging = compare.judge(prompts, generations, asked.teacher, job.config.comparison, asked.ask)
+            judging = compare.judge(prompts, generations, asked.teacher.model, job.config.comparison, asked.ask)
             async with ticking(show), contextlib.aclosing(judging) as judgments:
                 async for judgment in judgments:
                     found.append(judgment)

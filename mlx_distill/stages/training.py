@@ -52,14 +52,8 @@ def _collected(job: Job) -> list[Conversation]:
 
 
 def _turns(answer: Completion, config: TrainingConfig) -> tuple[dict[str, str], ...]:
-    return ({"role": "user", "content": answer.prompt}, {"role": "assistant", "content": trained_text(answer, config)})
-
-
-def trained_text(answer: Completion, config: TrainingConfig) -> str:
-    """The answer; the teacher's reasoning stands before it only when that is asked for."""
-    if config.thinking and answer.reasoning and answer.completion.strip():
-        return f"<think>\n{answer.reasoning}\n</think>\n\n{answer.completion}"
-    return answer.completion
+    text = answer.trained(config.thinking)
+    return ({"role": "user", "content": answer.prompt}, {"role": "assistant", "content": text})
 
 
 def write_environment(job: Job) -> None:

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -72,6 +72,9 @@ class Reply:
     prices_dated: str = ""
 
 
+CHARACTERS_PER_TOKEN = 4.0
+"""Of English and code, about; for what is not known yet."""
+
 BusyKind = Literal["throttled", "overloaded", "fault", "lost"]
 
 
@@ -95,6 +98,10 @@ class Limits:
     requests: tuple[float, float] | None = None
     input_tokens: tuple[float, float] | None = None
     output_tokens: tuple[float, float] | None = None
+
+
+Ask = Callable[[Iterable[Request]], AsyncGenerator[tuple[Request, Reply], None]]
+"""Puts questions to one teacher; hands out each with its reply, as they come."""
 
 
 class Teacher(Protocol):
@@ -147,6 +154,9 @@ TEACHERS: dict[str, Callable[[str, Options], Teacher]] = {"claude": _claude, "re
 """By kind: what stands before the colon of a spec; a spec without a known kind is a Claude model id."""
 
 
+TRACES = ("hf:", "traces:")
+
+
 def kind_of(spec: str) -> str:
     kind = spec.partition(":")[0]
     return kind if kind in TEACHERS else "claude"
@@ -197,5 +207,15 @@ def identity(spec: str) -> str:
 
 
 def is_claude(spec: str) -> bool:
-    """Whether this teacher is Claude over the Messages API, to which Anthropic's terms apply."""
+    """Whether this teacher is Claude over the Messages API."""
     return spec.startswith("claude-")
+
+
+def is_traces(spec: str) -> bool:
+    """Whether the answers exist already, in a data set or a file, so that nobody is asked."""
+    return spec.startswith(TRACES)
+
+
+def needs_terms(spec: str) -> bool:
+    """Whether Anthropic's terms apply: Claude answers, or a data set's name says that Claude did."""
+    return is_claude(spec) or (is_traces(spec) and "claude" in spec.lower())

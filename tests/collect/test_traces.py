@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlx_distill.collect.traces import FIELDS, is_traces, parse_columns, read_traces, rows_of
+from mlx_distill.collect.traces import FIELDS, parse_columns, read_traces, rows_of
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Completion, Prompt, content_id
 
@@ -311,12 +311,6 @@ def test_an_unknown_data_set_is_one_clear_error() -> None:
 
 
 # ---------------------------------------------------------------- the command line's words
-
-
-def test_specs_of_traces_are_known_by_their_kind() -> None:
-    assert is_traces("hf:open-r1/OpenR1-Math-220k")
-    assert is_traces("traces:data.jsonl")
-    assert not any(is_traces(spec) for spec in ("claude-sonnet-4-6", "recorded:traces:x", "mlx:hf/x", ""))
 
 
 paths = st.text(st.sampled_from("ab.0_"), min_size=1, max_size=8)

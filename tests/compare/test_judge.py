@@ -33,12 +33,12 @@ def ask(path: Path, wanted: Sequence[Generation]) -> list[Judgment]:
         teacher = open_teacher(MODEL)
         with Ledger(path) as ledger:
 
-            def asking(requests, who):  # type: ignore[no-untyped-def]
+            def asking(requests):  # type: ignore[no-untyped-def]
                 patience = Patience(random=random.Random(0))
                 rate = patience.rate(2, paced=True)
-                return ask_all(requests, who, ledger, budget=Budget(None), patience=patience, rate=rate)
+                return ask_all(requests, teacher, ledger, budget=Budget(None), patience=patience, rate=rate)
 
-            found = [j async for j in judge([PROMPT], wanted, teacher, ComparisonConfig(), asking)]
+            found = [j async for j in judge([PROMPT], wanted, teacher.model, ComparisonConfig(), asking)]
         await teacher.close()
         return sorted(found, key=lambda judgment: judgment.role)
 

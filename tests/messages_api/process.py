@@ -12,15 +12,15 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from messages_api.answers import JSON
+from messages_api.closing import Closing
 
 START_SECONDS = 20.0
 
 
-class ServerProcess:
+class ServerProcess(Closing):
     """`ServerProcess(delay=0.01, limits={"requests": [50, 5]})`: options are JSON as in options.py."""
 
     def __init__(self, **options: Any) -> None:
@@ -54,11 +54,3 @@ class ServerProcess:
         self._process.terminate()
         self._process.wait()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from messages_api.answers import Script, echo
 from messages_api.api import Api
+from messages_api.closing import Closing
 from messages_api.http import Connection
 
 BACKLOG = 1024
 
 
-class MessagesServer(Api):
+class MessagesServer(Closing, Api):
     """Serves from construction to `close()`; also a context manager. Options as of Api; port 0 is any free one."""
 
     def __init__(self, answer: Script = echo, delay: float = 0.0, *, port: int = 0, **options: Any) -> None:
@@ -44,11 +44,3 @@ class MessagesServer(Api):
         for connection in list(self._connections):
             connection.abort()
         self._loop.call_soon(self._loop.stop)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlx_distill.errors import DataError, TeacherError, UsageError
-from mlx_distill.teachers import Request, identity, open_teacher
+from mlx_distill.teachers import Request, identity, is_traces, open_teacher
 
 
 def test_claude_without_a_key_says_what_to_do() -> None:
@@ -48,3 +48,9 @@ def test_a_recording_without_completions_is_refused(tmp_path: Path) -> None:
         open_teacher(f"recorded:{tmp_path / 'x.jsonl'}")
     with pytest.raises(DataError, match="does not exist"):
         open_teacher(f"recorded:{tmp_path / 'missing.jsonl'}")
+
+
+def test_specs_of_traces_are_known_by_their_kind() -> None:
+    assert is_traces("hf:open-r1/OpenR1-Math-220k")
+    assert is_traces("traces:data.jsonl")
+    assert not any(is_traces(spec) for spec in ("claude-sonnet-4-6", "recorded:traces:x", "mlx:hf/x", ""))
