@@ -11,18 +11,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mlx_distill.collect.ask import Patience
 from mlx_distill.collect.budget import Budget
-from mlx_distill.collect.ledger import Ledger, fail, insert_attempt, settle
+from mlx_distill.collect.ledger import Ledger
+from mlx_distill.collect.submitted import Batch, Item, Outcome, Submitted, is_lost
 from mlx_distill.errors import TeacherError
 from mlx_distill.teachers import Busy, Reply, Request
-from mlx_distill.teachers.batches import ClaudeBatches, Listed
+from mlx_distill.teachers.batches import ClaudeBatches
 
 BATCH_ITEMS = 10_000
 BATCH_BYTES = 64_000_000
@@ -44,27 +44,7 @@ UNKNOWN_SECONDS = 600.0
 """A batch that the server does not know so long after it was submitted is gone."""
 
 Answered = tuple[Request, Reply]
-Outcome = Reply | Busy | TeacherError
 Result = TypeVar("Result")
-
-
-@dataclass
-class Batch:
-    """A row of the ledger: submitted under `name`, or (None) only meant to be."""
-
-    id: int
-    name: str | None
-    at: float
-    items: int
-
-
-@dataclass
-class Item:
-    """An attempt that went with a batch and has no outcome yet."""
-
-    attempt: int
-    worst_usd: float
-    request: Request
 
 
 @dataclass
@@ -119,7 +99,8 @@ class _Batching:
         waiting: Callable[[int], None],
     ) -> None:
         self._batches = batches
-        self._ledger = ledger
+        self._clock = ledger.clock
+        self._submitted = Submitted(ledger, batches.model)
         self._budget = budget
         self._patience = patience
         self._note = note
@@ -159,22 +140,12 @@ class _Batching:
 
     async def _submit(self, requests: list[Request]) -> None:
         """The bounds of the requests are reserved already."""
-        batch = await self._ledger.write(lambda database: self._intend(database, requests))
+        batch = await self._submitted.intend(requests, self._batches.worst_usd)
         batch.name = await self._create(batch, requests)
-        await self._opened(batch)
+        await self._submitted.named(batch)
+        self.open.append(batch)
         self._submissions.update(request.key for request in requests)
         self._note(f"Submitted {len(requests):,} prompts as {batch.name}.")
-
-    def _intend(self, database: sqlite3.Connection, requests: list[Request]) -> Batch:
-        at = self._ledger.clock()
-        row = database.execute(
-            "INSERT INTO batches (model, at, items, state) VALUES (?, ?, ?, 'open')",
-            (self._batches.model, at, len(requests)),
-        )
-        batch = Batch(int(row.lastrowid or 0), None, at, len(requests))
-        for request in requests:
-            insert_attempt(database, request, self._batches.worst_usd(request), at, batch.id)
-        return batch
 
     async def _create(self, batch: Batch, requests: list[Request]) -> str:
         """The batch's name. What may have been created is never closed here: the next run looks for it again."""
@@ -187,44 +158,34 @@ class _Batching:
                     return name
                 await self._patience.sleep(self._patience.pause(attempt, busy.retry_after))
             except TeacherError as error:
-                await self._forget(batch, str(error))
+                await self._submitted.forget(batch, str(error))
                 raise
-        await self._forget(batch, reason)
+        await self._submitted.forget(batch, reason)
         raise TeacherError(f"The server takes no batch now ({reason}): run the same command again later.")
-
-    async def _opened(self, batch: Batch) -> None:
-        values = (batch.name, batch.id)
-        await self._ledger.write(lambda database: database.execute("UPDATE batches SET name = ? WHERE id = ?", values))
-        self.open.append(batch)
 
     # ---- what an earlier run left with the server
 
     async def take_up(self) -> None:
         """Each open batch of this model has a name, or is found by its content, or was never submitted."""
-        rows = list(
-            self._ledger.rows(
-                "SELECT id, name, at, items FROM batches WHERE state = 'open' AND model = ? ORDER BY id",
-                (self._batches.model,),
-            )
-        )
-        for batch in [Batch(*row) for row in rows]:
+        for batch in self._submitted.open():
             if self._is_too_old(batch):
-                await self._close(batch)
+                await self._submitted.close(batch)
                 continue
             batch.name = batch.name or await self._find(batch)
-            for item in self._items(batch):
+            for item in self._submitted.items(batch):
                 self._budget.adopt(item.worst_usd)
                 if batch.name is None:
                     self._budget.settle(item.worst_usd, 0.0)
                 else:
                     self._out.add(item.request.key)
             if batch.name is None:
-                await self._forget(batch, "never submitted")
+                await self._submitted.forget(batch, "never submitted")
             else:
-                await self._opened(batch)
+                await self._submitted.named(batch)
+                self.open.append(batch)
 
     def _is_too_old(self, batch: Batch) -> bool:
-        days = (self._ledger.clock() - batch.at) / DAY
+        days = (self._clock() - batch.at) / DAY
         if days > KEPT_DAYS:
             self._note(f"The results of a batch of {batch.items:,} prompts are gone: it is {days:.0f} days old.")
         elif days > WARN_DAYS:
@@ -234,9 +195,9 @@ class _Batching:
     async def _find(self, batch: Batch) -> str | None:
         """A batch that was created unheard: of about that time and that size, with our keys in it."""
         await self._patience.sleep(self._patience.unheard_seconds)
-        named = {row[0] for row in self._ledger.rows("SELECT name FROM batches WHERE name IS NOT NULL")}
-        keys: set[str | None] = {item.request.key for item in self._items(batch)}
-        for listed in await self._listed(batch.at - CLOCK_SKEW_SECONDS):
+        named = self._submitted.names()
+        keys: set[str | None] = {item.request.key for item in self._submitted.items(batch)}
+        for listed in await self._retried(functools.partial(self._batches.since, batch.at - CLOCK_SKEW_SECONDS)):
             if listed.name in named or listed.items != batch.items:
                 continue
             if not listed.ended:
@@ -247,9 +208,6 @@ class _Batching:
                 self._note(f"Found {listed.name}, which was submitted without being noted.")
                 return listed.name
         return None
-
-    async def _listed(self, at: float) -> list[Listed]:
-        return await self._retried(lambda: self._batches.since(at))
 
     async def _retried(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         for attempt in range(self._patience.attempts["fault"]):
@@ -277,7 +235,7 @@ class _Batching:
 
     async def _has_ended(self, batch: Batch, name: str) -> bool:
         ended = await self._batches.ended(name)
-        if ended is None and self._ledger.clock() - batch.at > UNKNOWN_SECONDS:
+        if ended is None and self._clock() - batch.at > UNKNOWN_SECONDS:
             raise TeacherError(
                 f"The server does not know the batch {name} (another key or workspace, or it was deleted): "
                 "use the key that submitted it, or another --ledger."
@@ -286,7 +244,7 @@ class _Batching:
 
     async def _read(self, batch: Batch, name: str) -> AsyncGenerator[Answered, None]:
         """Streams the results into the ledger. The batch is over when there was one for each of its items."""
-        items = {item.request.key: item for item in self._items(batch)}
+        items = {item.request.key: item for item in self._submitted.items(batch)}
         requests = {key: item.request for key, item in items.items()}
         outcomes: list[tuple[Item, Outcome]] = []
         again: list[Request] = []
@@ -309,7 +267,7 @@ class _Batching:
             yield each
         if seen >= batch.items:
             self.open.remove(batch)
-            await self._close(batch)
+            await self._submitted.close(batch)
         if again:
             await self._submit(again)
 
@@ -317,21 +275,14 @@ class _Batching:
         """Durable first; then what is wanted is handed out, and what failed in passing goes into `again`."""
         outcomes = [(item, self._dated(item, outcome)) for item, outcome in outcomes]
 
-        def work(database: sqlite3.Connection) -> None:
-            for item, outcome in outcomes:
-                if isinstance(outcome, Reply):
-                    settle(database, item.attempt, item.request, outcome)
-                else:
-                    fail(database, item.attempt, str(outcome), charged=_is_lost(outcome))
-
-        await self._ledger.write(work)
+        await self._submitted.settle(outcomes)
         return [each for item, outcome in outcomes for each in self._handed_out(item, outcome, again)]
 
     def _dated(self, item: Item, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Reply):
             return outcome
         number = max(1, self._submissions[item.request.key])
-        return dataclasses.replace(outcome, attempt=number, answered_at=self._ledger.clock())
+        return dataclasses.replace(outcome, attempt=number, answered_at=self._clock())
 
     def _handed_out(self, item: Item, outcome: Outcome, again: list[Request]) -> list[Answered]:
         key = item.request.key
@@ -341,7 +292,7 @@ class _Batching:
             paid = outcome.usd or 0.0
             is_answer = outcome.stop_reason != "max_tokens" or request.max_tokens <= item.request.max_tokens
         else:
-            paid = item.worst_usd if _is_lost(outcome) else 0.0
+            paid = item.worst_usd if is_lost(outcome) else 0.0
             is_answer = False
         self._budget.settle(item.worst_usd, paid)
         if (
@@ -360,33 +311,8 @@ class _Batching:
         return [(request, outcome)] * wanted.count if wanted and isinstance(outcome, Reply) and is_answer else []
 
     def _may_go_again(self, outcome: Outcome, key: str) -> bool:
-        passing = isinstance(outcome, Reply) or (isinstance(outcome, Busy) and not _is_lost(outcome))
+        passing = isinstance(outcome, Reply) or (isinstance(outcome, Busy) and not is_lost(outcome))
         return passing and self._submissions[key] < SUBMISSIONS
-
-    def _items(self, batch: Batch) -> Iterator[Item]:
-        rows = self._ledger.rows(
-            "SELECT id, usd, request FROM attempts WHERE batch = ? AND state = 'sent'", (batch.id,)
-        )
-        return (Item(row[0], row[1], Request(**json.loads(row[2]))) for row in rows)
-
-    # ---- the end of a batch
-
-    async def _close(self, batch: Batch) -> None:
-        """All that the server has to say of it is known."""
-        await self._ledger.write(
-            lambda database: database.execute("UPDATE batches SET state = 'done' WHERE id = ?", (batch.id,))
-        )
-
-    async def _forget(self, batch: Batch, reason: str) -> None:
-        """It was never created: nothing in it was charged."""
-        left = [item.attempt for item in self._items(batch)]
-
-        def work(database: sqlite3.Connection) -> None:
-            for attempt in left:
-                fail(database, attempt, reason, charged=False)
-            database.execute("UPDATE batches SET state = 'done' WHERE id = ?", (batch.id,))
-
-        await self._ledger.write(work)
 
     def failure(self) -> TeacherError:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in self.given_up.most_common())
@@ -394,7 +320,3 @@ class _Batching:
             f"{self.given_up.total():,} prompts were not answered ({reasons}): everything else is kept; "
             "mend or remove what cannot be answered, then run the same command again."
         )
-
-
-def _is_lost(outcome: Outcome) -> bool:
-    return isinstance(outcome, Busy) and outcome.kind == "lost"
