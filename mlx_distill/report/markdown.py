@@ -101,12 +101,14 @@ def _collecting(results: dict[str, Any]) -> str:
     if teacher is None:
         return ""
     left_out = ", ".join(f"{count} {reason}" for reason, count in teacher["left_out"].items()) or "none"
+    counted = teacher["input_tokens"] + teacher["output_tokens"] > 0
+    tokens = f"{teacher['input_tokens']:,} / {teacher['output_tokens']:,}" if counted else "not counted"
     rows = [
         ("Teacher", f"{teacher['spec']} ({', '.join(teacher['models'])})"),
         ("Prompts", ", ".join(f"{count} {split}" for split, count in teacher["prompts"].items())),
         ("Completions", teacher["completions"]),
         ("Left out of training", left_out),
-        ("Tokens in / out", f"{teacher['input_tokens']:,} / {teacher['output_tokens']:,}"),
+        ("Tokens in / out", tokens),
         ("Cost", "nothing" if teacher["usd"] is None else f"${teacher['usd']:.2f}"),
     ]
     return "## Step 1: collecting\n\n" + _table(("", ""), rows)
