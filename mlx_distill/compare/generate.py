@@ -24,9 +24,7 @@ def generate(
 ) -> Iterator[list[Generation]]:
     """The role's answers, batch by batch; batches whose prompts are all in `done` are left out."""
     tokens = {
-        prompt.id: student.tokens(
-            [{"role": "system", "content": system}, {"role": "user", "content": prompt.text}], generate=True
-        )
+        prompt.id: student.tokens([{"role": "system", "content": system}, {"role": "user", "content": prompt.text}])
         for prompt in prompts
     }
     ordered = sorted(tokens, key=lambda name: (-len(tokens[name]), name))

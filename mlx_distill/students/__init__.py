@@ -37,20 +37,30 @@ class Student:
     model: Any
     tokenizer: Any
 
-    def tokens(self, messages: Sequence[dict[str, str]], *, generate: bool) -> list[int]:
-        """The chat template's tokens; `generate` adds the opening of the assistant's turn."""
+    def tokens(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """The chat template's tokens, up to the opening of the assistant's turn."""
+        return self.encode([self.render(messages, generate=True)])[0]
+
+    def render(self, messages: Sequence[dict[str, str]], *, generate: bool) -> str:
+        """The chat template's text; `generate` adds the opening of the assistant's turn."""
         from jinja2 import TemplateError
 
         try:
-            return list(
-                self.tokenizer.apply_chat_template(
-                    list(messages), tokenize=True, add_generation_prompt=generate, return_dict=False
-                )
+            text: str = self.tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=generate
             )
         except TemplateError as error:
             raise DataError(
                 f"The chat template of {self.spec} refuses these messages ({error}): choose another student."
             ) from error
+        return text
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of rendered texts, which bring their special tokens along."""
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        if fast is None:
+            return [list(self.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+        return [encoding.ids for encoding in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 def bundled_gguf() -> Path | None:

@@ -188,7 +188,7 @@ class _Batch:
     def _begin(self, question: _Question) -> None:
         request = question.request
         system = [{"role": "system", "content": request.system}] if request.system else []
-        prompt = self._student.tokens([*system, {"role": "user", "content": request.prompt}], generate=True)
+        prompt = self._student.tokens([*system, {"role": "user", "content": request.prompt}])
         limit = min(request.max_tokens, _room(self._student, len(prompt)))
         tail = self._student.tokenizer.decode(prompt[-8:]).rstrip()
         opening = self._tags[0] if tail.endswith(self._tags[0]) else ""

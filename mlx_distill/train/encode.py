@@ -1,8 +1,9 @@
 """Conversations → examples: tokens, and which of them are learnt.
 
 The chat template is rendered by the tokenizer itself, with one explicit system message in training and use alike
-(templates insert their own otherwise). What is scored is found by token positions: the rendering up to an
-assistant's turn must be a prefix of the rendering with it, which is verified, never assumed.
+(templates insert their own otherwise). The rendering up to an assistant's turn must be a prefix of the rendering
+with it: that is verified, never assumed. What stands before an answer and the answer are tokenised apart, since that
+is how the student meets them in use: an answer that opens with a line break does not merge with its prompt.
 """
 
 from __future__ import annotations
@@ -28,9 +29,23 @@ class Example:
         return sum(stop - start for start, stop in self.scored)
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a rendered conversation; `scored` when it is an answer."""
+
+    text: str
+    scored: bool
+
+
 def encode_all(conversations: Iterable[Conversation], student: Student, system: str, window: int) -> list[Example]:
     """Raises DataError for conversations longer than the window or without anything to score, by name."""
-    examples = [encode(conversation, student, system) for conversation in conversations]
+    conversations = list(conversations)
+    pieces = [_pieces(conversation, student, system) for conversation in conversations]
+    tokens = iter(student.encode([piece.text for parts in pieces for piece in parts]))
+    examples = [
+        _example(conversation.id, [(piece, next(tokens)) for piece in parts], student)
+        for conversation, parts in zip(conversations, pieces, strict=True)
+    ]
     long = [example for example in examples if len(example.tokens) > window]
     if long:
         worst = max(long, key=lambda example: len(example.tokens))
@@ -42,19 +57,6 @@ def encode_all(conversations: Iterable[Conversation], student: Student, system: 
     return examples
 
 
-def encode(conversation: Conversation, student: Student, system: str) -> Example:
-    messages = with_system(conversation.messages, system)
-    whole = student.tokens(messages, generate=False)
-    scored = tuple(
-        _span(messages[: index + 1], whole, student, conversation.id)
-        for index, message in enumerate(messages)
-        if message["role"] == "assistant" and message["content"].strip()
-    )
-    if not scored:
-        raise DataError(f"{conversation.id} has no answer to learn from: give it one, or remove it.")
-    return Example(conversation.id, tuple(whole[: scored[-1][1]]), scored)
-
-
 def with_system(messages: Sequence[dict[str, str]], system: str) -> list[dict[str, str]]:
     """The messages under an explicit system message, unless they bring their own."""
     if messages[0]["role"] == "system":
@@ -62,16 +64,39 @@ def with_system(messages: Sequence[dict[str, str]], system: str) -> list[dict[st
     return [{"role": "system", "content": system}, *messages]
 
 
-def _span(messages: Sequence[dict[str, str]], whole: list[int], student: Student, name: str) -> tuple[int, int]:
-    """Where the last message's answer stands in `whole`, from its first token past its end of turn."""
-    before = student.tokens(messages[:-1], generate=True)
-    after = student.tokens(messages, generate=False)
-    ends = [index for index in range(len(before), len(after)) if after[index] in student.tokenizer.eos_token_ids]
+def _pieces(conversation: Conversation, student: Student, system: str) -> list[_Piece]:
+    """The rendered conversation up to its last answer, cut before and after every answer."""
+    messages = with_system(conversation.messages, system)
+    pieces, text = [], ""
+    for index, message in enumerate(messages):
+        if message["role"] == "assistant" and message["content"].strip():
+            before = student.render(messages[:index], generate=True)
+            after = student.render(messages[: index + 1], generate=False)
+            if not before.startswith(text) or not after.startswith(before):
+                raise DataError(
+                    f"{conversation.id}: the chat template rewrites earlier turns, so answers cannot be located; "
+                    "train on single turns."
+                )
+            pieces += [_Piece(before[len(text) :], False), _Piece(after[len(before) :], True)]
+            text = after
+    if not pieces:
+        raise DataError(f"{conversation.id} has no answer to learn from: give it one, or remove it.")
+    return pieces
+
+
+def _example(name: str, parts: Sequence[tuple[_Piece, Sequence[int]]], student: Student) -> Example:
+    tokens: list[int] = []
+    scored = []
+    for piece, found in parts:
+        if piece.scored:
+            scored.append((len(tokens), len(tokens) + _turn_length(name, found, student)))
+        tokens += found
+    return Example(name, tuple(tokens[: scored[-1][1]]), tuple(scored))
+
+
+def _turn_length(name: str, tokens: Sequence[int], student: Student) -> int:
+    """Tokens of an answer with its end of turn: what a template puts behind that is not the student's to write."""
+    ends = [place for place, token in enumerate(tokens, 1) if token in student.tokenizer.eos_token_ids]
     if not ends:
         raise DataError(f"{name}: the chat template closes no answer with an end-of-turn token.")
-    stop = ends[-1] + 1
-    if after[: len(before)] != before or whole[:stop] != after[:stop]:
-        raise DataError(
-            f"{name}: the chat template rewrites earlier turns, so answers cannot be located; train on single turns."
-        )
-    return len(before), stop
+    return ends[-1]

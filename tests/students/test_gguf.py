@@ -139,7 +139,7 @@ def test_a_converted_folder_is_kept_and_loads(tmp_path: Path) -> None:
     assert student.folder == first
     assert first.stat().st_mtime_ns == stamp
     text = "<|im_start|>user\nin 12<|im_end|>\n<|im_start|>assistant\n"
-    tokens = student.tokens([{"role": "user", "content": "in 12"}], generate=True)
+    tokens = student.tokens([{"role": "user", "content": "in 12"}])
     assert student.tokenizer.decode(tokens) == text
     assert "Ġin" not in student.tokenizer.convert_ids_to_tokens(tokens)
     assert json.loads((first / "config.json").read_text())["num_key_value_heads"] == HEADS // 2
@@ -222,7 +222,7 @@ def say(student: students.Student, question: str, limit: int = 40) -> str:
     from mlx_lm import batch_generate
 
     messages = [{"role": "system", "content": "You are helpful."}, {"role": "user", "content": question}]
-    tokens = student.tokens(messages, generate=True)
+    tokens = student.tokens(messages)
     return str(batch_generate(student.model, student.tokenizer, [tokens], max_tokens=limit).texts[0])
 
 

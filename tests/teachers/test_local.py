@@ -64,7 +64,7 @@ def test_answers_written_together_are_those_written_alone(student: Student) -> N
     replies = answers(student, *requests)
     for request, reply in zip(requests, replies, strict=True):
         system = [{"role": "system", "content": request.system}] if request.system else []
-        prompt = student.tokens([*system, {"role": "user", "content": request.prompt}], generate=True)
+        prompt = student.tokens([*system, {"role": "user", "content": request.prompt}])
         assert reply.text == generate(student.model, student.tokenizer, prompt, max_tokens=request.max_tokens)
         assert reply.input_tokens == len(prompt)
         assert reply.seconds > 0
@@ -167,9 +167,9 @@ def test_the_models_context_bounds_prompt_and_answer(student: Student, monkeypat
 class Thinker(Student):
     """A student whose template opens the reasoning, as those of reasoning models do."""
 
-    def tokens(self, messages: Any, *, generate: bool) -> list[int]:
+    def tokens(self, messages: Any) -> list[int]:
         opened: list[int] = self.tokenizer.encode("<think>\n", add_special_tokens=False)
-        return super().tokens(messages, generate=generate) + opened
+        return super().tokens(messages) + opened
 
 
 def test_reasoning_that_the_template_opened_and_the_cap_cut_is_no_answer(student: Student) -> None:

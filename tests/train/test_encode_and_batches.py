@@ -1,4 +1,5 @@
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import mlx.core as mx
@@ -11,7 +12,7 @@ from mlx_distill.records import Conversation, Prompt
 from mlx_distill.students import Student
 from mlx_distill.train.batches import by_length, epoch_batches, make_batch
 from mlx_distill.train.chat import load_conversations, refuse_leaks
-from mlx_distill.train.encode import Example, encode, encode_all
+from mlx_distill.train.encode import Example, encode_all
 
 SYSTEM = "Be brief."
 
@@ -19,6 +20,11 @@ SYSTEM = "Be brief."
 def talk(*turns: str, name: str = "x") -> Conversation:
     roles = ("user", "assistant") * len(turns)
     return Conversation(name, tuple({"role": r, "content": t} for r, t in zip(roles, turns, strict=False)))
+
+
+def encode(conversation: Conversation, student: Student, system: str) -> Example:
+    (example,) = encode_all([conversation], student, system, window=4096)
+    return example
 
 
 def scored_text(example: Example, student: Student) -> list[str]:
@@ -38,6 +44,27 @@ def test_the_answer_and_its_end_of_turn_are_scored_and_nothing_else(smollm: Stud
 def test_every_assistant_turn_is_scored(smollm: Student) -> None:
     example = encode(talk("One?", "First.", "Two?", "Second."), smollm, SYSTEM)
     assert scored_text(example, smollm) == ["First.<|im_end|>", "Second.<|im_end|>"]
+
+
+@pytest.mark.parametrize("answer", ["\n\nIt is 4.", "  It is 4.\n", "<|im_end|>", "# 4"])
+def test_an_answer_follows_the_tokens_that_the_student_is_asked_with(smollm: Student, answer: str) -> None:
+    """Line breaks at its start would merge with the template's own if both were tokenised at once."""
+    conversation = talk("What is 2 + 2?", answer)
+    example = encode(conversation, smollm, SYSTEM)
+    asked = smollm.tokens([{"role": "system", "content": SYSTEM}, *conversation.messages[:1]])
+    ((start, stop),) = example.scored
+    assert example.tokens[:start] == tuple(asked)
+    assert smollm.tokenizer.decode(list(example.tokens[start:stop])) == f"{answer}<|im_end|>"
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused(smollm: Student) -> None:
+    class Forgetful(Student):
+        def render(self, messages: Sequence[dict[str, str]], *, generate: bool) -> str:
+            return super().render(messages[-1:], generate=generate)
+
+    forgetful = Forgetful(smollm.spec, smollm.folder, smollm.model, smollm.tokenizer)
+    with pytest.raises(DataError, match="two: the chat template rewrites earlier turns"):
+        encode(talk("One?", "First.", "Two?", "Second.", name="two"), forgetful, SYSTEM)
 
 
 def test_a_conversation_may_bring_its_own_system_message(smollm: Student) -> None:

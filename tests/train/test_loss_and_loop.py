@@ -20,7 +20,7 @@ from mlx_distill.students.adapter import Adapter
 from mlx_distill.train import SplitModel, evaluate, train
 from mlx_distill.train import loss as loss_module
 from mlx_distill.train.batches import make_batch
-from mlx_distill.train.encode import Example, encode
+from mlx_distill.train.encode import Example, encode_all
 from mlx_distill.train.loop import learning_rate
 from mlx_distill.train.loss import frozen_head_losses, token_losses_in_lanes
 
@@ -51,8 +51,8 @@ def adapter(smollm: Student) -> Iterator[Adapter]:
 
 @pytest.fixture(scope="module")
 def data(smollm: Student) -> tuple[list[Example], list[Example]]:
-    training = [encode(c, smollm, "Answer.") for c in conversations(7, "item")]
-    heldout = [encode(c, smollm, "Answer.") for c in conversations(3, "thing")]
+    training = encode_all(conversations(7, "item"), smollm, "Answer.", 4096)
+    heldout = encode_all(conversations(3, "thing"), smollm, "Answer.", 4096)
     return training, heldout
 
 
