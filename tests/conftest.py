@@ -50,6 +50,15 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def peft_python() -> str:
+    """The interpreter of an environment with torch, transformers and peft, which are never in the project's own."""
+    python = os.environ.get("MLX_DISTILL_PEFT_PYTHON")
+    if not python:
+        missing("MLX_DISTILL_PEFT_PYTHON names no Python that has torch, transformers and peft")
+    return str(python)
+
+
 def missing(reason: str) -> None:
     """Skips a test that lacks something; where MLX_DISTILL_NO_SKIP is set that is a failure."""
     if os.environ.get("MLX_DISTILL_NO_SKIP"):

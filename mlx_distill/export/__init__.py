@@ -1,0 +1,5 @@
+"""Exporting: a run's adapter in, the same adapter in another tool's format out. No model is loaded."""
+
+from mlx_distill.export.peft import write_peft
+
+__all__ = ["write_peft"]
