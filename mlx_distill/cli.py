@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -14,8 +15,21 @@ from typing import Any
 import click
 
 from mlx_distill import __version__
-from mlx_distill.config import PRESETS, Config
-from mlx_distill.errors import DataError, DistillError
+from mlx_distill.config import FINE_TUNES, PRESETS, SCHEDULES, Config
+from mlx_distill.errors import DataError, DistillError, MachineError
+
+
+class Layers(click.ParamType[int | str]):
+    """A number, or "all"."""
+
+    name = "number|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        try:
+            return "all" if value == "all" else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'all'.", param, ctx)
+
 
 SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     (
@@ -50,20 +64,33 @@ SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--train-thinking", "training.thinking", bool, "train on the teacher's thinking too, as <think>…</think>"),
     ("--data", "training.data", str, "train on this chat JSONL instead of collecting"),
     ("--epochs", "training.epochs", int, "times over the examples"),
+    ("--steps", "training.steps", int, "optimiser steps, instead of epochs"),
     ("--batch-size", "training.batch_size", int, "examples in an optimiser step"),
     ("--learning-rate", "training.learning_rate", float, "peak, after warm-up"),
-    ("--layers", "training.layers", int, "top layers that get LoRA"),
+    ("--schedule", "training.schedule", click.Choice(SCHEDULES), "of the learning rate, after warm-up"),
+    ("--warmup", "training.warmup", float, "share of the steps in which the rate rises"),
+    ("--fine-tune", "training.fine_tune", click.Choice(FINE_TUNES), "what is trained: adapters, or whole layers"),
+    ("--layers", "training.layers", Layers(), "top layers that are trained: a number, or all"),
     ("--rank", "training.rank", int, "of the LoRA matrices"),
-    ("--scale", "training.scale", float, "of the LoRA update (alpha / rank in other tools)"),
+    ("--scale", "training.scale", float, "of the LoRA update: y = Wx + scale * BAx (mlx-lm's convention)"),
+    ("--alpha", "training.alpha", float, "the other convention (PEFT's): scale = alpha / rank"),
     ("--dropout", "training.dropout", float, "on the LoRA input"),
     ("--window", "training.window", int, "longest example in tokens; longer ones are an error, never cut"),
+    ("--evaluate-every", "training.evaluate_every", int, "steps between held-out losses (default: an epoch)"),
+    ("--patience", "training.patience", int, "stop after so many held-out losses in a row without a better one"),
+    ("--save-every", "training.save_every", int, "steps after which the adapter is kept by its number too"),
     ("--seed", "training.seed", int, "of everything random in training"),
+    ("--memory", "machine.memory", float, "GiB that training may take (default: what this machine can spare)"),
+    ("--batch-tokens", "machine.batch_tokens", int, "tokens at a time; a larger batch goes in parts, same result"),
+    ("--grad-checkpoint", "machine.grad_checkpoint", bool, "compute activations twice instead of keeping them"),
     ("--judge", "comparison.judge", str, "a Claude model id, or `static`: code analysis without an LLM"),
     ("--max-tokens", "comparison.max_tokens", int, "cap of a compared answer"),
+    ("--strength", "comparison.strength", float, "of the adapter when answers are compared: 0 base, 1 distilled"),
     ("--limit", "prompts.limit", int, "only the first N prompts of each split"),
 )
 
-PROMPT_SETS = (
+REPEATABLE = (
+    ("--target", "training.targets", "linear layers that are trained: q_proj, self_attn, mlp.up_proj … (default: all)"),
     ("--prompts", "prompts.train", "training prompts: a set's name, a TOML/JSONL/text file, or hf:DATASET"),
     ("--valid-prompts", "prompts.valid", "prompts for the held-out loss"),
     ("--test-prompts", "prompts.test", "prompts of the comparison"),
@@ -77,7 +104,7 @@ def settings(command: Callable[..., None]) -> Callable[..., None]:
         text = f"{text}{_default(name)}"
         flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
         command = click.option(flags, name.replace(".", "__"), type=kind, default=None, help=text)(command)
-    for flag, name, text in reversed(PROMPT_SETS):
+    for flag, name, text in reversed(REPEATABLE):
         command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
     options = (
         click.option("--run", "run_path", type=click.Path(path_type=Path), help="run directory [runs/PRESET]"),
@@ -105,8 +132,8 @@ def _default(name: str) -> str:
 def cli(debug: bool) -> None:
     """Distil a large teacher model into a small student, and find out honestly whether it got better.
 
-    Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 130 interrupted, 143 ended. The same command, run
-    again, goes on where it stopped.
+    Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 6 the machine (out of memory, or the GPU was taken
+    away), 130 interrupted, 143 ended. The same command, run again, goes on where it stopped.
     """
 
 
@@ -143,6 +170,27 @@ def compare(**options: Any) -> None:
 def report(**options: Any) -> None:
     """Draw the charts and write RESULTS.md from what the run has measured."""
     _in_run(options, "report_stage", computes=False)
+
+
+@cli.command()
+@click.argument("form", metavar="FORMAT", type=click.Choice(("peft",)))
+@click.option(
+    "--run",
+    "run_path",
+    type=click.Path(path_type=Path),
+    default=Path("runs", "standard"),
+    help="run directory [runs/standard]",
+)
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="folder to write [RUN/exports/FORMAT]")
+def export(form: str, run_path: Path, folder: Path | None) -> None:
+    """Write the run's adapter in another tool's FORMAT: peft (Hugging Face)."""
+    from mlx_distill import pipeline
+    from mlx_distill.console import Terminal
+    from mlx_distill.rundir import RunDir
+
+    with RunDir(run_path).locked() as run_dir:
+        for line in pipeline.export_stage(run_dir, form, folder):
+            Terminal().line(line)
 
 
 @cli.command()
@@ -193,24 +241,33 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
-    from mlx_distill import blas
+    from mlx_distill import blas, watchdog
 
     if computes:
         blas.ensure()
-    from mlx_distill import pipeline
+    from mlx_distill import environment, pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
     from mlx_distill.stages import Job
 
+    rank = environment.launched_rank()
+    if rank:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it waits for the others in native code, and keeps nothing
+        pipeline.follow()
+        return
     config, path = _configuration(options)
     if config.teacher.spec.startswith("mlx:") or config.comparison.judge.startswith("mlx:"):
+        computes = True
         blas.ensure()
     terminal = Terminal()
-    with RunDir(path).locked() as run_dir:
+    watched = watchdog.watch() if computes and sys.platform == "darwin" else contextlib.nullcontext()
+    with watched, RunDir(path).locked() as run_dir:
         changed = pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
             pipeline.accept_terms(run_dir, config, options["accept_terms"])
         results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]))
+        if rank is not None:
+            pipeline.dismiss()
         if results:
             terminal.summary(results, str(path))
 
@@ -235,10 +292,17 @@ def main() -> None:
         reason = f"{error.strerror or error}{where}: make room or check the permissions, then run it again."
         sys.exit(_failed(DataError(reason), debug))
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        sys.exit(
-            _failed(DistillError(f"{reason}. This is a fault of mlx-distill: report it with --debug."), debug, error)
-        )
+        sys.exit(_failed(_unforeseen(error), debug, error))
+
+
+def _unforeseen(error: Exception) -> DistillError:
+    """The machine's failure where an exception's words say so, or else a fault of this program."""
+    from mlx_distill import watchdog
+
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, RuntimeError | MemoryError) and (advice := watchdog.explain(words)):
+        return MachineError(advice)
+    return DistillError(f"{words.splitlines()[0]}. This is a fault of mlx-distill: report it with --debug.")
 
 
 def _failed(error: DistillError, debug: bool, cause: Exception | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The configuration of a run: six small sections, three presets, one TOML file.
+"""The configuration of a run: seven small sections, three presets, one TOML file.
 
 In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
 Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
@@ -65,7 +65,13 @@ class FilterConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """`student` is trained on what the teacher wrote, or on `data`, a chat JSONL file."""
+    """`student` is trained on what the teacher wrote, or on `data`, a chat JSONL file.
+
+    `steps` counts optimiser steps and goes before `epochs`; `alpha` is the other convention of `scale`, which is
+    alpha / rank; `layers` counts from the top, or is "all"; `targets` names linear layers (all of them when empty);
+    `patience` is how many held-out losses in a row may fail to improve, measured after every epoch or
+    `evaluate_every` steps; `save_every` steps the adapter is kept by its number.
+    """
 
     student: str = "qwen2.5-1.5b"
     data: str | None = None
@@ -73,17 +79,39 @@ class TrainingConfig:
     thinking: bool = False
     seed: int = 0
     epochs: int = 5
+    steps: int | None = None
     batch_size: int = 4
     learning_rate: float = 1e-4
+    schedule: str = "cosine"
     warmup: float = 0.1
     weight_decay: float = 0.0
     clip: float = 1.0
-    layers: int = 16
+    fine_tune: str = "lora"
+    layers: int | str = 16
+    targets: tuple[str, ...] = ()
     rank: int = 16
     scale: float = 2.0
+    alpha: float | None = None
     dropout: float = 0.0
     window: int = 4096
+    evaluate_every: int | None = None
+    patience: int | None = None
     checkpoint_every: int = 10
+    save_every: int | None = None
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """How training uses the machine: what is learnt does not depend on it, so a change trains nothing again.
+
+    `memory` in GiB [what this machine can spare]; `batch_tokens`, padding included, go through the student at a
+    time: a larger batch goes in parts; `grad_checkpoint` computes activations twice instead of keeping them
+    (Chen et al. 2016, arXiv 1604.06174). What is None is chosen so that training fits.
+    """
+
+    memory: float | None = None
+    batch_tokens: int | None = None
+    grad_checkpoint: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +121,7 @@ class ComparisonConfig:
     max_tokens: int = 1024
     batch_size: int = 32
     price_as: str = "claude-sonnet-4-6"
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,7 @@ class Config:
     collect: CollectConfig = field(default_factory=CollectConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
 
 
@@ -161,26 +191,29 @@ def _check_type(section: type, name: str, setting: str, value: Any) -> None:
         raise UsageError(f"{name} = {value!r} is not of the right kind: it takes {wanted}.")
 
 
+SCHEDULES = ("cosine", "linear", "constant")
+FINE_TUNES = ("lora", "dora", "full")
+
+POSITIVE = {
+    "teacher": ("max_tokens",),
+    "collect": ("concurrency",),
+    "training": (
+        *("epochs", "steps", "batch_size", "learning_rate", "layers", "rank", "scale", "alpha", "window", "clip"),
+        *("evaluate_every", "patience", "checkpoint_every", "save_every"),
+    ),
+    "machine": ("memory", "batch_tokens"),
+    "comparison": ("max_tokens", "batch_size"),
+    "prompts": ("limit",),
+}
+
+
 def check(config: Config) -> None:
     """Raises UsageError for settings that cannot be meant."""
-    positive = {
-        "teacher.max_tokens": config.teacher.max_tokens,
-        "collect.concurrency": config.collect.concurrency,
-        "training.epochs": config.training.epochs,
-        "training.batch_size": config.training.batch_size,
-        "training.learning_rate": config.training.learning_rate,
-        "training.layers": config.training.layers,
-        "training.rank": config.training.rank,
-        "training.window": config.training.window,
-        "training.clip": config.training.clip,
-        "training.checkpoint_every": config.training.checkpoint_every,
-        "comparison.max_tokens": config.comparison.max_tokens,
-        "comparison.batch_size": config.comparison.batch_size,
-        "prompts.limit": 1 if config.prompts.limit is None else config.prompts.limit,
-    }
-    for name, value in positive.items():
-        if not value > 0:
-            raise UsageError(f"{name} is {value}: it must be above zero.")
+    for section, names in POSITIVE.items():
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            if value is not None and not isinstance(value, str) and not value > 0:
+                raise UsageError(f"{section}.{name} is {value}: it must be above zero.")
     for name, share in (
         ("training.dropout", config.training.dropout),
         ("training.warmup", config.training.warmup),
@@ -188,6 +221,15 @@ def check(config: Config) -> None:
     ):
         if not 0 <= share < 1:
             raise UsageError(f"{name} is {share}: it must be at least 0 and below 1.")
+    for name, (value, allowed) in {
+        "training.schedule": (config.training.schedule, SCHEDULES),
+        "training.fine_tune": (config.training.fine_tune, FINE_TUNES),
+        "training.layers": (config.training.layers, ("a number", "all")),
+    }.items():
+        if isinstance(value, str) and value not in allowed:
+            raise UsageError(f"{name} is {value!r}: choose {' or '.join(allowed)}.")
+    if not 0 <= config.comparison.strength <= 1:
+        raise UsageError(f"comparison.strength is {config.comparison.strength}: it goes from 0 (base) to 1.")
     if config.collect.price is not None:
         parse_price(config.collect.price)
     if config.training.seed < 0:
@@ -223,7 +265,7 @@ def to_table(config: Config) -> dict[str, Any]:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """What differs, as `training.epochs: 3 → 5`. `collect` is left out: it changes no result."""
+    """What differs, as `training.epochs: 3 → 5`. `collect` and `machine` are left out: they change no result."""
     lines = []
     for section in ("prompts", "teacher", "filters", "training", "comparison"):
         before = dataclasses.asdict(getattr(old, section))

@@ -6,6 +6,7 @@ In: what the pipeline tells its View. Out: lines for a person. Text from models 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +14,21 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.prompt import Confirm
 from rich.table import Table
 
+from mlx_distill import console_training
 from mlx_distill.errors import UsageError
+from mlx_distill.records import StepMetrics
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most this often, and one at the end."""
+
+REFRESHES = 4
+"""Times a second that a training is drawn, at most: it takes a fraction of a core that computes."""
 
 PLAIN_WIDTH = 110
 """Columns of a table that is written to a file or pipe."""
@@ -32,7 +39,13 @@ COLOURS = {"better": "green", "worse": "bold red"}
 class Terminal:
     """The pipeline's View on a console."""
 
-    def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
+    def __init__(
+        self,
+        console: Console | None = None,
+        errors: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self.console = console or Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.errors = errors or Console(stderr=True, highlight=False)
 
@@ -70,7 +83,7 @@ class Terminal:
     def _bar(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
         columns = (
             TextColumn(f"{stage:<9}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=30, complete_style="cyan", finished_style="green"),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[text]}"),
@@ -80,19 +93,73 @@ class Terminal:
             yield lambda done, text: progress.update(task, completed=done, text=escape(text))
 
     def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
-        last = time.monotonic() - PLAIN_SECONDS
+        due = self._pace()
         first: tuple[float, int] | None = None
+        shown = -1
 
         def update(done: int, text: str) -> None:
-            nonlocal last, first
-            now = time.monotonic()
+            nonlocal first, shown
+            now = self._clock()
             first = first or (now, done)
-            if (done >= total and done != shown[0]) or now - last >= PLAIN_SECONDS:
-                last, shown[0] = now, done
-                self.line(f"{stage:<9} {done:,}/{total:,}  {text}{_left(first, now, done, total)}".rstrip())
+            if due(done >= total and done != shown):
+                shown = done
+                left = _left(_remaining(first, now, done, total))
+                self.line(f"{stage:<9} {done:,}/{total:,}  {text}{left}".rstrip())
 
-        shown = [-1]
         return update
+
+    def _pace(self) -> Callable[[bool], bool]:
+        """Whether a line may be written now: every PLAIN_SECONDS, and whenever it must."""
+        last = -math.inf
+
+        def due(must: bool) -> bool:
+            nonlocal last
+            now = self._clock()
+            if not must and now - last < PLAIN_SECONDS:
+                return False
+            last = now
+            return True
+
+        return due
+
+    # ---- training
+
+    @contextlib.contextmanager
+    def training(self, total: int, earlier: Sequence[StepMetrics] = ()) -> Iterator[Callable[[StepMetrics], None]]:
+        """Hands out show(metrics), for every step. A terminal gets bar, curve and figures, a file gets lines.
+
+        total    optimiser steps, of which early stopping may leave some out
+        earlier  the rows before a resume: the curve, the base and the best go on from them
+        """
+        training = console_training.known(total, earlier)
+        with self._panel(training) if self.console.is_terminal else self._steps(training) as show:
+            yield show
+
+    @contextlib.contextmanager
+    def _panel(self, training: console_training.Training) -> Iterator[Callable[[StepMetrics], None]]:
+        panel = console_training.Panel(training, self._clock)
+        with Live(panel, console=self.console, refresh_per_second=REFRESHES):
+            yield panel.show
+            panel.over = True
+
+    @contextlib.contextmanager
+    def _steps(self, training: console_training.Training) -> Iterator[Callable[[StepMetrics], None]]:
+        due = self._pace()
+        waiting = ""
+
+        def show(row: StepMetrics) -> None:
+            nonlocal training, waiting
+            training = training.after(row)
+            waiting = console_training.line(row, training.total) + _left(training.seconds_left or 0.0)
+            if due(row.valid_loss is not None):
+                self.line(waiting)
+                waiting = ""
+
+        try:
+            yield show
+        finally:
+            if waiting:
+                self.line(waiting)
 
     # ---- tables
 
@@ -151,9 +218,13 @@ class Terminal:
         self.line(f"Verdict: {comparison['verdict']}; {comparison['verdict_in_words']}.")
 
 
-def _left(first: tuple[float, int], now: float, done: int, total: int) -> str:
-    """The time left at the speed so far, for jobs of more than a minute."""
-    seconds = (now - first[0]) * (total - done) / (done - first[1]) if done > first[1] else 0.0
+def _remaining(first: tuple[float, int], now: float, done: int, total: int) -> float:
+    """Seconds left at the speed so far."""
+    return (now - first[0]) * (total - done) / (done - first[1]) if done > first[1] else 0.0
+
+
+def _left(seconds: float) -> str:
+    """The time left in words, for jobs of more than a minute."""
     return f"  {seconds / 60:.0f} min left" if seconds >= 60 else ""
 
 

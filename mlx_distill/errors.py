@@ -5,6 +5,7 @@
       DataError       3    a file, a data set, a model folder or the disk
       TeacherError    4    the teacher or judge cannot answer
       BudgetError     5    going on would cost more than was allowed
+      MachineError    6    the machine: out of memory, or the GPU was taken away
 
 The number is the exit code. A message is one line: what happened, then what to do.
 """
@@ -28,3 +29,7 @@ class TeacherError(DistillError):
 
 class BudgetError(DistillError):
     exit_code = 5
+
+
+class MachineError(DistillError):
+    exit_code = 6

@@ -27,7 +27,7 @@ from mlx_distill.config import Config
 from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.records import Split
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, comparing, estimating, training
+from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, comparing, estimating, exporting, training
 from mlx_distill.summarise import summarise
 from mlx_distill.teachers import check, identity, is_traces, needs_terms
 
@@ -270,6 +270,16 @@ def train_stage(job: Job) -> None:
     )
 
 
+def follow() -> None:
+    """What the processes do that `mlx.launch` started beside the first: they train along, and leave the rest to it."""
+    training.follow()
+
+
+def dismiss() -> None:
+    """The first one's last word to them."""
+    training.dismiss()
+
+
 # ---------------------------------------------------------------- compare
 
 
@@ -278,7 +288,12 @@ def generate_stage(job: Job) -> None:
     _stage(
         job,
         "generate",
-        [config.comparison.max_tokens, config.comparison.batch_size, config.training.system],
+        [
+            config.comparison.max_tokens,
+            config.comparison.batch_size,
+            config.comparison.strength,
+            config.training.system,
+        ],
         ["prompts.jsonl", "teacher_data.jsonl", f"{ADAPTER}/adapters.safetensors"],
         ["generations.jsonl"],
         lambda: comparing.generate(job),
@@ -313,3 +328,11 @@ def report_stage(job: Job) -> dict[str, Any]:
     job.run.write_json("results.json", results)
     draw(results, job.run.path, job.run / "visuals")
     return results
+
+
+# ---------------------------------------------------------------- export
+
+
+def export_stage(run: RunDir, form: str, folder: Path | None) -> list[str]:
+    """What was trained, for another tool. Never kept: it takes less time than finding out. Returns what to say."""
+    return exporting.EXPORTS[form](run, folder or run / "exports" / form)

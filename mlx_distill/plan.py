@@ -133,12 +133,17 @@ def _memory(config: Config) -> list[tuple[str, str]]:
 def _training_bytes(config: Config, shape: dict[str, Any], length: int) -> int:
     """Weights, adapter with gradient and two moments, activations of one batch, one chunk of logits."""
     each = students.bytes_per_weight()
-    layers = min(config.training.layers, shape["num_hidden_layers"])
+    layers = trained_layers(shape, config.training.layers)
     tokens = config.training.batch_size * length
     activations = tokens * layers * shape["hidden_size"] * ACTIVATIONS_PER_LAYER * each
     adapter = adapter_count(shape, config.training.layers, config.training.rank) * 4 * 4
     logits = 3 * LOGIT_CHUNK_ROWS * shape["vocab_size"] * 4
     return int(parameter_count(shape) * each + adapter + activations + logits)
+
+
+def trained_layers(shape: dict[str, Any], layers: int | str) -> int:
+    whole = int(shape["num_hidden_layers"])
+    return whole if isinstance(layers, str) else min(layers, whole)
 
 
 def parameter_count(shape: dict[str, Any]) -> int:
@@ -148,10 +153,10 @@ def parameter_count(shape: dict[str, Any]) -> int:
     return int(layer * shape["num_hidden_layers"] + embeddings * shape["vocab_size"] * shape["hidden_size"])
 
 
-def adapter_count(shape: dict[str, Any], layers: int, rank: int) -> int:
+def adapter_count(shape: dict[str, Any], layers: int | str, rank: int) -> int:
     """LoRA parameters: rank · (rows + columns) for each matrix of each trained layer."""
-    layers = min(layers, shape["num_hidden_layers"])
-    return int(layers) * sum(rank * (rows + columns) for rows, columns in _matrices(shape).values())
+    layers = trained_layers(shape, layers)
+    return layers * sum(rank * (rows + columns) for rows, columns in _matrices(shape).values())
 
 
 def _matrices(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:

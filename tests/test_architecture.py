@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "mlx_distill"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"collect", "train", "compare", "report", "bench", "export"}
 LEVEL = {"errors": 0, "records": 1, "prices": 1, "config": 2, "rundir": 2, "stats": 3, "promptset": 3, "sandbox": 3}
-LEVEL |= {"blas": 3, "students": 3, "environment": 4, "teachers": 4} | dict.fromkeys(STAGES, 5)
+LEVEL |= {"blas": 3, "watchdog": 3, "console_training": 3, "students": 3, "environment": 4, "teachers": 4}
+LEVEL |= dict.fromkeys(STAGES, 5)
 LEVEL |= {
     "summarise": 6,
     "plan": 6,
@@ -29,10 +30,10 @@ ROOMS = {
     "anthropic": {"teachers"},
     "httpx2": {"teachers"},
     "aiohttp": {"teachers"},
-    "mlx": {"students", "train", "compare", "teachers"},
+    "mlx": {"students", "train", "compare", "teachers", "export"},
     "mlx_lm": {"students", "train", "compare", "teachers"},
     "matplotlib": {"report"},
-    "rich": {"console"},
+    "rich": {"console", "console_training"},
     "click": {"cli"},
     "datasets": {"promptset", "collect"},
     "py3langid": {"collect"},

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mlx_distill import config as configuration
 from mlx_distill import pipeline
 from mlx_distill.collect import Patience
 from mlx_distill.errors import BudgetError, DataError, TeacherError, UsageError
+from mlx_distill.records import StepMetrics
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import Job
 from mlx_distill.stages.training import _collected
@@ -50,6 +51,10 @@ class Watcher:
     @contextlib.contextmanager
     def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
         yield lambda done, text: self.said.append(f"{stage} {done}/{total} {text}")
+
+    @contextlib.contextmanager
+    def training(self, total: int, earlier: Sequence[StepMetrics] = ()) -> Iterator[Callable[[StepMetrics], None]]:
+        yield lambda metrics: self.said.append(f"train {metrics.step}/{total}")
 
 
 @pytest.fixture

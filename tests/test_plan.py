@@ -5,18 +5,19 @@ import pytest
 
 from mlx_distill import config as configuration
 from mlx_distill import students
+from mlx_distill.config import TrainingConfig
 from mlx_distill.plan import KNOWN_SHAPES, adapter_count, parameter_count, plan
 from mlx_distill.students import Student
-from mlx_distill.students.adapter import Adapter
+from mlx_distill.students import adapter as adapters
 
 
 def test_counts_are_those_of_the_loaded_model(smollm: Student) -> None:
     shape = students.model_config("smollm2-135m")
     assert shape is not None
     assert parameter_count(shape) == pytest.approx(134_515_008, rel=1e-3)
-    adapter = Adapter(smollm.model, layers=3, rank=5, scale=1.0, dropout=0.0, seed=0)
+    adapter = adapters.attach(smollm.model, TrainingConfig(layers=3, rank=5))
     assert adapter_count(shape, 3, 5) == adapter.parameter_count()
-    adapter.switch(False)
+    adapter.dial(0)
 
 
 @pytest.mark.parametrize(("student", "published"), [("qwen2.5-0.5b", 0.49e9), ("qwen2.5-1.5b", 1.54e9)])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlx_distill.collect import Patience
 from mlx_distill.config import Config
+from mlx_distill.records import StepMetrics
 from mlx_distill.rundir import RunDir
 
 ADAPTER = "distilled-student"
@@ -28,6 +29,9 @@ class View(Protocol):
     def warn(self, text: str) -> None: ...
     def confirm(self, question: str) -> bool: ...
     def tracking(self, stage: str, total: int) -> contextlib.AbstractContextManager[Callable[[int, str], None]]: ...
+    def training(
+        self, total: int, earlier: Sequence[StepMetrics] = ()
+    ) -> contextlib.AbstractContextManager[Callable[[StepMetrics], None]]: ...
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def generate(job: Job) -> None:
     roles: tuple[Role, ...] = ("base", "distilled")
     with job.view.tracking("generate", len(roles) * len(prompts)) as update:
         for role in roles:
-            adapter.switch(role == "distilled")
+            adapter.dial(config.comparison.strength if role == "distilled" else 0.0)
             done = {generation.prompt_id for generation in known if generation.role == role}
             for batch in compare.generate(student, role, prompts, config.training.system, config.comparison, done):
                 for generation in batch:

@@ -5,6 +5,7 @@ In: teacher_data.jsonl or the user's own chat file. Out: distilled-student/, met
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,15 @@ from mlx_distill.errors import DataError
 from mlx_distill.promptset import load_prompts
 from mlx_distill.records import Completion, Conversation, Prompt, StepMetrics, digest
 from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.students import identity
 
 if TYPE_CHECKING:
     from mlx_distill.students import Student
-    from mlx_distill.students.adapter import Adapter
-    from mlx_distill.train import SplitModel
+    from mlx_distill.train import Layout, Trainee
     from mlx_distill.train.encode import Example
+
+PREFIX = "prefix-cache"
+"""Where the frozen layers' activations go that do not fit in memory, while training lasts."""
 
 
 def _conversations(job: Job) -> list[Conversation]:
@@ -62,11 +66,12 @@ def write_environment(job: Job) -> None:
 
 
 def train(job: Job) -> None:
+    """Alone, or as the first of the processes that `mlx.launch` started: the others are told their work."""
     from mlx_distill import students
     from mlx_distill import train as training
-    from mlx_distill.students import adapter as adapters
+    from mlx_distill.train.prefix import CACHE_BYTES
 
-    config, folder = job.config.training, job.run / ADAPTER
+    config = job.config.training
     write_environment(job)
     conversations = _conversations(job)
     job.view.note(f"Loading {config.student}")
@@ -77,51 +82,113 @@ def train(job: Job) -> None:
         )
         for split in ("train", "valid")
     }
-    adapter = adapters.attach(student.model, config)
-    job.view.note(
-        f"{adapter.parameter_count():,} trainable parameters of {adapters.total_parameters(student.model):,}; "
-        f"{len(parts['train'])} examples, {sum(e.scored_count for e in parts['train']):,} scored tokens an epoch"
-    )
-    split = training.SplitModel(student.model, adapter.layers)
-    steps = -(-len(parts["train"]) // config.batch_size) * config.epochs
+    layout = _layout(job)
+    training.launched().tell(_work(config, layout, parts))
+    store = training.Store(CACHE_BYTES, job.run / PREFIX, _prefix_key(student, config))
+    trainee = training.attach(student, config, layout, store, training.launched())
+    job.view.note(_describe(student, trainee, parts))
+    _train(job, trainee, parts)
+    job.run.write_json("training.json", _training_summary(student, trainee, parts, job.run / ADAPTER))
+    store.remove()
+
+
+def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
+    from mlx_distill.train import steps_of, train
+
     kept: list[StepMetrics] | None = None
-    with job.view.tracking("train", steps) as update:
-        for metrics in training.train(student, split, adapter, parts["train"], parts["valid"], config, folder):
+    total, _ = steps_of(trainee.config, len(parts["train"]))
+    with job.view.training(total) as update:
+        for metrics in train(trainee, parts["train"], parts["valid"], job.run / ADAPTER):
             if kept is None:
                 known = job.run.read_resumable("metrics.jsonl", StepMetrics)
                 kept = [row for row in known if row.step < metrics.step]
                 job.run.write_records("metrics.jsonl", kept)
             job.run.append("metrics.jsonl", metrics)
-            update(metrics.step, describe_step(metrics))
-    adapter.set_weights(adapters.read_weights(folder))
-    job.run.write_json("training.json", _training_summary(student, split, adapter, parts, config))
+            update(metrics)
 
 
-def _training_summary(
-    student: Student,
-    split: SplitModel,
-    adapter: Adapter,
-    parts: dict[str, list[Example]],
-    config: TrainingConfig,
-) -> dict[str, Any]:
-    """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
-    from mlx_distill.students.adapter import total_parameters
-    from mlx_distill.train import evaluate
+def follow() -> None:
+    """What every process but the first does: it computes what that one tells it, until that says that it is done."""
+    from mlx_distill import students
+    from mlx_distill import train as training
+    from mlx_distill.train.encode import Example
 
-    best = evaluate(split, parts["valid"], config)
-    adapter.switch(False)
-    base = evaluate(split, parts["valid"], config)
-    lengths = [(len(example.tokens), example.scored_count) for part in parts.values() for example in part]
+    while told := training.launched().tell():
+        config = TrainingConfig(**told["config"] | {"targets": tuple(told["config"]["targets"])})
+        student = students.load(config.student)
+        trainee = training.attach(student, config, training.Layout(**told["layout"]), group=training.launched())
+        parts = {
+            split: [Example(name, tuple(tokens), tuple(map(tuple, scored))) for name, tokens, scored in rows]
+            for split, rows in told["parts"].items()
+        }
+        for _ in training.train(trainee, parts["train"], parts["valid"], Path()):
+            pass
+
+
+def dismiss() -> None:
+    """Lets the processes that follow go."""
+    from mlx_distill.train import launched
+
+    launched().tell(None)
+
+
+def _work(config: TrainingConfig, layout: Layout, parts: dict[str, list[Example]]) -> dict[str, Any]:
+    """All that another process needs to take part, as JSON carries it."""
     return {
-        "trainable_parameters": adapter.parameter_count(),
-        "total_parameters": total_parameters(student.model),
-        "examples": {name: len(examples) for name, examples in parts.items()},
-        "tokens": [[length - scored, scored] for length, scored in lengths],
-        "heldout": {"ids": [example.id for example in parts["valid"]], "base": base, "best": best},
+        "config": dataclasses.asdict(config),
+        "layout": dataclasses.asdict(layout),
+        "parts": {split: [[e.id, e.tokens, e.scored] for e in examples] for split, examples in parts.items()},
     }
 
 
-def describe_step(metrics: StepMetrics) -> str:
-    loss = "" if metrics.loss is None else f"loss {metrics.loss:.3f}  {metrics.tokens_per_second:.0f} tok/s"
-    heldout = "" if metrics.valid_loss is None else f"  held-out loss {metrics.valid_loss:.3f}"
-    return f"{loss}{heldout}".strip()
+def _layout(job: Job) -> Layout:
+    """As the checkpoint has it, if there is one: another would change the last bits of what follows."""
+    from mlx_distill.train import Layout
+    from mlx_distill.train.checkpoint import progress
+
+    done = progress(job.run / ADAPTER)
+    if done.step:
+        return done.layout
+    machine = job.config.machine
+    return Layout(machine.batch_tokens or Layout.batch_tokens, bool(machine.grad_checkpoint))
+
+
+def _prefix_key(student: Student, config: TrainingConfig) -> str:
+    """What the activations below the trained layers depend on, beside the tokens."""
+    from mlx_distill.students.adapter import activation_dtype
+
+    machine = environment.describe()
+    computed = [machine[name] for name in ("chip", "backend", "blas")] + [machine["versions"]["mlx"]]
+    rows = [identity(str(student.folder)), config.layers, activation_dtype(student.model), *computed]
+    return digest(map(str, rows))
+
+
+def _describe(student: Student, trainee: Trainee, parts: dict[str, list[Example]]) -> str:
+    from mlx_distill.students.adapter import total_parameters
+
+    return (
+        f"{trainee.adapter.parameter_count():,} trainable parameters of {total_parameters(student.model):,}; "
+        f"{len(parts['train'])} examples, {sum(e.scored_count for e in parts['train']):,} scored tokens an epoch"
+    )
+
+
+def _training_summary(
+    student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path
+) -> dict[str, Any]:
+    """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
+    from mlx_distill.students.adapter import read_weights, total_parameters
+    from mlx_distill.train import evaluate
+
+    trainee.adapter.set_weights(read_weights(folder))
+    best = evaluate(trainee, parts["valid"])
+    trainee.adapter.dial(0)
+    base = evaluate(trainee, parts["valid"])
+    lengths = [(len(example.tokens), example.scored_count) for part in parts.values() for example in part]
+    return {
+        "trainable_parameters": trainee.adapter.parameter_count(),
+        "total_parameters": total_parameters(student.model),
+        "examples": {name: len(examples) for name, examples in parts.items()},
+        "tokens": [[length - scored, scored] for length, scored in lengths],
+        "layout": dataclasses.asdict(trainee.split.layout),
+        "heldout": {"ids": [example.id for example in parts["valid"]], "base": base, "best": best},
+    }

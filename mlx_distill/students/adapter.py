@@ -1,18 +1,22 @@
-"""The LoRA adapter: attached to a base once, switched on and off in place, saved in mlx-lm's own format.
+"""The adapter: what training changes of a base, from LoRA to whole layers, dialled between base (0) and distilled (1).
 
-In: a loaded model and the layers, rank and scale. Out: an Adapter whose off state is the base itself, module by
-module, so that base and distilled are compared from one copy of the weights and the base is bit-equal to one that
-never saw an adapter. Method: Hu et al. 2021 (arXiv 2106.09685), y = Wx + scale · BAx.
+In: a loaded model and what is to be trained. Out: an Adapter whose trained arrays are float32, whatever the model
+computes in: the optimiser works on these, and the model gets them in its own dtype. Strength 0 puts the plain modules
+back, so base and distilled are compared from one copy of the weights, and the base is bit-equal to one that never saw
+an adapter. In between the weights are mixed linearly (Wortsman et al. 2022, arXiv 2109.01903).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx.utils import tree_unflatten
+import mlx.nn as nn
+from mlx.utils import tree_flatten, tree_unflatten
 
 from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError, UsageError
@@ -21,79 +25,192 @@ from mlx_distill.rundir import write_atomic
 WEIGHTS, SETTINGS = "adapters.safetensors", "adapter_config.json"
 
 
+@dataclass(frozen=True)
+class AdapterSettings:
+    """What is trained of a model. LoRA: Hu et al. 2021 (arXiv 2106.09685), y = Wx + scale · BAx; DoRA: Liu et al.
+    2024 (arXiv 2402.09353); full: every weight of the `layers` top layers. `keys`: module names inside a layer."""
+
+    kind: str
+    layers: int
+    rank: int
+    scale: float
+    dropout: float
+    keys: tuple[str, ...] | None = None
+
+    def to_row(self, student: str) -> dict[str, Any]:
+        """As mlx-lm's adapter_config.json has it."""
+        row: dict[str, Any] = {"fine_tune_type": self.kind, "model": student, "num_layers": self.layers}
+        if self.kind == "full":
+            return row
+        parameters = {"rank": self.rank, "scale": self.scale, "dropout": self.dropout}
+        return row | {"lora_parameters": parameters | ({"keys": list(self.keys)} if self.keys else {})}
+
+    @staticmethod
+    def from_row(row: Mapping[str, Any]) -> AdapterSettings:
+        lora = row.get("lora_parameters") or {"rank": 0, "scale": 0.0, "dropout": 0.0}
+        keys = tuple(lora["keys"]) if lora.get("keys") else None
+        kind = row.get("fine_tune_type", "lora")
+        return AdapterSettings(kind, row["num_layers"], lora["rank"], lora["scale"], lora["dropout"], keys)
+
+
 class Adapter:
-    """LoRA on the top layers of a model. Switched on when made."""
+    """What is trained of a model. At full strength when made."""
 
-    def __init__(self, model: Any, *, layers: int, rank: int, scale: float, dropout: float, seed: int) -> None:
-        """Raises UsageError when the model has fewer layers."""
-        from mlx_lm.tuner.utils import linear_to_lora_layers
-
-        if layers > len(model.layers):
-            raise UsageError(f"The student has {len(model.layers)} layers, not {layers}: lower training.layers.")
-        mx.random.seed(seed)
-        model.freeze()
-        self.layers = layers
-        self.parameters = {"rank": rank, "scale": scale, "dropout": dropout}
-        linear_to_lora_layers(model, layers, self.parameters)
+    def __init__(self, model: Any, settings: AdapterSettings, seed: int) -> None:
+        """Raises UsageError for what this model cannot be given."""
+        if settings.layers > len(model.layers):
+            raise UsageError(f"The student has {len(model.layers)} layers, not {settings.layers}: lower --layers.")
+        self.settings = settings
         self._model = model
-        self._lora = {name: module for name, module in model.named_modules() if "lora_a" in module}
+        model.freeze()
+        mx.random.seed(seed)
+        if settings.kind == "full":
+            _unfreeze(model, settings.layers)
+        else:
+            _wrap(model, settings)
+        modules = dict(model.named_modules())
+        trainable: Any = tree_flatten(model.trainable_parameters())
+        self._places = {name: (modules[name.rpartition(".")[0]], name.rpartition(".")[2]) for name, _ in trainable}
+        self._adapted = {name: module for name, module in modules.items() if "lora_a" in module}
+        self._untrained = dict(trainable)
+        self._dtypes = {name: self._computed_in(array) for name, array in trainable}
+        self._masters = {name: array.astype(mx.float32) for name, array in trainable}
+        self.dial(1.0)
 
-    def switch(self, on: bool) -> None:
-        """Puts the LoRA modules, or the plain modules they wrap, in place."""
-        modules = [(name, lora if on else _wrapped(lora)) for name, lora in self._lora.items()]
-        self._model.update_modules(tree_unflatten(modules))
+    def dial(self, strength: float) -> None:
+        """Mixes the weights: 0 is the base and 1 the trained model, both bit for bit."""
+        if self.settings.kind == "full":
+            self.place(self._between(strength))
+            return
+        modules = {name: _at(module, self.settings, strength) for name, module in self._adapted.items()}
+        self._model.update_modules(tree_unflatten(list(modules.items())))
+        self.place(self._masters)
+
+    def place(self, arrays: Mapping[str, mx.array]) -> None:
+        """Lets the model compute with these arrays, in its own dtype; what `weights` returns stays."""
+        for name, array in arrays.items():
+            module, part = self._places[name]
+            module[part] = array.astype(self._dtypes[name])
+
+    def _computed_in(self, array: mx.array) -> mx.Dtype:
+        """LoRA in the dtype of the activations, so that its products are no dearer than the base's; DoRA in float32,
+        since it compares the norms of two nearly equal weights."""
+        if self.settings.kind == "lora":
+            return activation_dtype(self._model)
+        return array.dtype if self.settings.kind == "full" else mx.float32
 
     def weights(self) -> dict[str, mx.array]:
-        """The trainable arrays by name, as mlx-lm names them."""
-        return {f"{name}.{part}": lora[part] for name, lora in self._lora.items() for part in ("lora_a", "lora_b")}
+        """The trained arrays in float32, by the names that mlx-lm gives them."""
+        return dict(self._masters)
 
-    def set_weights(self, weights: dict[str, mx.array]) -> None:
+    def set_weights(self, weights: Mapping[str, mx.array]) -> None:
         """Raises DataError when they belong to another adapter."""
-        mine = self.weights()
-        if {name: array.shape for name, array in weights.items()} != {n: a.shape for n, a in mine.items()}:
+        if {name: array.shape for name, array in weights.items()} != {n: a.shape for n, a in self._masters.items()}:
             raise DataError("The saved adapter has other layers or another rank: start a new --run.")
-        for name, array in weights.items():
-            module, _, part = name.rpartition(".")
-            self._lora[module][part] = array
+        self._masters = {name: weights[name].astype(mx.float32) for name in self._masters}
+        self.place(self._masters)
 
     def parameter_count(self) -> int:
-        return sum(array.size for array in self.weights().values())
+        return sum(array.size for array in self._masters.values())
 
     def save(self, folder: Path, student: str) -> None:
         """`adapters.safetensors` and `adapter_config.json`, which mlx_lm's --adapter-path loads."""
-        settings = {
-            "fine_tune_type": "lora",
-            "model": student,
-            "num_layers": self.layers,
-            "lora_parameters": self.parameters,
-        }
         folder.mkdir(parents=True, exist_ok=True)
-        save_arrays(folder / WEIGHTS, self.weights(), {})
-        write_atomic(folder / SETTINGS, json.dumps(settings, indent=1))
+        whole = self.settings.kind == "full"
+        arrays = {n: a.astype(self._dtypes[n]) if whole else a for n, a in self._masters.items()}
+        save_arrays(folder / WEIGHTS, arrays, {})
+        write_atomic(folder / SETTINGS, json.dumps(self.settings.to_row(student), indent=1))
+
+    def _between(self, strength: float) -> Mapping[str, mx.array]:
+        if strength in (0.0, 1.0):
+            return self._masters if strength else self._untrained
+        base = {name: array.astype(mx.float32) for name, array in self._untrained.items()}
+        return {name: base[name] + strength * (array - base[name]) for name, array in self._masters.items()}
+
+
+class Blend(nn.Module):  # type: ignore[misc]
+    """base(x) + strength · (trained(x) - base(x)): for linear modules the same as mixing their weights."""
+
+    def __init__(self, base: Any, trained: Any, strength: float) -> None:
+        super().__init__()
+        self.base, self.trained, self.strength = base, trained, strength
+
+    def __call__(self, x: mx.array) -> mx.array:
+        plain: mx.array = self.base(x)
+        mixed: mx.array = plain + self.strength * (self.trained(x) - plain)
+        return mixed
+
+
+def _at(module: Any, settings: AdapterSettings, strength: float) -> Any:
+    """What stands in the module's place at this strength. LoRA's update is mixed by its scale, at no cost."""
+    if strength == 0:
+        return _wrapped(module)
+    if settings.kind == "dora":
+        return module if strength == 1 else Blend(_wrapped(module), module, strength)
+    module.scale = settings.scale * strength
+    return module
 
 
 def _wrapped(lora: Any) -> Any:
-    """The plain module inside a LoRA one: mlx-lm wraps linear, expert and embedding layers."""
+    """The plain module inside an adapted one: mlx-lm wraps linear, expert and embedding layers."""
     return lora.embedding if "embedding" in lora else lora.linear
 
 
+def _wrap(model: Any, settings: AdapterSettings) -> None:
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    parameters: dict[str, Any] = {"rank": settings.rank, "scale": settings.scale, "dropout": settings.dropout}
+    if settings.keys:
+        parameters["keys"] = list(settings.keys)
+    try:
+        linear_to_lora_layers(model, settings.layers, parameters, use_dora=settings.kind == "dora")
+    except ValueError as error:
+        raise UsageError(f"This student cannot be adapted so ({error}): use --fine-tune lora.") from error
+
+
+def _unfreeze(model: Any, layers: int) -> None:
+    for layer in model.layers[-layers:]:
+        if any(isinstance(module, nn.QuantizedLinear) for _, module in layer.named_modules()):
+            raise UsageError("A quantised student cannot be trained whole: use --fine-tune lora.")
+        layer.unfreeze()
+
+
+def activation_dtype(model: Any) -> mx.Dtype:
+    """What the model computes in: that of its first floating-point array, which is never a packed one."""
+    arrays: Any = tree_flatten(model.parameters())
+    found: mx.Dtype = next(array.dtype for _, array in arrays if mx.issubdtype(array.dtype, mx.floating))
+    return found
+
+
 def attach(model: Any, config: TrainingConfig) -> Adapter:
-    """A new adapter, initialised from the run's seed."""
-    return Adapter(
-        model,
-        layers=config.layers,
-        rank=config.rank,
-        scale=config.scale,
-        dropout=config.dropout,
-        seed=config.seed,
-    )
+    """A new adapter, initialised from the run's seed. Raises UsageError for targets that the model lacks."""
+    layers = len(model.layers) if isinstance(config.layers, str) else config.layers
+    scale = config.scale if config.alpha is None else config.alpha / config.rank
+    keys = _keys(model, config.targets)
+    settings = AdapterSettings(config.fine_tune, layers, config.rank, scale, config.dropout, keys)
+    return Adapter(model, settings, config.seed)
+
+
+def _keys(model: Any, targets: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Module names inside a layer: a target is such a name, its last part (q_proj) or its first (mlp)."""
+    if not targets:
+        return None
+    linear = (nn.Linear, nn.QuantizedLinear)
+    names = sorted({name for layer in model.layers for name, m in layer.named_modules() if isinstance(m, linear)})
+    for target in targets:
+        if not any(_means(target, name) for name in names):
+            raise UsageError(f"The student has no layer {target!r} to adapt: it has {', '.join(names)}.")
+    return tuple(name for name in names if any(_means(target, name) for target in targets))
+
+
+def _means(target: str, name: str) -> bool:
+    return name == target or name.startswith(f"{target}.") or name.endswith(f".{target}")
 
 
 def load(model: Any, folder: Path) -> Adapter:
     """A saved adapter. Raises DataError when there is none or it does not fit the model."""
     weights = read_weights(folder)
-    settings = json.loads((folder / SETTINGS).read_text())
-    adapter = Adapter(model, layers=settings["num_layers"], **settings["lora_parameters"], seed=0)
+    adapter = Adapter(model, AdapterSettings.from_row(json.loads((folder / SETTINGS).read_text())), seed=0)
     adapter.set_weights(weights)
     return adapter
 

@@ -2,7 +2,23 @@
 
 from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import encode_all
-from mlx_distill.train.loop import evaluate, train
-from mlx_distill.train.prefix import SplitModel
+from mlx_distill.train.evaluate import evaluate
+from mlx_distill.train.group import launched
+from mlx_distill.train.loop import steps_of, train
+from mlx_distill.train.split import Layout
+from mlx_distill.train.store import Store
+from mlx_distill.train.trainee import Trainee, attach
 
-__all__ = ["SplitModel", "encode_all", "evaluate", "load_conversations", "refuse_leaks", "train"]
+__all__ = [
+    "Layout",
+    "Store",
+    "Trainee",
+    "attach",
+    "encode_all",
+    "evaluate",
+    "launched",
+    "load_conversations",
+    "refuse_leaks",
+    "steps_of",
+    "train",
+]

@@ -1,13 +1,14 @@
 """Examples → batches of near-equal length, drawn anew for every epoch from (seed, epoch) alone.
 
-Nothing but the seed and the epoch decides the order, so a resumed run sees the same batches without stored
-state. The remainder is a batch like any other. The trade-off: sorting by length makes batches less random than a
-shuffle; a jitter of 10 % on the lengths and a shuffled batch order give most of it back, at little padding.
+Nothing but the seed and the epoch decides the order, so a resumed run sees the same batches without stored state. The
+remainder is a batch like any other. The trade-off: sorting by length makes batches less random than a shuffle; a
+jitter of 10 % on the lengths and a shuffled batch order give most of it back, at little padding.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ import mlx.core as mx
 from mlx_distill.train.encode import Example
 
 WIDTH_STEP = 16
-"""Batch widths are multiples of this, so that few different shapes occur."""
+"""Batch widths are multiples of this."""
+
+MOST_WIDTHS = 10
+"""Different widths of all batches: few shapes, so that the allocator's buffers fit again and kernels stay compiled."""
 
 JITTER = 0.1
 
@@ -41,34 +45,80 @@ class Batch:
         return mx.array([[*row, *([0] * (self.width - len(row)))] for row in tokens])
 
 
-def epoch_batches(examples: Sequence[Example], size: int, seed: int, epoch: int) -> list[Batch]:
-    """Every example once, in batches of `size`, the last group possibly smaller, in shuffled order."""
+def choose_widths(examples: Sequence[Example], most: int = MOST_WIDTHS) -> tuple[int, ...]:
+    """At most `most` widths, ascending, that pad these examples least when each takes the next width above it.
+
+    Exact, by dynamic programming over the distinct lengths: the cost of the first j lengths with k widths is the
+    best over i < j of the first i with k - 1, plus (j - i lengths) at the j-th.
+    """
+    found = Counter(_rounded(len(example.tokens) - 1) for example in examples)
+    lengths = sorted(found)
+    before = [0]
+    for length in lengths:
+        before.append(before[-1] + found[length])
+    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ()), *[(float("inf"), ())] * len(lengths)]
+    for _ in range(min(most, len(lengths))):
+        best = [
+            min(
+                (best[i][0] + (before[j] - before[i]) * lengths[j - 1], (*best[i][1], lengths[j - 1])) for i in range(j)
+            )
+            if j
+            else (0.0, ())
+            for j in range(len(lengths) + 1)
+        ]
+    return best[-1][1]
+
+
+def epoch_batches(examples: Sequence[Example], size: int, seed: int, epoch: int) -> list[list[Example]]:
+    """Every example once, in groups of `size`, the last possibly smaller, in shuffled order."""
     draw = random.Random(f"{seed}/{epoch}")
     jittered = {example.id: len(example.tokens) * (1 + JITTER * draw.random()) for example in examples}
-    batches = group(sorted(examples, key=lambda example: jittered[example.id]), size)
-    draw.shuffle(batches)
-    return batches
+    ordered = sorted(examples, key=lambda example: jittered[example.id])
+    groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    draw.shuffle(groups)
+    return groups
 
 
-def by_length(examples: Sequence[Example], size: int) -> list[Batch]:
-    """For evaluation: always the same batches."""
-    return group(sorted(examples, key=lambda example: (len(example.tokens), example.id)), size)
+def in_parts(examples: Sequence[Example], lanes: int, tokens: int, widths: Sequence[int]) -> list[list[Batch]]:
+    """The examples in rounds of at most `lanes` batches, each round within `tokens`, padding included.
+
+    An example longer than a lane's share goes alone. What the parts say is added up, so a step is the same in one
+    part or in many.
+    """
+    ordered = sorted(examples, key=lambda example: (len(example.tokens), example.id))
+    by_lane = [_within(ordered[place::lanes], tokens // lanes, widths) for place in range(min(lanes, len(ordered)))]
+    rounds = max((len(batches) for batches in by_lane), default=0)
+    return [[batches[turn] for batches in by_lane if turn < len(batches)] for turn in range(rounds)]
 
 
-def group(examples: Sequence[Example], size: int) -> list[Batch]:
-    return [make_batch(examples[start : start + size]) for start in range(0, len(examples), size)]
+def _within(examples: Sequence[Example], tokens: int, widths: Sequence[int]) -> list[Batch]:
+    groups: list[list[Example]] = []
+    for example in examples:
+        width = _width(example, widths)
+        if not groups or width * (len(groups[-1]) + 1) > tokens:
+            groups.append([])
+        groups[-1].append(example)
+    return [make_batch(group, widths) for group in groups]
 
 
-def make_batch(examples: Sequence[Example]) -> Batch:
-    """No examples make an empty batch: a lane may have nothing to do."""
-    longest = max((len(example.tokens) - 1 for example in examples), default=0)
-    width = -(-longest // WIDTH_STEP) * WIDTH_STEP
+def make_batch(examples: Sequence[Example], widths: Sequence[int]) -> Batch:
+    width = max(_width(example, widths) for example in examples)
     rows: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
     for index, example in enumerate(examples):
         for start, stop in example.scored:
-            rows += [index * width + position - 1 for position in range(start, stop)]
+            rows += range(index * width + start - 1, index * width + stop - 1)
             targets += example.tokens[start:stop]
             owners += [index] * (stop - start)
     return Batch(tuple(examples), width, mx.array(rows), mx.array(targets), tuple(owners))
+
+
+def _width(example: Example, widths: Sequence[int]) -> int:
+    """The next width above; an example that the widths were not chosen for gets its own."""
+    length = len(example.tokens) - 1
+    return next((width for width in widths if width >= length), _rounded(length))
+
+
+def _rounded(length: int) -> int:
+    return -(-length // WIDTH_STEP) * WIDTH_STEP

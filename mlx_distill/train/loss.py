@@ -12,29 +12,35 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlx_distill.train.batches import Batch
-from mlx_distill.train.prefix import SplitModel
+from mlx_distill.train.split import SplitModel
 
-CHUNK_ROWS = 512
-"""Rows of logits that exist at a time: 512 · 151,936 · 4 bytes = 311 MB for Qwen2.5, whatever the batch."""
+LANE_SEEDS = 1000
+"""Between the seeds of two lanes; a layer adds its number."""
+
+CHUNK_ROWS = 128
+"""Rows of logits that are worked on at a time: 128 · 151,936 · 4 bytes = 78 MB for Qwen2.5, whatever the batch. MLX
+works on some operations ahead, so about nine times that exists. Smaller chunks take as long."""
 
 
-def token_losses(split: SplitModel, batch: Batch, entering: mx.array | None) -> tuple[mx.array, mx.array]:
-    """(nats, hits), each (n,): what every scored token cost, and whether it was the likeliest."""
+Losses = tuple[mx.array, mx.array]
+"""(nats, hits), each (n,): what every scored token cost, and whether it was the likeliest."""
+
+
+def token_losses(split: SplitModel, batch: Batch, entering: mx.array | None, seed: int | None = None) -> Losses:
     if entering is not None:
-        return frozen_head_losses(split.head, split.hidden(batch, entering), batch.targets)
-    logits = split.whole_logits(batch)
+        return frozen_head_losses(split.head, split.hidden(batch, entering, seed), batch.targets)
+    logits = split.whole_logits(batch, seed)
     return nn.losses.cross_entropy(logits, batch.targets), logits.argmax(axis=-1) == batch.targets
 
 
 def token_losses_in_lanes(
-    split: SplitModel, batches: Sequence[Batch], entering: Sequence[mx.array | None]
-) -> list[tuple[mx.array, mx.array]]:
-    """`token_losses` of at most as many batches as there are lanes, side by side; empty batches are left out."""
+    split: SplitModel, batches: Sequence[Batch], entering: Sequence[mx.array | None], seed: int | None = None
+) -> list[Losses]:
+    """`token_losses` of at most as many batches as there are lanes, side by side. seed: of the dropout masks."""
     found = []
-    for batch, into, lane in zip(batches, entering, split.lanes, strict=False):
-        if batch.examples:
-            with mx.stream(lane):
-                found.append(token_losses(split, batch, into))
+    for place, (batch, into, lane) in enumerate(zip(batches, entering, split.lanes, strict=False)):
+        with mx.stream(lane):
+            found.append(token_losses(split, batch, into, None if seed is None else seed + place * LANE_SEEDS))
     return found
 
 
@@ -50,8 +56,12 @@ def frozen_head_losses(
 
     @mx.custom_function
     def losses(hidden: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-        spans = range(0, hidden.shape[0], CHUNK_ROWS)
-        parts = [_chunk(head, hidden[i : i + CHUNK_ROWS], targets[i : i + CHUNK_ROWS]) for i in spans]
+        parts: list[tuple[mx.array, mx.array, mx.array]] = []
+        for i in range(0, hidden.shape[0], CHUNK_ROWS):
+            rows = hidden[i : i + CHUNK_ROWS]
+            if parts:  # else all chunks' logits are there at once
+                (rows,) = mx.depends([rows], list(parts[-1]))
+            parts.append(_chunk(head, rows, targets[i : i + CHUNK_ROWS]))
         nats, hits, slopes = zip(*parts, strict=True)
         return mx.concatenate(list(nats)), mx.concatenate(list(hits)), mx.concatenate(list(slopes))
 

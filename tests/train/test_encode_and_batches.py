@@ -1,8 +1,9 @@
+import itertools
+import operator
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from mlx_distill.errors import DataError
 from mlx_distill.records import Conversation, Prompt
 from mlx_distill.students import Student
-from mlx_distill.train.batches import by_length, epoch_batches, make_batch
+from mlx_distill.train.batches import WIDTH_STEP, choose_widths, epoch_batches, in_parts, make_batch
 from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import Example, encode_all
 
@@ -100,25 +101,56 @@ def examples(count: int, seed: int = 0) -> list[Example]:
 def test_every_example_is_seen_once_an_epoch(count: int, size: int, seed: int, epoch: int) -> None:
     given_examples = examples(count)
     batches = epoch_batches(given_examples, size, seed, epoch)
-    assert sorted(e.id for batch in batches for e in batch.examples) == sorted(e.id for e in given_examples)
+    assert sorted(e.id for batch in batches for e in batch) == sorted(e.id for e in given_examples)
     assert len(batches) == -(-count // size)
-    again = epoch_batches(given_examples, size, seed, epoch)
-    assert [batch.examples for batch in again] == [batch.examples for batch in batches]
+    assert epoch_batches(given_examples, size, seed, epoch) == batches
 
 
 def test_epochs_are_grouped_anew_and_lengths_kept_together() -> None:
     given_examples = examples(64)
     first, second = (epoch_batches(given_examples, 4, 0, epoch) for epoch in (0, 1))
-    assert {frozenset(b.examples) for b in first} != {frozenset(b.examples) for b in second}
-    padded = sum(len(batch.examples) * batch.width for batch in first)
-    assert padded < 1.35 * sum(len(example.tokens) for example in given_examples)
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
+    longest = [max(len(e.tokens) for e in batch) for batch in first]
+    assert sum(map(operator.mul, longest, map(len, first))) < 1.3 * sum(len(e.tokens) for e in given_examples)
+
+
+def padded(lengths: Sequence[int], widths: Sequence[int]) -> int:
+    return sum(min(width for width in widths if width >= length) for length in lengths)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(2, 160), min_size=1, max_size=12), st.integers(1, 4))
+def test_widths_pad_as_little_as_any_choice_of_so_many(lengths: list[int], most: int) -> None:
+    """Against trying every choice."""
+    chosen = choose_widths([Example(str(i), (0,) * (n + 1), ((1, n + 1),)) for i, n in enumerate(lengths)], most)
+    assert len(chosen) <= most
+    assert all(width % WIDTH_STEP == 0 for width in chosen)
+    rounded = sorted({-(-length // WIDTH_STEP) * WIDTH_STEP for length in lengths})
+    choices = [c for k in range(1, most + 1) for c in itertools.combinations(rounded, k) if max(lengths) <= c[-1]]
+    assert padded(lengths, chosen) == min(padded(lengths, choice) for choice in choices)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(0, 20), st.integers(1, 3), st.integers(1, 600))
+def test_parts_hold_every_example_once_and_keep_to_the_token_budget(
+    count: int, seed: int, lanes: int, tokens: int
+) -> None:
+    given_examples = examples(count, seed)
+    widths = choose_widths(given_examples)
+    rounds = in_parts(given_examples, lanes, tokens, widths)
+    batches = [batch for part in rounds for batch in part]
+    assert sorted(e.id for batch in batches for e in batch.examples) == sorted(e.id for e in given_examples)
+    assert all(1 <= len(part) <= lanes for part in rounds)
+    assert {batch.width for batch in batches} <= set(widths)
+    for batch in batches:
+        assert len(batch.examples) == 1 or len(batch.examples) * batch.width <= tokens // lanes
 
 
 @settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 20))
 def test_a_batch_points_at_the_tokens_that_predict_scored_ones(count: int, seed: int) -> None:
     given_examples = examples(count, seed)
-    batch = make_batch(given_examples)
+    batch = make_batch(given_examples, ())
     inputs = batch.inputs().tolist()
     expected = [
         (index, position - 1, example.tokens[position])
@@ -135,13 +167,6 @@ def test_a_batch_points_at_the_tokens_that_predict_scored_ones(count: int, seed:
     for example, row in zip(given_examples, inputs, strict=True):
         assert tuple(row[: len(example.tokens) - 1]) == example.tokens[:-1]
         assert not any(row[len(example.tokens) - 1 :])
-
-
-def test_by_length_is_always_the_same() -> None:
-    shuffled = examples(20)
-    random.Random(1).shuffle(shuffled)
-    assert [b.examples for b in by_length(shuffled, 3)] == [b.examples for b in by_length(examples(20), 3)]
-    assert mx.array_equal(by_length(shuffled, 3)[0].rows, by_length(examples(20), 3)[0].rows)
 
 
 # ---------------------------------------------------------------- a user's chat file

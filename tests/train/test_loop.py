@@ -1,153 +1,69 @@
-"""The loss against a naive oracle, and the loop: exact, resumable, and better on what it has not seen."""
+"""The loop: exact, resumable, and better on what it has not seen."""
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import load_adapters
+from tiny import tiny
+from training_data import CONFIG, Data, examples_of
 
 from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError
-from mlx_distill.records import Conversation, StepMetrics
+from mlx_distill.records import StepMetrics
 from mlx_distill.students import Student
 from mlx_distill.students import adapter as adapters
-from mlx_distill.students.adapter import Adapter
-from mlx_distill.train import SplitModel, evaluate, train
-from mlx_distill.train import loss as loss_module
-from mlx_distill.train.batches import make_batch
-from mlx_distill.train.encode import Example, encode_all
+from mlx_distill.train import Layout, Store, attach, evaluate, train
+from mlx_distill.train.batches import choose_widths
+from mlx_distill.train.encode import Example
 from mlx_distill.train.loop import learning_rate
-from mlx_distill.train.loss import frozen_head_losses, token_losses_in_lanes
-
-CONFIG = TrainingConfig(
-    student="smollm2-135m", epochs=2, batch_size=3, learning_rate=2e-3, layers=2, rank=4, checkpoint_every=2
-)
-
-
-def conversations(count: int, name: str) -> list[Conversation]:
-    return [
-        Conversation(
-            f"{name}{i}",
-            (
-                {"role": "user", "content": f"Say the code of {name} {i}."},
-                {"role": "assistant", "content": f"The code is zeta-{i}." + " Over." * (i % 4)},
-            ),
-        )
-        for i in range(count)
-    ]
-
-
-@pytest.fixture
-def adapter(smollm: Student) -> Iterator[Adapter]:
-    made = adapters.attach(smollm.model, CONFIG)
-    yield made
-    made.switch(False)
+from mlx_distill.train.step import Stepper
 
 
 @pytest.fixture(scope="module")
-def data(smollm: Student) -> tuple[list[Example], list[Example]]:
-    training = encode_all(conversations(7, "item"), smollm, "Answer.", 4096)
-    heldout = encode_all(conversations(3, "thing"), smollm, "Answer.", 4096)
-    return training, heldout
-
-
-# ---------------------------------------------------------------- the loss
-
-
-def naive_losses(student: Student, example: Example) -> list[float]:
-    """One example, whole logits, numpy in float64."""
-    logits = np.array(student.model(mx.array([example.tokens[:-1]]))[0], dtype=np.float64)
-    found = []
-    for start, stop in example.scored:
-        for position in range(start, stop):
-            row = logits[position - 1]
-            found.append(np.log(np.exp(row - row.max()).sum()) + row.max() - row[example.tokens[position]])
-    return found
-
-
-def test_losses_equal_the_naive_ones_whatever_the_batch(
-    smollm: Student, adapter: Adapter, data: tuple[list[Example], list[Example]]
-) -> None:
-    adapter.set_weights({n: mx.random.normal(a.shape) * 0.02 for n, a in adapter.weights().items()})
-    split = SplitModel(smollm.model, adapter.layers)
-    batch = make_batch(data[0])
-    ((nats, _),) = token_losses_in_lanes(split, [batch], [split.entering(batch)])
-    expected = [value for example in data[0] for value in naive_losses(smollm, example)]
-    np.testing.assert_allclose(np.array(nats), expected, atol=5e-4)  # float32 sums over the vocabulary
-
-
-def test_evaluation_is_by_example_and_in_order(
-    smollm: Student, adapter: Adapter, data: tuple[list[Example], list[Example]]
-) -> None:
-    found = evaluate(SplitModel(smollm.model, adapter.layers), data[0], CONFIG)
-    for (total, _, count), example in zip(found, data[0], strict=True):
-        assert total == pytest.approx(sum(naive_losses(smollm, example)), rel=1e-4)
-        assert count == example.scored_count
-
-
-@pytest.mark.parametrize("chunk", [1, 3, 512])
-def test_head_gradient_equals_autograd(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss_module, "CHUNK_ROWS", chunk)
-    mx.random.seed(0)
-    head = nn.Linear(16, 50, bias=False)
-    hidden, targets = mx.random.normal((7, 16)), mx.random.randint(0, 50, (7,))
-    weights = mx.random.uniform(shape=(7,))
-
-    def ours(h: mx.array) -> mx.array:
-        return (frozen_head_losses(head, h, targets)[0] * weights).sum()
-
-    def plain(h: mx.array) -> mx.array:
-        return (nn.losses.cross_entropy(head(h), targets) * weights).sum()
-
-    (a, slope_a), (b, slope_b) = mx.value_and_grad(ours)(hidden), mx.value_and_grad(plain)(hidden)
-    assert a.item() == pytest.approx(b.item(), rel=1e-6)
-    assert mx.allclose(slope_a, slope_b, atol=1e-6)
-
-
-def test_gradients_with_the_prefix_cache_equal_those_of_the_whole_model(
-    smollm: Student, adapter: Adapter, data: tuple[list[Example], list[Example]]
-) -> None:
-    batch = make_batch(data[0][:3])
-    split = SplitModel(smollm.model, adapter.layers)
-
-    def cached(_: nn.Module) -> mx.array:
-        ((nats, _),) = token_losses_in_lanes(split, [batch], [split.entering(batch)])
-        return nats.sum() / len(batch.owners)
-
-    def whole(model: nn.Module) -> mx.array:
-        logits = model(batch.inputs()).reshape(-1, 49152)[batch.rows]
-        return nn.losses.cross_entropy(logits, batch.targets).mean()
-
-    _, ours = nn.value_and_grad(smollm.model, cached)(smollm.model)
-    _, naive = nn.value_and_grad(smollm.model, whole)(smollm.model)
-    theirs = dict(tree_flatten(naive))
-    for name, gradient in tree_flatten(ours):
-        assert mx.allclose(gradient, theirs[name], rtol=1e-3, atol=2e-5), name
-
-
-# ---------------------------------------------------------------- the loop
+def data(smollm: Student) -> Data:
+    return examples_of(smollm)
 
 
 def run(
     student: Student,
-    data: tuple[list[Example], list[Example]],
+    data: Data,
     folder: Path,
     stop_after: int | None = None,
     config: TrainingConfig = CONFIG,
+    layout: Layout | None = None,
 ) -> tuple[list[StepMetrics], dict[str, mx.array]]:
-    adapter = adapters.attach(student.model, config)
+    trainee = attach(student, config, layout)
     try:
-        split = SplitModel(student.model, adapter.layers)
-        steps = train(student, split, adapter, *data, config, folder)
-        metrics = list(itertools.islice(steps, stop_after))
-        return metrics, {name: mx.array(array) for name, array in adapter.weights().items()}
+        metrics = list(itertools.islice(train(trainee, *data, folder), stop_after))
+        return metrics, trainee.adapter.weights()
     finally:
-        adapter.switch(False)
+        trainee.adapter.dial(0)
+
+
+def briefly(
+    smollm: Student,
+    data: Data,
+    folder: Path,
+    *,
+    layout: Layout | None = None,
+    stop: int | None = None,
+    store: Store | None = None,
+    dtype: Any = mx.float32,
+    **changes: Any,
+) -> tuple[list[StepMetrics], dict[str, mx.array]]:
+    """A run on a random model of a few thousand weights."""
+    trainee = attach(tiny(smollm, dtype=dtype), dataclasses.replace(CONFIG, **changes), layout, store)
+    metrics = list(itertools.islice(train(trainee, *data, folder), stop))
+    return metrics, trainee.adapter.weights()
+
+
+def losses(metrics: list[StepMetrics]) -> list[float]:
+    return [row.loss for row in metrics if row.loss is not None]
 
 
 def same(a: dict[str, mx.array], b: dict[str, mx.array]) -> bool:
@@ -156,7 +72,7 @@ def same(a: dict[str, mx.array], b: dict[str, mx.array]) -> bool:
 
 @pytest.fixture(scope="module")
 def straight(
-    smollm: Student, data: tuple[list[Example], list[Example]], tmp_path_factory: pytest.TempPathFactory
+    smollm: Student, data: Data, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[StepMetrics], dict[str, mx.array], Path]:
     folder = tmp_path_factory.mktemp("straight")
     return *run(smollm, data, folder), folder
@@ -176,7 +92,7 @@ def test_held_out_loss_falls_and_the_first_row_is_the_base(
 def test_the_same_seed_gives_the_same_bits(
     straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
     smollm: Student,
-    data: tuple[list[Example], list[Example]],
+    data: Data,
     tmp_path: Path,
 ) -> None:
     metrics, weights, _ = straight
@@ -189,7 +105,7 @@ def test_the_same_seed_gives_the_same_bits(
 def test_resuming_after_a_stop_gives_the_same_bits(
     straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
     smollm: Student,
-    data: tuple[list[Example], list[Example]],
+    data: Data,
     tmp_path: Path,
     stop_after: int,
 ) -> None:
@@ -202,33 +118,21 @@ def test_resuming_after_a_stop_gives_the_same_bits(
     assert [row.loss for row in rest if row.step] == [row.loss for row in metrics][rest[0].step or 1 :]
 
 
-@pytest.mark.slow
-def test_dropout_follows_the_step_so_resuming_is_exact_with_it_too(
-    smollm: Student, data: tuple[list[Example], list[Example]], tmp_path: Path
-) -> None:
-    config = dataclasses.replace(CONFIG, dropout=0.3)
-    _, straight = run(smollm, data, tmp_path / "a", config=config)
-    run(smollm, data, tmp_path / "b", 5, config)
-    _, resumed = run(smollm, data, tmp_path / "b", config=config)
-    assert same(straight, resumed)
-
-
 def test_the_best_adapter_is_kept(
     straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
     smollm: Student,
-    data: tuple[list[Example], list[Example]],
+    data: Data,
 ) -> None:
     metrics, _, folder = straight
-    adapter = adapters.load(smollm.model, folder)
-    rows = evaluate(SplitModel(smollm.model, adapter.layers), data[1], CONFIG)
-    adapter.switch(False)
+    trainee = attach(smollm, CONFIG)
+    trainee.adapter.set_weights(adapters.read_weights(folder))
+    rows = evaluate(trainee, data[1])
+    trainee.adapter.dial(0)
     loss = sum(row[0] for row in rows) / sum(row[2] for row in rows)
     assert loss == pytest.approx(min(row.valid_loss for row in metrics if row.valid_loss), rel=1e-5)
 
 
-def test_a_checkpoint_that_is_damaged_says_so(
-    smollm: Student, data: tuple[list[Example], list[Example]], tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_is_damaged_says_so(smollm: Student, data: Data, tmp_path: Path) -> None:
     (tmp_path / "last").mkdir()
     (tmp_path / "last" / "checkpoint.safetensors").write_bytes(b"torn")
     with pytest.raises(DataError, match="damaged"):
@@ -240,17 +144,149 @@ def test_training_without_examples_or_held_out_ones_is_refused(smollm: Student, 
         run(smollm, ([], []), tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_with_advice(
-    smollm: Student, data: tuple[list[Example], list[Example]], tmp_path: Path
-) -> None:
+def test_a_loss_that_is_no_number_stops_with_advice(smollm: Student, data: Data, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="lower --learning-rate"):
         run(smollm, data, tmp_path, config=dataclasses.replace(CONFIG, learning_rate=1e30))
 
 
-def test_the_rate_warms_up_then_falls_to_near_zero() -> None:
-    rates = [learning_rate(step, 100, TrainingConfig(learning_rate=1.0, warmup=0.1)) for step in range(1, 101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == 1.0
-    assert all(a > b for a, b in itertools.pairwise(rates[9:]))
-    assert 0 < rates[-1] < 0.01
+def test_one_step_has_a_rate() -> None:
     assert learning_rate(1, 1, TrainingConfig(warmup=0.0)) > 0
+
+
+# ---------------------------------------------------------------- ways to compute the same
+
+
+@pytest.mark.parametrize("fine_tune", ["lora", "dora", "full"])
+@pytest.mark.parametrize("layout", [Layout(1), Layout(100), Layout(2048, True), Layout(1, True)], ids=str)
+def test_a_step_is_the_same_in_one_part_or_in_many(
+    smollm: Student, data: Data, tmp_path: Path, fine_tune: str, layout: Layout
+) -> None:
+    """Token-weighted accumulation, and gradient checkpointing, change no more than the last bits."""
+    one, whole = briefly(smollm, data, tmp_path / "one", fine_tune=fine_tune)
+    many, parts = briefly(smollm, data, tmp_path / "many", fine_tune=fine_tune, layout=layout)
+    np.testing.assert_allclose(losses(many), losses(one), rtol=1e-6)
+    for name, array in whole.items():
+        np.testing.assert_allclose(np.array(parts[name]), np.array(array), atol=1e-4)
+
+
+def test_gradients_of_parts_add_up_to_those_of_the_batch(smollm: Student, data: Data) -> None:
+    found = []
+    for layout in (Layout(1), Layout(100_000)):
+        stepper = Stepper(attach(tiny(smollm), CONFIG, layout))
+        prepared = stepper.prepare(data[0][:5], choose_widths(data[0]))
+        sums: dict[str, mx.array] = {}
+        for part in prepared.parts:
+            for name, array in stepper._part(part, prepared.tokens, 0).items():
+                sums[name] = sums[name] + array if name in sums else array
+        found.append((len(prepared.parts), sums))
+    (many, parts), (one, whole) = found
+    assert many > one == 1
+    for name, array in whole.items():
+        np.testing.assert_allclose(np.array(parts[name]), np.array(array), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fine_tune": "dora"},
+        {"fine_tune": "full", "layers": "all"},
+        {"dropout": 0.3},
+        {"dropout": 0.3, "layout": Layout(1)},
+        {"dropout": 0.3, "layout": Layout(2048, True)},
+        {"dtype": mx.bfloat16},
+        {"weight_decay": 0.1, "schedule": "linear", "evaluate_every": 2, "save_every": 3},
+    ],
+    ids=str,
+)
+def test_every_kind_of_training_resumes_with_the_same_bits(
+    smollm: Student, data: Data, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    metrics, straight = briefly(smollm, data, tmp_path / "straight", **changes)
+    for stop in (2, 4, 5):
+        folder = tmp_path / f"stopped-{stop}"
+        briefly(smollm, data, folder, stop=stop, **changes)
+        rest, resumed = briefly(smollm, data, folder, **changes)
+        assert same(straight, resumed)
+        assert losses(rest) == losses(metrics)[-len(losses(rest)) :]
+        assert tree(folder) == tree(tmp_path / "straight")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file but the checkpoint, whose arrays are compared otherwise."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "last"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_dropout_masks_do_not_depend_on_gradient_checkpointing(smollm: Student, data: Data, tmp_path: Path) -> None:
+    kept, _ = briefly(smollm, data, tmp_path / "a", dropout=0.5)
+    twice, _ = briefly(smollm, data, tmp_path / "b", dropout=0.5, layout=Layout(2048, True))
+    np.testing.assert_allclose(losses(kept), losses(twice), rtol=1e-6)
+    without, _ = briefly(smollm, data, tmp_path / "c")
+    assert losses(without) != losses(kept)
+
+
+def test_the_frozen_prefix_from_a_file_gives_the_same_bits(smollm: Student, data: Data, tmp_path: Path) -> None:
+    """In memory, in a file, in the file of a killed process, or computed anew each time."""
+    runs = [briefly(smollm, data, tmp_path / "memory")]
+    for name in ("file", "again"):
+        runs.append(briefly(smollm, data, tmp_path / name, store=Store(0, tmp_path / "prefix", "k")))
+    runs.append(briefly(smollm, data, tmp_path / "none", store=Store(0)))
+    assert (tmp_path / "prefix" / "arrays.bin").stat().st_size > 0
+    for metrics, weights in runs[1:]:
+        assert same(weights, runs[0][1])
+        assert losses(metrics) == losses(runs[0][0])
+
+
+# ---------------------------------------------------------------- how long, what is kept
+
+
+def test_steps_go_before_epochs_and_through_them(smollm: Student, data: Data, tmp_path: Path) -> None:
+    metrics, _ = briefly(smollm, data, tmp_path, steps=4)
+    assert [row.step for row in metrics] == [0, 1, 2, 3, 4]
+    assert [row.step for row in metrics if row.valid_loss is not None] == [0, 3, 4]
+
+
+def test_training_stops_when_the_held_out_loss_no_longer_improves(smollm: Student, data: Data, tmp_path: Path) -> None:
+    """A rate so high that it gets worse: the best adapter is that of the base, and the rest is not computed."""
+    config = dataclasses.replace(CONFIG, learning_rate=0.5, evaluate_every=1, patience=2, epochs=9, checkpoint_every=1)
+    metrics, _ = run(smollm, data, tmp_path, config=config)
+    heldout = [row.valid_loss or 0.0 for row in metrics]
+    best = heldout.index(min(heldout))
+    assert metrics[-1].step == best + 2 < 27
+    assert run(smollm, data, tmp_path, config=config)[0] == []
+
+
+def test_checkpoints_are_kept_by_number_and_load_in_mlx_lm(smollm: Student, data: Data, tmp_path: Path) -> None:
+    _, last = briefly(smollm, data, tmp_path, save_every=4)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["0000004", "0000006"]
+    assert same(adapters.read_weights(tmp_path / "checkpoints" / "0000006"), last)
+    student = tiny(smollm)
+    load_adapters(student.model, str(tmp_path / "checkpoints" / "0000004"))
+    logits: Any = student.model(mx.array([data[0][0].tokens]))
+    assert mx.isfinite(logits).all().item()
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_schedules_warm_up_and_then_do_what_their_name_says(schedule: str) -> None:
+    config = TrainingConfig(learning_rate=1.0, warmup=0.2, schedule=schedule)
+    rates = [learning_rate(step, 50, config) for step in range(1, 51)]
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    falls = [a - b for a, b in itertools.pairwise(rates[10:])]
+    if schedule == "constant":
+        assert set(rates[10:]) == {1.0}
+    elif schedule == "linear":
+        assert falls == pytest.approx([1 / 41] * 39)
+    else:
+        assert rates[30] == pytest.approx(0.5, abs=0.02)
+    assert schedule == "constant" or 0 < rates[-1] < 0.03
+
+
+def test_a_pad_token_that_is_a_real_token_is_learnt_where_it_is_text(smollm: Student) -> None:
+    """Batches are padded with id 0, which stands for a real token in many vocabularies."""
+    examples = [Example("long", (5, 6, 0, 7, 0), ((2, 5),)), Example("short", (5, 0, 2), ((1, 3),))]
+    trainee = attach(tiny(smollm), CONFIG)
+    alone = [evaluate(trainee, [example])[0] for example in examples]
+    together = evaluate(trainee, examples)
+    assert [row[2] for row in together] == [3, 2]
+    for (a, _, _), (b, _, _) in zip(alone, together, strict=True):
+        assert a == pytest.approx(b, rel=1e-5)

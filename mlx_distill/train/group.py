@@ -1,0 +1,71 @@
+"""The processes that train together: one, or as many as `mlx.launch` started.
+
+In and out: values, summed over the processes or handed from the first to all. Data-parallel: each process works on
+its share of every batch, and the gradients are summed by MLX's own engine (ring, JACCL or MPI), so the result is that
+of one process with the whole batch.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from mlx_distill.environment import launched_rank
+
+
+class Group:
+    """`rank` 0 reads, writes and shows; the others only compute. Without a world: this process alone."""
+
+    def __init__(self, world: Any = None) -> None:
+        self._world = world
+        self.rank: int = world.rank() if world else 0
+        self.size: int = world.size() if world else 1
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def share_of(self, items: Sequence[Any]) -> Sequence[Any]:
+        return items[self.rank :: self.size]
+
+    def sum(self, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
+        """Of each array over all processes, which must all call it."""
+        from mlx.nn.utils import average_gradients
+
+        if self.size == 1:
+            return dict(arrays)
+        averages: list[mx.array] = average_gradients(list(arrays.values()), self._world)
+        return {name: array * self.size for name, array in zip(arrays, averages, strict=True)}
+
+    def from_first(self, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
+        """The first process's arrays, bit for bit; every process gives some of the same shapes and types."""
+        if self.size == 1:
+            return dict(arrays)
+        mine = arrays if self.leads else {name: mx.zeros_like(array) for name, array in arrays.items()}
+        return {name: self._total(array) for name, array in mine.items()}
+
+    def tell(self, value: Any = None) -> Any:
+        """The first process's value, as JSON carries it."""
+        if self.size == 1:
+            return value
+        raw = json.dumps(value).encode() if self.leads else b""
+        length: Any = self._total(mx.array([len(raw)])).item()
+        content = mx.array(list(raw)) if self.leads else mx.zeros((length,), mx.int32)
+        received: Any = self._total(content.astype(mx.int32)).tolist()
+        return json.loads(bytes(received))
+
+    def _total(self, array: mx.array) -> mx.array:
+        """Evaluated at once: every process must send in the same order."""
+        total: mx.array = mx.distributed.all_sum(array, group=self._world, stream=mx.cpu)
+        mx.eval(total)
+        return total
+
+
+@functools.cache
+def launched() -> Group:
+    """The processes that were started together; nothing of the network is touched where a launcher did not."""
+    return Group(None if launched_rank() is None else mx.distributed.init())

@@ -1,0 +1,106 @@
+"""One optimiser step: examples in, new trained arrays and what the step measured out.
+
+A batch goes through the model in parts of at most `batch_tokens`; nats and gradients are summed over parts and
+processes and divided once, by all scored tokens, so that k parts are one big batch. The trade-off of parts: one
+evaluation each, for memory that does not grow with the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.optimizers as optim
+
+from mlx_distill.train.batches import Batch, in_parts
+from mlx_distill.train.encode import Example
+from mlx_distill.train.loss import token_losses_in_lanes
+from mlx_distill.train.trainee import Trainee
+
+Arrays = dict[str, mx.array]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Batches that go through side by side, with what enters the trained layers."""
+
+    batches: Sequence[Batch]
+    entering: Sequence[mx.array | None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A step's work, ready to compute. tokens: scored, of the whole group."""
+
+    parts: Sequence[Part]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A step under way: nothing here has been waited for."""
+
+    nats: mx.array
+    hits: mx.array
+    tokens: int
+
+
+class Stepper:
+    """Holds what changes from step to step: the trained arrays, in float32, and the optimiser."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self._trainee, config = trainee, trainee.config
+        self.masters = trainee.adapter.weights()
+        self.optimiser = optim.AdamW(config.learning_rate, weight_decay=config.weight_decay, bias_correction=True)
+        self.optimiser.init(self.masters)
+
+    def prepare(self, examples: Sequence[Example], widths: Sequence[int]) -> Prepared:
+        """Work of the host, which hides behind the step that is being computed."""
+        mine = self._trainee.group.share_of(examples)
+        rounds = in_parts(mine, len(self._trainee.split.lanes), self._trainee.split.layout.batch_tokens, widths)
+        parts = [Part(batches, [self._trainee.prefix.entering(batch) for batch in batches]) for batches in rounds]
+        return Prepared(parts, sum(example.scored_count for example in examples))
+
+    def launch(self, prepared: Prepared, step: int, rate: float) -> Launched:
+        """Starts a step. What it changes is in `masters` as soon as somebody waits for it."""
+        self._trainee.split.model.train()
+        sums = self._zeros()
+        for number, part in enumerate(prepared.parts):
+            if number:
+                mx.eval(sums)  # one part's activations at a time
+            found = self._part(part, prepared.tokens, self._seed(step, number))
+            sums = {name: array + found[name] for name, array in sums.items()} if number else found
+        self._trainee.split.model.eval()
+        sums = self._trainee.group.sum(sums)
+        nats, hits = sums.pop("/nats"), sums.pop("/hits")
+        self.optimiser.learning_rate = mx.array(rate)
+        gradients, _ = optim.clip_grad_norm(sums, self._trainee.config.clip)
+        self.masters = self.optimiser.apply_gradients(gradients, self.masters)
+        mx.async_eval(self.masters, self.optimiser.state, nats, hits)  # type: ignore[no-untyped-call]
+        return Launched(nats, hits, prepared.tokens)
+
+    def _part(self, part: Part, tokens: int, seed: int) -> Arrays:
+        """Gradients of the mean over the step's tokens, with the sums of nats and hits beside them."""
+
+        def mean_loss(masters: Arrays) -> tuple[mx.array, mx.array, mx.array]:
+            self._trainee.adapter.place(masters)
+            losses = token_losses_in_lanes(self._trainee.split, part.batches, part.entering, seed)
+            nats, hits = (mx.concatenate(list(column)) for column in zip(*losses, strict=True))
+            return nats.sum() / tokens, nats.sum(), hits.sum()
+
+        (_, nats, hits), gradients = mx.value_and_grad(mean_loss)(self.masters)
+        self._trainee.adapter.place(self.masters)  # what was traced is of no use outside
+        found: Any = gradients
+        return {**found, "/nats": nats, "/hits": hits.astype(mx.float32)}
+
+    def _zeros(self) -> Arrays:
+        """What a process without examples adds."""
+        zero = mx.array(0.0)
+        return {name: mx.zeros_like(array) for name, array in self.masters.items()} | {"/nats": zero, "/hits": zero}
+
+    def _seed(self, step: int, part: int) -> int:
+        """Of the dropout masks, which follow from the step: nothing to save."""
+        number = (self._trainee.config.seed * 1_000_003 + step) * self._trainee.group.size + self._trainee.group.rank
+        return (number * 1009 + part) * 100_003 % 2**32

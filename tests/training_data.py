@@ -1,0 +1,35 @@
+"""What the training tests train on: a handful of short chats, encoded."""
+
+from __future__ import annotations
+
+from mlx_distill.config import TrainingConfig
+from mlx_distill.records import Conversation
+from mlx_distill.students import Student
+from mlx_distill.train import encode_all
+from mlx_distill.train.encode import Example
+
+Data = tuple[list[Example], list[Example]]
+
+CONFIG = TrainingConfig(
+    student="smollm2-135m", epochs=2, batch_size=3, learning_rate=2e-3, layers=2, rank=4, checkpoint_every=2
+)
+
+
+def conversations(count: int, name: str) -> list[Conversation]:
+    return [
+        Conversation(
+            f"{name}{i}",
+            (
+                {"role": "user", "content": f"Say the code of {name} {i}."},
+                {"role": "assistant", "content": f"The code is zeta-{i}." + " Over." * (i % 4)},
+            ),
+        )
+        for i in range(count)
+    ]
+
+
+def examples_of(student: Student) -> Data:
+    """(training, held out)."""
+    training = encode_all(conversations(7, "item"), student, "Answer.", 4096)
+    heldout = encode_all(conversations(3, "thing"), student, "Answer.", 4096)
+    return training, heldout
