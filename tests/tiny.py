@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten
 from mlx_lm.models import llama
 
 from mlx_distill.students import Student
@@ -35,3 +39,13 @@ def tiny(smollm: Student, *, seed: int = 0, bits: int | None = None, dtype: Any 
     model.eval()
     mx.eval(model.parameters())
     return Student("tiny", Path("tiny"), model, smollm.tokenizer)
+
+
+def tiny_folder(smollm: Student, folder: Path) -> Path:
+    """The same on disk, as `--student FOLDER` takes it."""
+    student = tiny(smollm)
+    shutil.copytree(smollm.folder, folder, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
+    shape = {name: value for name, value in dataclasses.asdict(student.model.args).items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(shape))
+    mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(student.model.parameters())))
+    return folder

@@ -1,0 +1,68 @@
+"""Data-parallel training under MLX's own launcher: the same as one process with the whole batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny_folder
+
+from mlx_distill.students import Student
+from mlx_distill.students.adapter import read_weights
+
+BIN = Path(sys.executable).parent
+SETTINGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3".split()
+
+
+def train(folder: Path, run: str, *launcher: str, expect: int = 0, settings: list[str] = SETTINGS) -> str:
+    command = [*launcher, str(BIN / "mlx-distill"), "train", "--data", "chat.jsonl", "--student", "student"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--run", run, *settings], cwd=folder, capture_output=True, text=True, env=environment, timeout=240
+    )
+    assert done.returncode == expect or launcher, done.stderr
+    return done.stdout + done.stderr
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(smollm: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("together")
+    tiny_folder(smollm, folder / "student")
+    chats = [
+        {"prompt": f"Item {i * 7} of {'many ' * (i % 3)}things", "completion": f"Code zeta-{i}." + " Over." * (i % 5)}
+        for i in range(23)
+    ]
+    (folder / "chat.jsonl").write_text("\n".join(map(json.dumps, chats)))
+    return folder
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path) -> None:
+    """The last batch is smaller than the group, so one process has nothing to do in it."""
+    train(folder, "one")
+    said = train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
+    one, two = rows(folder / "one"), rows(folder / "two")
+    assert [row["step"] for row in one] == [row["step"] for row in two], said
+    assert one[-1]["tokens"] > 0
+    for a, b in zip(one, two, strict=True):
+        assert a["tokens"] == b["tokens"]
+        for name in ("loss", "accuracy", "valid_loss", "valid_accuracy"):
+            assert a[name] is None or a[name] == pytest.approx(b[name], rel=1e-5)
+    first, second = (read_weights(folder / run / "distilled-student") for run in ("one", "two"))
+    for name, array in first.items():
+        assert abs(array - second[name]).max().item() < 1e-4
+    assert said.count("trainable parameters") == 1  # one of them speaks
+    assert "kept" in train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
+
+
+@pytest.mark.slow
+def test_a_failure_of_the_first_ends_all(folder: Path) -> None:
+    said = train(folder, "refused", str(BIN / "mlx.launch"), "-n", "2", settings=["--layers", "9"])
+    assert "The student has 4 layers, not 9" in said
