@@ -5,12 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import pytest
 from messages_api import MessagesServer, error, message
 
@@ -176,36 +174,6 @@ def test_train_takes_a_chat_file_without_collecting(tmp_path: Path) -> None:
     assert (run / "distilled-student" / "adapters.safetensors").is_file()
     assert not (run / "teacher_data.jsonl").exists()
     assert invoke("report", "--run", run).returncode == 0
-
-
-# ---------------------------------------------------------------- interruptions
-
-
-@pytest.mark.slow
-def test_a_kill_while_training_resumes_to_the_same_adapter(finished: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    arguments = ("train", *SHORT, "--epochs", "4", "--run", run)
-    assert invoke("collect", *arguments[1:]).returncode == 0
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and (
-        not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < 3
-    ):
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    assert invoke(*arguments).returncode == 0
-    straight = tmp_path / "straight"
-    assert invoke("collect", *arguments[1:-1], straight).returncode == 0
-    assert invoke("train", *arguments[1:-1], straight).returncode == 0
-    for name in ("distilled-student/adapters.safetensors", "distilled-student/last/checkpoint.safetensors"):
-        resumed, whole = (mx.load(str(folder / name)) for folder in (run, straight))
-        assert resumed.keys() == whole.keys()
-        assert all(mx.array_equal(resumed[key], whole[key]) for key in whole), name
-    losses = [
-        [json.loads(line)["loss"] for line in (r / "metrics.jsonl").read_text().splitlines()] for r in (run, straight)
-    ]
-    assert losses[0] == losses[1]
 
 
 # ---------------------------------------------------------------- failures

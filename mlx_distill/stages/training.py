@@ -94,17 +94,17 @@ def train(job: Job) -> None:
 
 def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
     from mlx_distill.train import steps_of, train
+    from mlx_distill.train.checkpoint import progress
 
-    kept: list[StepMetrics] | None = None
+    folder = job.run / ADAPTER
+    done = progress(folder).step  # at 0 nothing is: the base is measured again
+    known = [row for row in job.run.read_resumable("metrics.jsonl", StepMetrics) if done and row.step <= done]
+    job.run.write_records("metrics.jsonl", known)
     total, _ = steps_of(trainee.config, len(parts["train"]))
-    with job.view.training(total) as update:
-        for metrics in train(trainee, parts["train"], parts["valid"], job.run / ADAPTER):
-            if kept is None:
-                known = job.run.read_resumable("metrics.jsonl", StepMetrics)
-                kept = [row for row in known if row.step < metrics.step]
-                job.run.write_records("metrics.jsonl", kept)
+    with job.view.training(total, known) as show:
+        for metrics in train(trainee, parts["train"], parts["valid"], folder):
             job.run.append("metrics.jsonl", metrics)
-            update(metrics)
+            show(metrics)
 
 
 def follow() -> None:

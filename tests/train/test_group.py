@@ -14,7 +14,8 @@ from mlx_distill.students import Student
 from mlx_distill.students.adapter import read_weights
 
 BIN = Path(sys.executable).parent
-SETTINGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3".split()
+SETTINGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3"
+SETTINGS = FLAGS.split()
 
 
 def train(folder: Path, run: str, *launcher: str, expect: int = 0, settings: list[str] = SETTINGS) -> str:

@@ -1,0 +1,81 @@
+"""Training that is killed, as a user meets it: the command line, kill -9, and the same command again."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+from tiny import tiny_folder
+
+from mlx_distill.students import Student
+
+FLAGS = (
+    "--student student --layers 2 --rank 4 --epochs 3 --batch-size 4 --learning-rate 0.01 --dropout 0.2 "
+    "--seed 5 --batch-tokens 96 --evaluate-every 4 --save-every 5 --data chat.jsonl"
+)
+SETTINGS = FLAGS.split()
+ENDED = -9
+
+
+@pytest.fixture
+def folder(smollm: Student, tmp_path: Path) -> Path:
+    tiny_folder(smollm, tmp_path / "student")
+    chats = [
+        {"prompt": f"Item {i * 7} of {'many ' * (i % 5)}things", "completion": f"Code zeta-{i}." + " Over." * (i % 7)}
+        for i in range(30)
+    ]
+    (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, chats)))
+    return tmp_path
+
+
+def start(folder: Path, run: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "mlx_distill", "train", *SETTINGS, "--run", run]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def rows(run: Path) -> list[bytes]:
+    path = run / "metrics.jsonl"
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def outcome(run: Path) -> tuple[dict[str, bytes], list[tuple[float, ...]]]:
+    """The bytes of every adapter, and what was measured, apart from times and memory."""
+    adapters = {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("adapters.safetensors")}
+    measured = [
+        tuple(row[name] for name in ("step", "loss", "accuracy", "tokens", "learning_rate", "valid_loss"))
+        for row in map(json.loads, rows(run))
+    ]
+    return adapters, measured
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_random_moments_it_ends_with_the_same_bits(folder: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    whole = start(folder, "whole")
+    said, _ = whole.communicate(timeout=200)
+    assert whole.returncode == 0, said
+    kills = 0
+    for _ in range(40):
+        process = start(folder, "killed")
+        seen = len(rows(folder / "killed"))
+        wanted = seen + draw.randint(0, 6)
+        deadline = time.monotonic() + 100
+        while process.poll() is None and len(rows(folder / "killed")) <= wanted and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.03))
+        process.kill()
+        kills += process.wait() == ENDED
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0
+    assert kills >= 3
+    assert outcome(folder / "killed") == outcome(folder / "whole")
+    last = [mx.load(str(folder / run / "distilled-student/last/checkpoint.safetensors")) for run in ("whole", "killed")]
+    assert last[0].keys() == last[1].keys()
+    assert all(mx.array_equal(last[0][name], last[1][name]) for name in last[0])
+    assert not (folder / "killed" / "prefix-cache").exists()
