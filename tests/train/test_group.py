@@ -14,7 +14,7 @@ from mlx_distill.students import Student
 from mlx_distill.students.adapter import read_weights
 
 BIN = Path(sys.executable).parent
-SETTINGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3"
+FLAGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3"
 SETTINGS = FLAGS.split()
 
 
