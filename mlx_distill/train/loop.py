@@ -69,6 +69,7 @@ class _Training:
         self._training, self._heldout, self._folder = training, heldout, folder
         self._total, self._epoch = steps_of(self._config, len(training))
         self._widths = choose_widths(training)
+        self._drawn: tuple[int, list[list[Example]]] = (-1, [])
         self._stepper = Stepper(trainee)
         self._progress = self._resume()
         self._since = time.monotonic()
@@ -112,7 +113,9 @@ class _Training:
 
     def _examples(self, step: int) -> Sequence[Example]:
         epoch, index = divmod(step - 1, self._epoch)
-        return epoch_batches(self._training, self._config.batch_size, self._config.seed, epoch)[index]
+        if self._drawn[0] != epoch:
+            self._drawn = (epoch, epoch_batches(self._training, self._config.batch_size, self._config.seed, epoch))
+        return self._drawn[1][index]
 
     def _finish(self, step: int, launched: Launched) -> Iterator[StepMetrics]:
         """Waits for a step, measures and saves what is due after it."""

@@ -7,11 +7,12 @@ every validation.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import mlx.core as mx
+import numpy as np
 
-from mlx_distill.records import digest
 from mlx_distill.train.batches import Batch
 from mlx_distill.train.encode import Example
 from mlx_distill.train.split import SplitModel
@@ -55,4 +56,4 @@ class FrozenPrefix:
 
 def _name(example: Example) -> str:
     """Of what the activations depend on: the tokens alone, whatever rendered them."""
-    return digest(map(str, example.tokens))[:32]
+    return hashlib.sha256(np.array(example.tokens, np.int64).tobytes()).hexdigest()[:32]

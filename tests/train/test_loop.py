@@ -54,10 +54,11 @@ def briefly(
     stop: int | None = None,
     store: Store | None = None,
     dtype: Any = mx.float32,
+    bits: int | None = None,
     **changes: Any,
 ) -> tuple[list[StepMetrics], dict[str, mx.array]]:
     """A run on a random model of a few thousand weights."""
-    trainee = attach(tiny(smollm, dtype=dtype), dataclasses.replace(CONFIG, **changes), layout, store)
+    trainee = attach(tiny(smollm, dtype=dtype, bits=bits), dataclasses.replace(CONFIG, **changes), layout, store)
     metrics = list(itertools.islice(train(trainee, *data, folder), stop))
     return metrics, trainee.adapter.weights()
 
@@ -194,6 +195,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(smollm: Student, data: 
         {"dropout": 0.3, "layout": Layout(1)},
         {"dropout": 0.3, "layout": Layout(2048, True)},
         {"dtype": mx.bfloat16},
+        {"bits": 4},
         {"weight_decay": 0.1, "schedule": "linear", "evaluate_every": 2, "save_every": 3},
     ],
     ids=str,

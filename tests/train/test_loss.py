@@ -1,5 +1,6 @@
 """The loss, its gradients and its memory against naive ones."""
 
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -148,3 +149,44 @@ def test_the_memory_of_logits_does_not_grow_with_the_rows() -> None:
         peaks.append(mx.get_peak_memory() - mx.get_active_memory())
     assert peaks[1] < 1.1 * peaks[0]
     assert peaks[1] < 10 * CHUNK_ROWS * 49152 * 4
+
+
+SHAPE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 49152,
+    "max_position_embeddings": 512,
+    "rope_theta": 1e4,
+}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "more", "is_cut"),
+    [
+        ("qwen2", {"tie_word_embeddings": False}, True),
+        ("qwen3", {"tie_word_embeddings": True}, True),
+        ("phi3", {}, True),
+        ("qwen2_moe", EXPERTS | {"shared_expert_intermediate_size": 32}, True),
+        ("gemma2", {}, False),
+        ("cohere", {}, False),
+    ],
+)
+def test_every_model_of_mlx_lm_can_be_trained(
+    smollm: Student, data: Data, architecture: str, more: dict[str, Any], is_cut: bool
+) -> None:
+    module = importlib.import_module(f"mlx_lm.models.{architecture}")
+    mx.random.seed(0)
+    model = module.Model(module.ModelArgs.from_dict({"model_type": architecture, **SHAPE, **more}))
+    model.eval()
+    trainee = attach(Student(architecture, smollm.folder, model, smollm.tokenizer), CONFIG)
+    assert trainee.split.splittable == is_cut
+    batch = make_batch(data[0][:3], ())
+    ((nats, _),) = token_losses_in_lanes(trainee.split, [batch], [trainee.prefix.entering(batch)])
+    logits = model(batch.inputs()).reshape(-1, 49152)[batch.rows]
+    assert mx.allclose(nats, nn.losses.cross_entropy(logits, batch.targets), atol=1e-5)
