@@ -7,6 +7,7 @@ computed here, from a file, as an Estimate with n and an interval where it has o
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,12 +113,17 @@ def _training(run: RunDir, config: Config, training: dict[str, Any] | None) -> d
         "trainable_parameters": training["trainable_parameters"],
         "total_parameters": training["total_parameters"],
         "examples": training["examples"],
+        "fine_tune": config.training.fine_tune,
         "layers": config.training.layers,
         "rank": config.training.rank,
+        "scale": config.training.scale
+        if config.training.alpha is None
+        else config.training.alpha / config.training.rank,
         "learning_rate": config.training.learning_rate,
         "batch_size": config.training.batch_size,
-        "epochs": config.training.epochs,
+        "epochs": round(steps[-1].epoch, 2) if steps else 0,
         "steps": len(steps),
+        "stopped_early": len(steps) < _planned_steps(config, training),
         "scored_tokens": scored,
         "seconds": seconds,
         "tokens_per_second": scored / seconds if seconds else None,
@@ -137,6 +143,11 @@ def _training(run: RunDir, config: Config, training: dict[str, Any] | None) -> d
         "best_step": best.step,
         "curve": [{name: getattr(row, name) for name in CURVE} for row in metrics],
     }
+
+
+def _planned_steps(config: Config, training: dict[str, Any]) -> int:
+    wanted = config.training
+    return wanted.steps or math.ceil(training["examples"]["train"] / wanted.batch_size) * wanted.epochs
 
 
 # ---------------------------------------------------------------- comparison
@@ -265,6 +276,10 @@ def _caveats(
         cut = sum(generation.finish_reason == "length" for generation in mine)
         if cut:
             caveats.append(f"{cut} of {len(mine)} answers of the {role} model were cut at the token cap.")
+    if config.comparison.strength != 1:
+        caveats.append(
+            f"The distilled model answered with its adapter at strength {config.comparison.strength:g} of 1."
+        )
     unscored = sum(judgment.scores is None for judgment in judgments)
     if unscored:
         caveats.append(f"{unscored} of {len(judgments)} answers are unscored, and left out of the means.")

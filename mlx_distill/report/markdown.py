@@ -114,6 +114,15 @@ def _collecting(results: dict[str, Any]) -> str:
     return "## Step 1: collecting\n\n" + _table(("", ""), rows)
 
 
+def _trained(training: dict[str, Any]) -> str:
+    layers = training["layers"]
+    where = "all layers" if layers == "all" else f"top {layers} layers"
+    if training["fine_tune"] == "full":
+        return f"every weight of the {where}"
+    kind = {"lora": "LoRA", "dora": "DoRA"}[training["fine_tune"]]
+    return f"{kind} of rank {training['rank']} and scale {training['scale']:g} on the {where}"
+
+
 def _training(results: dict[str, Any]) -> str:
     training = results["training"]
     if training is None:
@@ -127,7 +136,11 @@ def _training(results: dict[str, Any]) -> str:
             f"{training['trainable_parameters']:,} of {training['total_parameters']:,} ({share:.2%})",
         ),
         ("Examples", ", ".join(f"{count} {split}" for split, count in training["examples"].items())),
-        ("Epochs, steps", f"{training['epochs']}, {training['steps']}"),
+        ("Trained", _trained(training)),
+        (
+            "Epochs, steps",
+            f"{training['epochs']:g}, {training['steps']}" + (" (stopped early)" if training["stopped_early"] else ""),
+        ),
         (
             "Time in steps",
             f"{training['seconds']:.0f} s, {training['tokens_per_second']:.0f} scored tokens/s",
