@@ -9,7 +9,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlx_distill import environment
+from mlx_distill import blas, environment
 from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import load_prompts
@@ -157,9 +157,8 @@ def _prefix_key(student: Student, config: TrainingConfig) -> str:
     """What the activations below the trained layers depend on, beside the tokens."""
     from mlx_distill.students.adapter import activation_dtype
 
-    machine = environment.describe()
-    computed = [machine[name] for name in ("chip", "backend", "blas")] + [machine["versions"]["mlx"]]
-    rows = [identity(str(student.folder)), config.layers, activation_dtype(student.model), *computed]
+    machine = (environment.chip(), blas.preloaded(), environment.version("mlx"))
+    rows = [identity(str(student.folder)), config.layers, activation_dtype(student.model), *machine]
     return digest(map(str, rows))
 
 
