@@ -16,7 +16,7 @@ import click
 
 from mlx_distill import __version__
 from mlx_distill.config import FINE_TUNES, PRESETS, SCHEDULES, Config
-from mlx_distill.errors import DataError, DistillError, MachineError
+from mlx_distill.errors import DataError, DistillError, MachineError, UsageError
 
 
 class Layers(click.ParamType[int | str]):
@@ -81,8 +81,14 @@ SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--save-every", "training.save_every", int, "steps after which the adapter is kept by its number too"),
     ("--seed", "training.seed", int, "of everything random in training"),
     ("--memory", "machine.memory", float, "GiB that training may take (default: what this machine can spare)"),
-    ("--batch-tokens", "machine.batch_tokens", int, "tokens at a time; a larger batch goes in parts, same result"),
+    (
+        "--batch-tokens",
+        "machine.batch_tokens",
+        int,
+        "tokens at a time; a larger batch goes in parts and is the same step",
+    ),
     ("--grad-checkpoint", "machine.grad_checkpoint", bool, "compute activations twice instead of keeping them"),
+    ("--auto", "machine.auto", bool, "train only as many of the layers as fit the memory"),
     ("--judge", "comparison.judge", str, "a Claude model id, or `static`: code analysis without an LLM"),
     ("--max-tokens", "comparison.max_tokens", int, "cap of a compared answer"),
     ("--strength", "comparison.strength", float, "of the adapter when answers are compared: 0 base, 1 distilled"),
@@ -201,7 +207,7 @@ def plan(**options: Any) -> None:
     from mlx_distill.plan import plan as make_plan
 
     config, path = _configuration(options)
-    rows = make_plan(config, path.parent)
+    rows = make_plan(config, path)
     Terminal().table(f"Plan for {path}", ("what", "how much"), rows)
 
 
@@ -226,18 +232,33 @@ def _configuration(options: dict[str, Any]) -> tuple[Any, Path]:
     path = options["run_path"] or Path("runs", options["preset"] or "standard")
     existing = path / "config.toml"
     if options["config_file"]:
-        return configuration.replace(configuration.load(options["config_file"]), changes), path
-    if existing.exists() and options["preset"] is None:
-        return configuration.replace(configuration.load(existing), changes), path
-    return configuration.resolve(options["preset"] or "standard", changes), path
+        config = configuration.replace(configuration.load(options["config_file"]), changes)
+    elif existing.exists() and options["preset"] is None:
+        config = configuration.replace(configuration.load(existing), changes)
+    else:
+        config = configuration.resolve(options["preset"] or "standard", changes)
+    if existing.exists() and not options["update"]:
+        config = configuration.settled(config, configuration.load(existing))
+    return config, path
+
+
+INSTEAD = {"training.scale": "training.alpha", "training.epochs": "training.steps"}
+"""Two ways to say one thing, of which the second would win: the one that is given now replaces the other."""
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
-    return {
+    given = {
         name.replace("__", "."): value
         for name, value in options.items()
         if "__" in name and value is not None and value != ()
     }
+    for name, other in INSTEAD.items():
+        if name in given and other in given:
+            flags = [f"--{setting.partition('.')[2]}" for setting in (name, other)]
+            raise UsageError(f"{' and '.join(flags)} say the same in two ways: give one of them.")
+        if name in given:
+            given[other] = None
+    return given
 
 
 def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:

@@ -1,4 +1,4 @@
-"""The configuration of a run: seven small sections, three presets, one TOML file.
+"""The configuration of a run: seven small sections, four presets, one TOML file.
 
 In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
 Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
@@ -106,12 +106,14 @@ class MachineConfig:
 
     `memory` in GiB [what this machine can spare]; `batch_tokens`, padding included, go through the student at a
     time: a larger batch goes in parts; `grad_checkpoint` computes activations twice instead of keeping them
-    (Chen et al. 2016, arXiv 1604.06174). What is None is chosen so that training fits.
+    (Chen et al. 2016, arXiv 1604.06174). What is None is chosen so that training fits. With `auto` that goes for
+    `training.layers` too, which then says how many at most: a run keeps the number that it has settled on.
     """
 
     memory: float | None = None
     batch_tokens: int | None = None
     grad_checkpoint: bool | None = None
+    auto: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,14 @@ def replace(config: Config, changes: dict[str, Any]) -> Config:
     return config
 
 
+def settled(config: Config, before: Config) -> Config:
+    """With the layers that the same run has settled on before, where `auto` says that fewer will do."""
+    found, most = before.training.layers, config.training.layers
+    if not (config.machine.auto and before.machine.auto) or isinstance(found, str):
+        return config
+    return replace(config, {"training.layers": found if isinstance(most, str) else min(found, most)})
+
+
 def _check_type(section: type, name: str, setting: str, value: Any) -> None:
     wanted = typing.get_type_hints(section)[setting]
     kinds = [
@@ -209,6 +219,8 @@ POSITIVE = {
 
 def check(config: Config) -> None:
     """Raises UsageError for settings that cannot be meant."""
+    if config.training.fine_tune == "full" and config.training.targets:
+        raise UsageError("training.targets are for adapters: full trains every weight of the layers.")
     for section, names in POSITIVE.items():
         for name in names:
             value = getattr(getattr(config, section), name)

@@ -36,19 +36,25 @@ def sandbox_level() -> str:
     return sandbox.level()
 
 
-def describe() -> dict[str, Any]:
-    """environment.json. No user name, host name or path."""
+def hardware() -> dict[str, Any]:
+    """What decides how much fits and how fast it is."""
     return {
-        "created": now(),
         "chip": chip(),
         "cores": os.cpu_count(),
         "memory_bytes": memory_bytes(),
+        "backend": "Metal" if sys.platform == "darwin" else "CPU",
+    }
+
+
+def describe() -> dict[str, Any]:
+    """environment.json. No user name, host name or path."""
+    return hardware() | {
+        "created": now(),
         "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "backend": "Metal" if sys.platform == "darwin" else "CPU",
         "blas": Path(name).name if (name := blas.preloaded()) else None,
         "sandbox": sandbox_level(),
-        "versions": {"mlx-distill": __version__} | {name: version(name) for name in PACKAGES},
+        "versions": {"mlx-distill": __version__, **{name: version(name) for name in PACKAGES}},
         "revision": _revision(),
     }
 

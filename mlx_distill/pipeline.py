@@ -58,8 +58,12 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> bool:
             f"{run.path} was made with another configuration ({'; '.join(different)}): "
             "choose another --run, or add --update to change this one and redo what depends on it."
         )
-    run.write_text("config.toml", tomli_w.dumps(configuration.to_table(config)))
+    _write_config(run, config)
     return bool(different)
+
+
+def _write_config(run: RunDir, config: Config) -> None:
+    run.write_text("config.toml", tomli_w.dumps(configuration.to_table(config)))
 
 
 def run_all(job: Job) -> dict[str, Any]:
@@ -69,7 +73,8 @@ def run_all(job: Job) -> dict[str, Any]:
     _agree_on_costs(job, ("collect", "judge"))
     if job.config.training.data is None:
         _collect(job)
-    train_stage(job)
+    job = _settled(job)
+    _train(job)
     _compare(job)
     return report_stage(job)
 
@@ -121,6 +126,7 @@ def compare_stages(job: Job) -> None:
 
 def _compare(job: Job) -> None:
     if job.config.training.data is not None:
+        training.refuse_leaks(job)
         _collect(job)
     generate_stage(job)
     judge_stage(job)
@@ -257,12 +263,33 @@ def _filter(job: Job) -> None:
 
 
 def train_stage(job: Job) -> None:
+    _train(_settled(job))
+
+
+def _settled(job: Job) -> Job:
+    """With `--auto`, as many trained layers as fit; what has begun to be trained keeps its own."""
+    if not job.config.machine.auto:
+        return job
+    begun = job.run.started_from("train", job.run.fingerprint(_trained_from(job), []))
+    if begun and (job.run / "metrics.jsonl").exists():
+        return job
+    job = training.settled(job)
+    _write_config(job.run, job.config)
+    return job
+
+
+def _trained_from(job: Job) -> list[Any]:
     config = job.config.training
     material = environment.hash_of(config.data) or training.collected_digest(job)
+    return [_plain(config), material, students.identity(config.student)]
+
+
+def _train(job: Job) -> None:
+    training.refuse_leaks(job)
     _stage(
         job,
         "train",
-        [config, material, students.identity(config.student)],
+        _trained_from(job),
         [],
         [f"{ADAPTER}/adapters.safetensors", "metrics.jsonl", "training.json"],
         lambda: training.train(job),

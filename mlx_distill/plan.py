@@ -7,48 +7,31 @@ are, how fast this machine is) comes from earlier runs beside this one, or is ca
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import prices, students
+from mlx_distill import environment, fit, prices, students
 from mlx_distill.config import Config
+from mlx_distill.fit import Choice, Lengths, Machine, Task, flops, in_gib
+from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
-from mlx_distill.records import ROLES, Prompt
+from mlx_distill.records import ROLES, Completion, Prompt, read_rows, stream_records
 from mlx_distill.teachers import is_claude, is_traces
 
-KNOWN_SHAPES: dict[str, dict[str, Any]] = {
-    "qwen2.5-0.5b": {
-        "hidden_size": 896,
-        "num_hidden_layers": 24,
-        "intermediate_size": 4864,
-        "num_attention_heads": 14,
-        "num_key_value_heads": 2,
-        "vocab_size": 151936,
-        "tie_word_embeddings": True,
-    },
-    "qwen2.5-1.5b": {
-        "hidden_size": 1536,
-        "num_hidden_layers": 28,
-        "intermediate_size": 8960,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 2,
-        "vocab_size": 151936,
-        "tie_word_embeddings": True,
-    },
-}
-"""Published configurations of students that may not be on this machine yet."""
+Split = tuple[list[Turns], list[Turns]]
+"""Conversations to train on, and held out."""
 
-TYPICAL_TOKENS = 1000
-"""Length of an example with an answer of a page or two."""
+TYPICAL = (1000, 500)
+"""Tokens of an example with an answer of a page or two, and how many of them are scored."""
 
-LOGIT_CHUNK_ROWS = 512
-ACTIVATIONS_PER_LAYER = 14
-"""Arrays of (tokens, dim) that one layer keeps for its backward pass, in multiples of dim: rough."""
+HELDOUT_EVERY = 10
+"""Of a user's own data one conversation in so many is held out, about."""
 
 
-def plan(config: Config, runs_folder: Path) -> list[tuple[str, str]]:
+def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     """(what, how much) rows. Raises UsageError and DataError for prompts or models that are not there."""
     rows: list[tuple[str, str]] = []
     if config.training.data:
@@ -59,9 +42,7 @@ def plan(config: Config, runs_folder: Path) -> list[tuple[str, str]]:
     rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in asked.counts.items())))
     rows += _teaching(config, asked)
     rows += _judging(config, asked)
-    rows += _memory(config)
-    rows.append(("Training time", _time(config, asked, runs_folder)))
-    return rows
+    return rows + _training(config, asked, run)
 
 
 class _Asked:
@@ -112,87 +93,121 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     return [("Judge", f"{judge}, {questions} answers"), ("Judge's cost, about at most", f"${bound:,.2f}")]
 
 
-def _memory(config: Config) -> list[tuple[str, str]]:
-    shape = students.model_config(config.training.student) or KNOWN_SHAPES.get(config.training.student)
+# ---------------------------------------------------------------- training
+
+
+def _training(config: Config, asked: _Asked, run: Path) -> list[tuple[str, str]]:
+    shape = fit.find(config.training.student)
     if shape is None:
-        return [("Memory", f"unknown: {config.training.student} is not on this machine yet")]
-    weights = parameter_count(shape)
-    adapter = adapter_count(shape, config.training.layers, config.training.rank)
-    typical, most = (_training_bytes(config, shape, length) for length in (TYPICAL_TOKENS, config.training.window))
+        return [("Memory and time", f"unknown: {config.training.student} is not here, or of an unknown build")]
+    hardware = environment.hardware()
+    lengths, source = _lengths(config, asked, run)
+    task = Task(shape, config.training, lengths, Machine.of(hardware))
+    runs = fit.earlier_runs(run.resolve().parent)
+    factor, count = fit.correction(runs, config.training.student, task.machine.backend)
+    rows = [("Student", f"{config.training.student}, {shape.weights() / 1e6:,.0f} M weights"), ("Examples", source)]
+    layers = fit.most_layers(task, config.machine, factor) if config.machine.auto else None
+    if layers and layers < task.layers:
+        rows.append(("Layers, --auto", f"{layers} of {task.layers}"))
+        task = fit.with_layers(task, layers)
+    choice = fit.choose(task, config.machine, factor)
+    runs_say = f"calibrated by {count} earlier run{'s' * (count > 1)}" if count else "not calibrated yet"
+    rows += _memory(task, choice, runs_say)
+    rows.append(
+        ("Fits", fit.in_words(choice.layout) if choice.fits else f"no: {fit.advice(task, config.machine, factor)}")
+    )
+    return [*rows, *_time(task, choice, fit.speed(runs, config.training.student, hardware["chip"]))]
+
+
+def _memory(task: Task, choice: Choice, calibrated: str) -> list[tuple[str, str]]:
+    parts = choice.prediction
+    trained = f"{fit.trainable(task.shape, task.config):,} on {task.layers} of {task.shape.layers} layers"
+    disk = f", {in_gib(parts.prefix - choice.prefix)} on disk" if parts.prefix > choice.prefix else ""
     return [
-        ("Student", f"{config.training.student}, {weights / 1e6:,.0f} M weights"),
-        ("Trainable parameters", f"{adapter:,}"),
-        (
-            "Training memory, about",
-            f"{typical / 2**30:.1f} GiB for examples of {TYPICAL_TOKENS:,} tokens, "
-            f"{most / 2**30:.1f} GiB if all filled the window of {config.training.window:,}",
-        ),
+        ("Trainable parameters", trained),
+        ("Weights", in_gib(parts.weights)),
+        ("Adapter and optimiser", in_gib(parts.adapter)),
+        ("Activations", in_gib(parts.activations)),
+        ("Logits chunks", in_gib(parts.logits)),
+        ("Prefix cache", f"{in_gib(choice.prefix)}{disk}"),
+        ("Peak memory, about", f"{in_gib(choice.peak)} ({calibrated})"),
+        ("Memory to be had", _limit(task.machine, choice)),
     ]
 
 
-def _training_bytes(config: Config, shape: dict[str, Any], length: int) -> int:
-    """Weights, adapter with gradient and two moments, activations of one batch, one chunk of logits."""
-    each = students.bytes_per_weight()
-    layers = trained_layers(shape, config.training.layers)
-    tokens = config.training.batch_size * length
-    activations = tokens * layers * shape["hidden_size"] * ACTIVATIONS_PER_LAYER * each
-    adapter = adapter_count(shape, config.training.layers, config.training.rank) * 4 * 4
-    logits = 3 * LOGIT_CHUNK_ROWS * shape["vocab_size"] * 4
-    return int(parameter_count(shape) * each + adapter + activations + logits)
+def _limit(machine: Machine, choice: Choice) -> str:
+    return f"{in_gib(choice.limit)} of this machine's {in_gib(machine.memory_bytes)}"
 
 
-def trained_layers(shape: dict[str, Any], layers: int | str) -> int:
-    whole = int(shape["num_hidden_layers"])
-    return whole if isinstance(layers, str) else min(layers, whole)
-
-
-def parameter_count(shape: dict[str, Any]) -> int:
-    """Weights of the matrices of a qwen2 or llama model, from its configuration."""
-    layer = sum(rows * columns for rows, columns in _matrices(shape).values())
-    embeddings = 1 if shape["tie_word_embeddings"] else 2
-    return int(layer * shape["num_hidden_layers"] + embeddings * shape["vocab_size"] * shape["hidden_size"])
-
-
-def adapter_count(shape: dict[str, Any], layers: int | str, rank: int) -> int:
-    """LoRA parameters: rank · (rows + columns) for each matrix of each trained layer."""
-    layers = trained_layers(shape, layers)
-    return layers * sum(rank * (rows + columns) for rows, columns in _matrices(shape).values())
-
-
-def _matrices(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    dim, inner = shape["hidden_size"], shape["intermediate_size"]
-    head = shape.get("head_dim") or dim // shape["num_attention_heads"]
-    queries, keys = head * shape["num_attention_heads"], head * shape["num_key_value_heads"]
-    return {
-        "q": (queries, dim),
-        "k": (keys, dim),
-        "v": (keys, dim),
-        "o": (dim, queries),
-        "gate": (inner, dim),
-        "up": (inner, dim),
-        "down": (dim, inner),
-    }
-
-
-def _time(config: Config, asked: _Asked, runs_folder: Path) -> str:
-    """From the tokens per second of the newest earlier run with this student, on this machine's runs folder."""
-    known = _earlier(runs_folder, config.training.student)
+def _time(task: Task, choice: Choice, known: tuple[float, str] | None) -> list[tuple[str, str]]:
+    """By the FLOP/s of an earlier run on this chip."""
     if known is None:
-        return f"unknown: no earlier run with {config.training.student} in {runs_folder}"
-    training, name = known
-    examples = asked.counts["train"] or training["examples"]["train"]
-    each = training["scored_tokens"] / max(1, training["epochs"] * training["examples"]["train"])
-    minutes = examples * each * config.training.epochs / training["tokens_per_second"] / 60
-    return f"about {minutes:.0f} minutes, at the {training['tokens_per_second']:.0f} scored tokens/s of {name}"
+        return [("Training time", "unknown until a run on this machine has measured it")]
+    speed, name = known
+    epoch = flops.epoch(task, choice.layout)
+    steps = math.ceil(len(task.lengths.train) / task.config.batch_size)
+    whole = task.config.steps or steps * task.config.epochs
+    measured = whole / (task.config.evaluate_every or steps) + 1
+    seconds = (epoch * whole / steps + flops.prefix(task) + measured * flops.heldout(task)) / speed
+    return [
+        ("Step time, about", f"{epoch / steps / speed:.1f} s, at the {speed / 1e9:,.0f} GFLOP/s of {name}"),
+        ("Training time, about", f"{_in_time(seconds)} for {whole:,} steps"),
+    ]
 
 
-def _earlier(runs_folder: Path, student: str) -> tuple[dict[str, Any], str] | None:
-    files = sorted(runs_folder.glob("*/results.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files:
-        try:
-            training = json.loads(path.read_text(encoding="utf-8"))["training"]
-        except (OSError, ValueError, KeyError):
-            continue
-        if training and training["student"] == student and training["tokens_per_second"]:
-            return training, path.parent.name
-    return None
+def _in_time(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+# ---------------------------------------------------------------- lengths
+
+
+def _lengths(config: Config, asked: _Asked, run: Path) -> tuple[Lengths, str]:
+    """Counted with the student's tokenizer where there is something to count, or else typical; and which, in words."""
+    count = students.token_counter(config.training.student)
+    found = _own(Path(config.training.data)) if config.training.data else _collected(config, run)
+    number = sum(map(len, found))
+    if count is None or not number:
+        why = "the student's tokenizer is not here yet" if number else "nothing is collected yet"
+        return _typical(config, asked, found, why)
+    train, valid = (sizes_of(turns, config.training.system, count) for turns in found)
+    least, most = min(train + valid)[0], max(train + valid)[0]
+    told = f"{number:,} of {least:,} to {most:,} tokens, counted with the student's tokenizer"
+    return Lengths(tuple(train), tuple(valid)), told
+
+
+def _typical(config: Config, asked: _Asked, found: Split, why: str) -> tuple[Lengths, str]:
+    train = max(1, len(found[0]) or asked.counts["train"])
+    valid = max(1, len(found[1]) or asked.counts["valid"])
+    tokens, scored = (min(each, config.training.window) for each in TYPICAL)
+    lengths = Lengths(((tokens, scored),) * train, ((tokens, scored),) * valid)
+    return lengths, f"{train + valid:,}, taken to have {tokens:,} tokens each ({why})"
+
+
+def _own(path: Path) -> Split:
+    """The user's own data, as far as its rows are conversations: training says what is wrong with the others."""
+    turns = [found for row in read_rows(path) if (found := _turns(row))]
+    return [found for place, found in enumerate(turns) if place % HELDOUT_EVERY], turns[::HELDOUT_EVERY]
+
+
+def _turns(row: dict[str, Any]) -> Turns:
+    if "messages" not in row:
+        return [("user", str(row.get("prompt", ""))), ("assistant", str(row.get("completion", "")))]
+    messages = row["messages"] if isinstance(row["messages"], list) else []
+    return [(str(m.get("role")), str(m.get("content"))) for m in messages if isinstance(m, dict)]
+
+
+def _collected(config: Config, run: Path) -> Split:
+    """What a run has collected, and does not leave out; nothing before it is filtered."""
+    splits: Split = ([], [])
+    if not (run / "dataset.json").exists():
+        return splits
+    left_out = json.loads((run / "dataset.json").read_text(encoding="utf-8"))["left_out_lines"]
+    split = {row["id"]: row["split"] for row in read_rows(run / "prompts.jsonl")}
+    for line, answer in enumerate(stream_records(run / "teacher_data.jsonl", Completion), 1):
+        place = split.get(answer.prompt_id)
+        if str(line) not in left_out and place != "test":
+            text = answer.trained(config.training.thinking)
+            splits[place == "valid"].append([("user", answer.prompt), ("assistant", text)])
+    return splits

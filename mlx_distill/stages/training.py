@@ -14,12 +14,12 @@ from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import load_prompts
 from mlx_distill.records import Completion, Conversation, Prompt, StepMetrics, digest
-from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.stages import ADAPTER, Job, fitting
 from mlx_distill.students import identity
 
 if TYPE_CHECKING:
     from mlx_distill.students import Student
-    from mlx_distill.train import Layout, Trainee
+    from mlx_distill.train import Trainee
     from mlx_distill.train.encode import Example
 
 PREFIX = "prefix-cache"
@@ -27,13 +27,21 @@ PREFIX = "prefix-cache"
 
 
 def _conversations(job: Job) -> list[Conversation]:
-    from mlx_distill.train import load_conversations, refuse_leaks
+    return _own(job, job.config.training.data) if job.config.training.data else _collected(job)
+
+
+def _own(job: Job, data: str) -> list[Conversation]:
+    from mlx_distill.train import load_conversations
+
+    return load_conversations(Path(data), job.config.training.seed)
+
+
+def refuse_leaks(job: Job) -> None:
+    """Raises DataError when the user's own training data gives a test prompt away; prompt sets are checked as read."""
+    from mlx_distill.train import refuse_leaks
 
     if job.config.training.data:
-        conversations = load_conversations(Path(job.config.training.data), job.config.training.seed)
-        refuse_leaks(conversations, load_prompts(job.config.prompts))
-        return conversations
-    return _collected(job)
+        refuse_leaks(_own(job, job.config.training.data), load_prompts(job.config.prompts))
 
 
 def collected_digest(job: Job) -> str:
@@ -67,29 +75,40 @@ def write_environment(job: Job) -> None:
 
 def train(job: Job) -> None:
     """Alone, or as the first of the processes that `mlx.launch` started: the others are told their work."""
-    from mlx_distill import students
     from mlx_distill import train as training
-    from mlx_distill.train.prefix import CACHE_BYTES
 
     config = job.config.training
     write_environment(job)
-    conversations = _conversations(job)
     job.view.note(f"Loading {config.student}")
-    student = students.load(config.student)
-    parts = {
-        split: training.encode_all(
-            [c for c in conversations if c.split == split], student, config.system, config.window
-        )
+    student, parts = _encoded(job)
+    room = fitting.room(job, parts)
+    student.read_weights()
+    training.launched().tell(_work(config, room, parts))
+    with training.allocator(room.step):
+        store = training.Store(room.prefix, job.run / PREFIX, _prefix_key(student, config))
+        trainee = training.attach(student, config, room.layout, store, training.launched())
+        job.view.note(_describe(student, trainee, parts))
+        _train(job, trainee, parts)
+        job.run.write_json("training.json", _training_summary(student, trainee, parts, job.run / ADAPTER))
+    store.remove()
+
+
+def settled(job: Job) -> Job:
+    """With as many trained layers as fit this machine."""
+    return fitting.settled(job, _encoded(job)[1])
+
+
+def _encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
+    """The student, whose weights are not read yet, and the examples of each split."""
+    from mlx_distill import students
+    from mlx_distill.train import encode_all
+
+    config, conversations = job.config.training, _conversations(job)
+    student = students.load(config.student, lazy=True)
+    return student, {
+        split: encode_all([c for c in conversations if c.split == split], student, config.system, config.window)
         for split in ("train", "valid")
     }
-    layout = _layout(job)
-    training.launched().tell(_work(config, layout, parts))
-    store = training.Store(CACHE_BYTES, job.run / PREFIX, _prefix_key(student, config))
-    trainee = training.attach(student, config, layout, store, training.launched())
-    job.view.note(_describe(student, trainee, parts))
-    _train(job, trainee, parts)
-    job.run.write_json("training.json", _training_summary(student, trainee, parts, job.run / ADAPTER))
-    store.remove()
 
 
 def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
@@ -116,13 +135,17 @@ def follow() -> None:
     while told := training.launched().tell():
         config = TrainingConfig(**told["config"] | {"targets": tuple(told["config"]["targets"])})
         student = students.load(config.student)
-        trainee = training.attach(student, config, training.Layout(**told["layout"]), group=training.launched())
+        room = told["room"]
+        store = training.Store(room["prefix"])
         parts = {
             split: [Example(name, tuple(tokens), tuple(map(tuple, scored))) for name, tokens, scored in rows]
             for split, rows in told["parts"].items()
         }
-        for _ in training.train(trainee, parts["train"], parts["valid"], Path()):
-            pass
+        with training.allocator(room["step"]):
+            layout = training.Layout(**room["layout"])
+            trainee = training.attach(student, config, layout, store, training.launched())
+            for _ in training.train(trainee, parts["train"], parts["valid"], Path()):
+                pass
 
 
 def dismiss() -> None:
@@ -132,25 +155,13 @@ def dismiss() -> None:
     launched().tell(None)
 
 
-def _work(config: TrainingConfig, layout: Layout, parts: dict[str, list[Example]]) -> dict[str, Any]:
+def _work(config: TrainingConfig, room: fitting.Room, parts: dict[str, list[Example]]) -> dict[str, Any]:
     """All that another process needs to take part, as JSON carries it."""
     return {
         "config": dataclasses.asdict(config),
-        "layout": dataclasses.asdict(layout),
+        "room": dataclasses.asdict(room),
         "parts": {split: [[e.id, e.tokens, e.scored] for e in examples] for split, examples in parts.items()},
     }
-
-
-def _layout(job: Job) -> Layout:
-    """As the checkpoint has it, if there is one: another would change the last bits of what follows."""
-    from mlx_distill.train import Layout
-    from mlx_distill.train.checkpoint import progress
-
-    done = progress(job.run / ADAPTER)
-    if done.step:
-        return done.layout
-    machine = job.config.machine
-    return Layout(machine.batch_tokens or Layout.batch_tokens, bool(machine.grad_checkpoint))
 
 
 def _prefix_key(student: Student, config: TrainingConfig) -> str:

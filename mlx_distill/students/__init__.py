@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,15 @@ class Student:
     folder: Path
     model: Any
     tokenizer: Any
+
+    def read_weights(self) -> None:
+        """What `load(lazy=True)` leaves to the first use. Raises DataError when a file is damaged."""
+        import mlx.core as mx
+
+        try:
+            mx.eval(self.model.parameters())
+        except (RuntimeError, ValueError) as error:
+            raise _unreadable(self.folder, error) from error
 
     def tokens(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """The chat template's tokens, up to the opening of the assistant's turn."""
@@ -107,8 +115,9 @@ def identity(spec: str) -> str:
     return " ".join([spec, *(f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files)])
 
 
-def load(spec: str) -> Student:
-    """The base model, ready for use. Raises DataError when it cannot be found or read."""
+def load(spec: str, *, lazy: bool = False) -> Student:
+    """The base model, ready for use; `lazy`: its weights take no memory until they are used. Raises DataError when it
+    cannot be found or read."""
     import mlx.core as mx
     from mlx_lm.utils import load as load_model
 
@@ -121,28 +130,45 @@ def load(spec: str) -> Student:
     if on_cpu:
         mx.disable_compile()
     try:
-        model, tokenizer = load_model(str(folder))
+        model, tokenizer = load_model(str(folder), lazy=True)
     except (ValueError, RuntimeError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{folder} cannot be loaded ({reason}): is it a whole MLX model folder?") from error
+        raise _unreadable(folder, error) from error
     if on_cpu:
         model.set_dtype(mx.float32)
     if not tokenizer.chat_template:
         raise DataError(f"{spec} has no chat template: choose an instruct model.")
     model.eval()
-    return Student(spec, folder, model, tokenizer)
+    student = Student(spec, folder, model, tokenizer)
+    if not lazy:
+        student.read_weights()
+    return student
+
+
+def _unreadable(folder: Path, error: Exception) -> DataError:
+    return DataError(f"{folder} cannot be loaded ({str(error).splitlines()[0]}): is it a whole MLX model folder?")
 
 
 def model_config(spec: str) -> dict[str, Any] | None:
     """A student's config.json without loading its weights; None where it is not on this machine yet."""
-    if not is_local(spec):
+    folder = model_folder(spec)
+    if folder is None:
         return None
-    from mlx_distill.students.gguf import convert
-
-    folder = locate(spec)
-    folder = convert(folder) if folder.is_file() else folder
     config: dict[str, Any] = json.loads((folder / "config.json").read_text())
     return config
+
+
+def model_folder(spec: str) -> Path | None:
+    """The student's folder, converted if need be; None where it is not on this machine yet."""
+    if not is_local(spec):
+        return None
+    folder = locate(spec)
+    if not folder.is_file():
+        return folder
+    if not converted_folder(folder).is_dir():
+        from mlx_distill.students.gguf import convert
+
+        convert(folder)
+    return converted_folder(folder)
 
 
 def tokenizer_file(spec: str) -> Path | None:
@@ -173,11 +199,6 @@ def is_local(spec: str) -> bool:
         return bool(_snapshot(STUDENTS.get(spec, spec), offline=True))
     except Exception:
         return False
-
-
-def bytes_per_weight() -> int:
-    """Of a model loaded here: bfloat16 on Metal, float32 on the CPU backend."""
-    return 2 if sys.platform == "darwin" else 4
 
 
 def _check_folder(path: Path) -> None:

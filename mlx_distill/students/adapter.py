@@ -70,6 +70,8 @@ class Adapter:
             _wrap(model, settings)
         modules = dict(model.named_modules())
         trainable: Any = tree_flatten(model.trainable_parameters())
+        if not all(mx.issubdtype(array.dtype, mx.floating) for _, array in trainable):
+            raise UsageError("A quantised student cannot be trained whole: use --fine-tune lora.")
         self._places = {name: (modules[name.rpartition(".")[0]], name.rpartition(".")[2]) for name, _ in trainable}
         self._adapted = {name: module for name, module in modules.items() if "lora_a" in module}
         self._untrained = dict(trainable)
@@ -195,7 +197,9 @@ def _keys(model: Any, targets: tuple[str, ...]) -> tuple[str, ...] | None:
     """Module names inside a layer: a target is such a name, its last part (q_proj) or its first (mlp)."""
     if not targets:
         return None
-    linear = (nn.Linear, nn.QuantizedLinear)
+    from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
+
+    linear = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
     names = sorted({name for layer in model.layers for name, m in layer.named_modules() if isinstance(m, linear)})
     for target in targets:
         if not any(_means(target, name) for name in names):
@@ -210,7 +214,11 @@ def _means(target: str, name: str) -> bool:
 def load(model: Any, folder: Path) -> Adapter:
     """A saved adapter. Raises DataError when there is none or it does not fit the model."""
     weights = read_weights(folder)
-    adapter = Adapter(model, AdapterSettings.from_row(json.loads((folder / SETTINGS).read_text())), seed=0)
+    try:
+        settings = AdapterSettings.from_row(json.loads((folder / SETTINGS).read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / SETTINGS} is missing or damaged ({error}): train again, in a new --run.") from error
+    adapter = Adapter(model, settings, seed=0)
     adapter.set_weights(weights)
     return adapter
 

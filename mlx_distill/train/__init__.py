@@ -1,11 +1,12 @@
 """Training: conversations in, an adapter and its metrics out."""
 
+from mlx_distill.fit import Layout
 from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import encode_all
 from mlx_distill.train.evaluate import evaluate
 from mlx_distill.train.group import launched
 from mlx_distill.train.loop import steps_of, train
-from mlx_distill.train.split import Layout
+from mlx_distill.train.memory import allocator
 from mlx_distill.train.store import Store
 from mlx_distill.train.trainee import Trainee, attach
 
@@ -13,6 +14,7 @@ __all__ = [
     "Layout",
     "Store",
     "Trainee",
+    "allocator",
     "attach",
     "encode_all",
     "evaluate",

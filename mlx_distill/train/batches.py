@@ -14,10 +14,8 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from mlx_distill.fit.layout import in_rounds, rounded
 from mlx_distill.train.encode import Example
-
-WIDTH_STEP = 16
-"""Batch widths are multiples of this."""
 
 MOST_WIDTHS = 10
 """Different widths of all batches: few shapes, so that the allocator's buffers fit again and kernels stay compiled."""
@@ -51,7 +49,7 @@ def choose_widths(examples: Sequence[Example], most: int = MOST_WIDTHS) -> tuple
     Exact, by dynamic programming over the distinct lengths: the cost of the first j lengths with k widths is the
     best over i < j of the first i with k - 1, plus (j - i lengths) at the j-th.
     """
-    found = Counter(_rounded(len(example.tokens) - 1) for example in examples)
+    found = Counter(rounded(len(example.tokens) - 1) for example in examples)
     lengths = sorted(found)
     before = [0]
     for length in lengths:
@@ -86,19 +84,8 @@ def in_parts(examples: Sequence[Example], lanes: int, tokens: int, widths: Seque
     part or in many.
     """
     ordered = sorted(examples, key=lambda example: (len(example.tokens), example.id))
-    by_lane = [_within(ordered[place::lanes], tokens // lanes, widths) for place in range(min(lanes, len(ordered)))]
-    rounds = max((len(batches) for batches in by_lane), default=0)
-    return [[batches[turn] for batches in by_lane if turn < len(batches)] for turn in range(rounds)]
-
-
-def _within(examples: Sequence[Example], tokens: int, widths: Sequence[int]) -> list[Batch]:
-    groups: list[list[Example]] = []
-    for example in examples:
-        width = _width(example, widths)
-        if not groups or width * (len(groups[-1]) + 1) > tokens:
-            groups.append([])
-        groups[-1].append(example)
-    return [make_batch(group, widths) for group in groups]
+    rounds = in_rounds([_width(example, widths) for example in ordered], lanes, tokens)
+    return [[make_batch([ordered[place] for place in group], widths) for group in groups] for groups in rounds]
 
 
 def make_batch(examples: Sequence[Example], widths: Sequence[int]) -> Batch:
@@ -117,8 +104,4 @@ def make_batch(examples: Sequence[Example], widths: Sequence[int]) -> Batch:
 def _width(example: Example, widths: Sequence[int]) -> int:
     """The next width above; an example that the widths were not chosen for gets its own."""
     length = len(example.tokens) - 1
-    return next((width for width in widths if width >= length), _rounded(length))
-
-
-def _rounded(length: int) -> int:
-    return -(-length // WIDTH_STEP) * WIDTH_STEP
+    return next((width for width in widths if width >= length), rounded(length))

@@ -16,8 +16,8 @@ from typing import Any
 import mlx.core as mx
 
 from mlx_distill.errors import DataError
+from mlx_distill.fit import Layout
 from mlx_distill.students.adapter import load_arrays, save_arrays
-from mlx_distill.train.split import Layout
 
 FILE = "last/checkpoint.safetensors"
 

@@ -23,17 +23,18 @@ Measured = list[tuple[float, int, int]]
 def evaluate(trainee: Trainee, examples: Sequence[Example], group: Group | None = None) -> Measured:
     """By the processes of `group`, which must all call it, or by this one alone."""
     split, group = trainee.split, group or Group()
-    found: dict[str, tuple[float, int, int]] = {}
-    rounds = in_parts(examples, len(split.lanes), split.layout.batch_tokens, choose_widths(examples))
+    found: dict[Example, tuple[float, int, int]] = {}
+    different = list(dict.fromkeys(examples))
+    rounds = in_parts(different, len(split.lanes), split.layout.batch_tokens, choose_widths(different))
     for batches in group.share_of(rounds):
         losses = token_losses_in_lanes(split, batches, [trainee.prefix.entering(batch) for batch in batches])
         mx.eval(losses)
         for batch, (nats, hits) in zip(batches, losses, strict=True):
             found |= _by_example(batch, nats, hits)
     if group.size == 1:
-        return [found[example.id] for example in examples]
+        return [found[example] for example in examples]
     empty = (0.0, 0, 0)
-    mine = mx.array([found.get(example.id, empty) for example in examples])
+    mine = mx.array([found.get(example, empty) for example in examples])
     rows: Any = group.sum({"rows": mine})["rows"].tolist()
     return [(nats, round(hits), round(count)) for nats, hits, count in rows]
 
@@ -44,11 +45,11 @@ def mean_loss(measured: Measured) -> tuple[float, float]:
     return nats / count, hits / count
 
 
-def _by_example(batch: Batch, nats: mx.array, hits: mx.array) -> dict[str, tuple[float, int, int]]:
+def _by_example(batch: Batch, nats: mx.array, hits: mx.array) -> dict[Example, tuple[float, int, int]]:
     columns: Any = (batch.owners, nats.tolist(), hits.tolist())
     rows = list(zip(*columns, strict=True))
     found = {}
     for index, example in enumerate(batch.examples):
         mine = [(nat, hit) for owner, nat, hit in rows if owner == index]
-        found[example.id] = (sum(nat for nat, _ in mine), sum(hit for _, hit in mine), len(mine))
+        found[example] = (sum(nat for nat, _ in mine), sum(hit for _, hit in mine), len(mine))
     return found

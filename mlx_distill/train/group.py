@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from mlx_distill.environment import launched_rank
+from mlx_distill.errors import DataError
 
 
 class Group:
@@ -46,7 +48,8 @@ class Group:
         if self.size == 1:
             return dict(arrays)
         mine = arrays if self.leads else {name: mx.zeros_like(array) for name, array in arrays.items()}
-        return {name: self._total(array) for name, array in mine.items()}
+        totals = {name: self._total(mine[name]) for name in sorted(mine)}  # what was loaded has another order
+        return {name: totals[name] for name in arrays}
 
     def tell(self, value: Any = None) -> Any:
         """The first process's value, as JSON carries it."""
@@ -54,9 +57,8 @@ class Group:
             return value
         raw = json.dumps(value).encode() if self.leads else b""
         length: Any = self._total(mx.array([len(raw)])).item()
-        content = mx.array(list(raw)) if self.leads else mx.zeros((length,), mx.int32)
-        received: Any = self._total(content.astype(mx.int32)).tolist()
-        return json.loads(bytes(received))
+        content = mx.array(np.frombuffer(raw, np.uint8)) if self.leads else mx.zeros((length,), mx.uint8)
+        return json.loads(np.array(self._total(content)).tobytes())
 
     def _total(self, array: mx.array) -> mx.array:
         """Evaluated at once: every process must send in the same order."""
@@ -68,4 +70,8 @@ class Group:
 @functools.cache
 def launched() -> Group:
     """The processes that were started together; nothing of the network is touched where a launcher did not."""
-    return Group(None if launched_rank() is None else mx.distributed.init())
+    rank = launched_rank()
+    found = Group(None if rank is None else mx.distributed.init())
+    if rank and found.size == 1:
+        raise DataError(f"Process {rank} does not reach the others: start all of them with mlx.launch.")
+    return found

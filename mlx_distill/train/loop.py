@@ -105,7 +105,7 @@ class _Training:
     def _base(self) -> StepMetrics:
         """Before the first step the adapter changes nothing: this row is the base."""
         loss, accuracy = self._measure()
-        self._progress = self._progress.after(0, loss)
+        self._progress = Progress(layout=self._trainee.split.layout).after(0, loss)
         if self._group.leads:
             self._trainee.adapter.save(self._folder, self._config.student)
         self._save()

@@ -11,16 +11,12 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 import mlx.nn as nn
 
+from mlx_distill.fit.layout import CHUNK_ROWS
 from mlx_distill.train.batches import Batch
 from mlx_distill.train.split import SplitModel
 
 LANE_SEEDS = 1000
 """Between the seeds of two lanes; a layer adds its number."""
-
-CHUNK_ROWS = 128
-"""Rows of logits that are worked on at a time: 128 · 151,936 · 4 bytes = 78 MB for Qwen2.5, whatever the batch. MLX
-works on some operations ahead, so about nine times that exists. Smaller chunks take as long."""
-
 
 Losses = tuple[mx.array, mx.array]
 """(nats, hits), each (n,): what every scored token cost, and whether it was the likeliest."""
@@ -28,7 +24,8 @@ Losses = tuple[mx.array, mx.array]
 
 def token_losses(split: SplitModel, batch: Batch, entering: mx.array | None, seed: int | None = None) -> Losses:
     if entering is not None:
-        return frozen_head_losses(split.head, split.hidden(batch, entering, seed), batch.targets)
+        losses = frozen_head_losses if split.model.training else head_losses
+        return losses(split.head, split.hidden(batch, entering, seed), batch.targets)
     logits = split.whole_logits(batch, seed)
     return nn.losses.cross_entropy(logits, batch.targets), logits.argmax(axis=-1) == batch.targets
 
@@ -44,47 +41,60 @@ def token_losses_in_lanes(
     return found
 
 
-def frozen_head_losses(
-    head: Callable[[mx.array], mx.array], hidden: mx.array, targets: mx.array
-) -> tuple[mx.array, mx.array]:
-    """Cross-entropy of head(hidden) against targets, for a head that is not trained.
+Head = Callable[[mx.array], mx.array]
 
-    hidden (n, dim) · targets (n,) → nats (n,), hits (n,). The gradient with respect to `hidden` is formed beside
-    the loss, from the same exponentials, a chunk of rows at a time: logits are neither kept for the backward pass
-    nor computed again in it. It is only evaluated when a gradient is asked for.
+
+def head_losses(head: Head, hidden: mx.array, targets: mx.array) -> Losses:
+    """Cross-entropy of head(hidden) against targets, a chunk of rows at a time. hidden (n, dim) · targets (n,)."""
+    nats, hits = _in_chunks(lambda rows, wanted: _chunk(head, rows, wanted)[:2], hidden, targets)
+    return nats, hits
+
+
+def frozen_head_losses(head: Head, hidden: mx.array, targets: mx.array) -> Losses:
+    """As `head_losses`, to be differentiated: for a head that is not trained.
+
+    The gradient with respect to `hidden` is formed beside the loss, from the same exponentials: logits are neither
+    kept for the backward pass nor computed again in it.
     """
 
     @mx.custom_function
-    def losses(hidden: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-        parts: list[tuple[mx.array, mx.array, mx.array]] = []
-        for i in range(0, hidden.shape[0], CHUNK_ROWS):
-            rows = hidden[i : i + CHUNK_ROWS]
-            if parts:  # else all chunks' logits are there at once
-                (rows,) = mx.depends([rows], list(parts[-1]))
-            parts.append(_chunk(head, rows, targets[i : i + CHUNK_ROWS]))
-        nats, hits, slopes = zip(*parts, strict=True)
-        return mx.concatenate(list(nats)), mx.concatenate(list(hits)), mx.concatenate(list(slopes))
+    def losses(hidden: mx.array) -> tuple[mx.array, ...]:
+        return _in_chunks(lambda rows, wanted: _with_slope(head, rows, wanted), hidden, targets)
 
     @losses.vjp
     def losses_vjp(_: mx.array, cotangents: list[mx.array], outputs: list[mx.array]) -> mx.array:
         return cotangents[0][:, None].astype(outputs[2].dtype) * outputs[2]
 
-    found: tuple[mx.array, mx.array, mx.array] = losses(hidden)  # type: ignore[assignment]
+    found: tuple[mx.array, ...] = losses(hidden)  # type: ignore[assignment]
     return found[0], found[1]
 
 
-def _chunk(
-    head: Callable[[mx.array], mx.array], hidden: mx.array, targets: mx.array
-) -> tuple[mx.array, mx.array, mx.array]:
-    """(nats, hits, d nats / d hidden) of some rows."""
-    output = head(hidden)
-    logits = output.astype(mx.float32)
+def _in_chunks(
+    work: Callable[[mx.array, mx.array], tuple[mx.array, ...]], hidden: mx.array, targets: mx.array
+) -> tuple[mx.array, ...]:
+    parts: list[tuple[mx.array, ...]] = []
+    for start in range(0, hidden.shape[0], CHUNK_ROWS):
+        rows = hidden[start : start + CHUNK_ROWS]
+        if parts:  # else all chunks' logits are there at once
+            (rows,) = mx.depends([rows], list(parts[-1]))
+        parts.append(work(rows, targets[start : start + CHUNK_ROWS]))
+    return tuple(mx.concatenate(list(column)) for column in zip(*parts, strict=True))
+
+
+def _chunk(head: Head, hidden: mx.array, targets: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """(nats, hits, probabilities) of some rows."""
+    logits = head(hidden).astype(mx.float32)
     peak = logits.max(axis=-1, keepdims=True)
     weights = mx.exp(logits - peak)
     total = weights.sum(axis=-1, keepdims=True)
-    rows = mx.arange(targets.shape[0])
-    right = logits[rows, targets]
+    right = logits[mx.arange(targets.shape[0]), targets]
     nats = mx.log(total[:, 0]) + peak[:, 0] - right
-    slope = (weights / total).at[rows, targets].add(-1.0)
-    _, (toward_hidden,) = mx.vjp(head, [hidden], [slope.astype(output.dtype)])
-    return nats, logits.argmax(axis=-1) == targets, toward_hidden
+    return nats, logits.argmax(axis=-1) == targets, weights / total
+
+
+def _with_slope(head: Head, hidden: mx.array, targets: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """(nats, hits, d nats / d hidden) of some rows."""
+    nats, hits, probabilities = _chunk(head, hidden, targets)
+    slope = probabilities.at[mx.arange(targets.shape[0]), targets].add(-1.0)
+    _, (toward_hidden,) = mx.vjp(head, [hidden], [slope.astype(hidden.dtype)])
+    return nats, hits, toward_hidden

@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
 
 from mlx_distill.environment import launched_rank
-from mlx_distill.train.batches import WIDTH_STEP, Batch
+from mlx_distill.fit.layout import MOST_LANES, WIDTH_STEP, Layout
+from mlx_distill.train.batches import Batch
 
 PROBE = tuple(range(1, WIDTH_STEP + 1))
 """Token ids that every vocabulary has."""
-
-BATCH_TOKENS = 2048
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a step is computed; what it computes is the same under any. See MachineConfig."""
-
-    batch_tokens: int = BATCH_TOKENS
-    grad_checkpoint: bool = False
 
 
 def lanes() -> list[mx.Stream]:
@@ -38,7 +28,7 @@ def lanes() -> list[mx.Stream]:
     """
     if mx.default_device() != mx.cpu or launched_rank() is not None:
         return [mx.default_stream(mx.default_device())]
-    others = min(4, os.cpu_count() or 1) - 1
+    others = min(MOST_LANES, os.cpu_count() or 1) - 1
     return [mx.default_stream(mx.cpu), *(mx.new_stream(mx.cpu) for _ in range(others))]
 
 
@@ -96,8 +86,10 @@ class SplitModel:
         return hidden
 
     def _is_sum_of_parts(self) -> bool:
-        """Layers with a sliding window agree on a short text only, so they are not trusted."""
-        if any(getattr(part, "use_sliding", False) or getattr(part, "is_sliding", False) for part in self.model.layers):
+        """Layers that see a window or keep a state agree on a short text only: their caches tell them apart."""
+        from mlx_lm.models.cache import KVCache, make_prompt_cache
+
+        if any(type(cache) is not KVCache for cache in make_prompt_cache(self.model)):
             return False
         try:
             parts = self.head(self.model.model.norm(self._through(self._embedded(), self.model.layers)))

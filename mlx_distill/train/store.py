@@ -7,6 +7,7 @@ to half of what is free, for computing it again; what fits neither is not kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -50,9 +51,6 @@ class Store:
         if folder is not None:
             self._open(folder, key)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._held or name in self._entries
-
     def get(self, name: str) -> mx.array | None:
         """The array as it was put; None where it was not kept, or its bytes are damaged."""
         if name in self._held:
@@ -91,13 +89,14 @@ class Store:
             folder.mkdir(parents=True)
             self._index.write_bytes(_line({"key": key}))
             lines = []
-        whole = [json.loads(line) for line in lines[1:] if line.endswith(b"\n")]
         size = self._data.stat().st_size if self._data.exists() else 0
-        for row in whole:
-            name = row.pop("name")
-            entry = _Entry(**row)
-            if entry.offset + entry.size <= size:
-                self._entries[name] = entry
+        for line in lines[1:]:
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn, or zeros after a crash
+                row = json.loads(line)
+                name = row.pop("name")
+                entry = _Entry(**row)
+                if entry.offset + entry.size <= size:
+                    self._entries[name] = entry
         self._end = max((entry.offset + entry.size for entry in self._entries.values()), default=0)
         if lines and not lines[-1].endswith(b"\n"):
             self._index.write_bytes(b"".join(lines[:-1]))

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlx_distill.errors import DataError
+from mlx_distill.fit.layout import WIDTH_STEP
 from mlx_distill.records import Conversation, Prompt
 from mlx_distill.students import Student
-from mlx_distill.train.batches import WIDTH_STEP, choose_widths, epoch_batches, in_parts, make_batch
+from mlx_distill.train.batches import choose_widths, epoch_batches, in_parts, make_batch
 from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import Example, encode_all
 

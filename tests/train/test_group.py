@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ def train(folder: Path, run: str, *launcher: str, expect: int = 0, settings: lis
 
 
 def rows(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    path = run / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,23 @@ def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path)
         assert abs(array - second[name]).max().item() < 1e-4
     assert said.count("trainable parameters") == 1  # one of them speaks
     assert "kept" in train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_killed_go_on_with_the_same_bits(folder: Path) -> None:
+    together = (str(BIN / "mlx.launch"), "-n", "2", str(BIN / "mlx-distill"), "train", "--data", "chat.jsonl")
+    settings = [*SETTINGS, "--fine-tune", "dora", "--epochs", "4", "--student", "student"]
+    train(folder, "whole", *together[:3], settings=settings)
+    process = subprocess.Popen([*together, "--run", "killed", *settings], cwd=folder, start_new_session=True)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and len(rows(folder / "killed")) < 13:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    train(folder, "killed", *together[:3], settings=settings)
+    assert [row["loss"] for row in rows(folder / "killed")] == [row["loss"] for row in rows(folder / "whole")]
+    first, second = (read_weights(folder / run / "distilled-student") for run in ("whole", "killed"))
+    assert all((array == second[name]).all().item() for name, array in first.items())
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from mlx_distill.students import Student
 
 FLAGS = (
     "--student student --layers 2 --rank 4 --epochs 3 --batch-size 4 --learning-rate 0.01 --dropout 0.2 "
-    "--seed 5 --batch-tokens 96 --evaluate-every 4 --save-every 5 --data chat.jsonl"
+    "--seed 5 --batch-tokens 96 --evaluate-every 4 --patience 3 --save-every 5 --data chat.jsonl"
 )
 SETTINGS = FLAGS.split()
 ENDED = -9

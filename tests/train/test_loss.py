@@ -8,6 +8,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from mlx_lm.models.cache import KVCache, RotatingKVCache
 from tiny import tiny
 from training_data import CONFIG, Data, examples_of
 
@@ -91,10 +92,12 @@ def test_gradients_with_the_prefix_cache_equal_those_of_the_whole_model(
         logits = smollm.model(batch.inputs()).reshape(-1, 49152)[batch.rows]
         return nn.losses.cross_entropy(logits, batch.targets).mean()
 
+    smollm.model.train()
     masters = trainee.adapter.weights()
     ours, naive = mx.grad(cached)(masters), mx.grad(whole)(masters)
     for name, gradient in ours.items():
         assert mx.allclose(gradient, naive[name], rtol=1e-3, atol=2e-5), name
+    smollm.model.eval()
 
 
 def test_a_model_that_cannot_be_cut_gives_the_same_losses_and_gradients(smollm: Student, data: Data) -> None:
@@ -132,7 +135,7 @@ def test_a_model_that_is_no_sum_of_its_parts_is_found_out(smollm: Student, flaw:
         student.model.model.embedding = student.model.model.pop("embed_tokens")
         student.model.__class__ = type("Odd", (type(student.model),), {"__call__": lambda self, x: x})
     else:
-        student.model.layers[1].use_sliding = True
+        student.model.make_cache = lambda: [KVCache(), RotatingKVCache(32), KVCache(), KVCache()]
     assert not attach(student, CONFIG).split.splittable
 
 
@@ -190,3 +193,14 @@ def test_every_model_of_mlx_lm_can_be_trained(
     ((nats, _),) = token_losses_in_lanes(trainee.split, [batch], [trainee.prefix.entering(batch)])
     logits = model(batch.inputs()).reshape(-1, 49152)[batch.rows]
     assert mx.allclose(nats, nn.losses.cross_entropy(logits, batch.targets), atol=1e-5)
+
+
+def test_examples_that_share_an_id_are_measured_each(smollm: Student) -> None:
+    """Traces bring several answers to one prompt."""
+    trainee = attach(tiny(smollm), CONFIG)
+    examples = [Example("same", (5, 6, 7, 8), ((2, 4),)), Example("same", (5, 6, 9, 10, 11), ((2, 5),))]
+    together = evaluate(trainee, [*examples, examples[0]])
+    alone = [evaluate(trainee, [example])[0] for example in examples]
+    assert [row[2] for row in together] == [2, 3, 2]
+    for (a, _, _), (b, _, _) in zip(together, [*alone, alone[0]], strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
