@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from mlx.utils import tree_flatten
 
 from mlx_distill import config as configuration
 from mlx_distill import environment, fit, students
-from mlx_distill.config import MachineConfig, TrainingConfig
+from mlx_distill.config import Config, MachineConfig, TrainingConfig
 from mlx_distill.errors import MachineError
 from mlx_distill.fit import Layout, Lengths, Machine, Shape, Task
 from mlx_distill.fit.lengths import LONGEST, SAMPLE, sizes_of
@@ -31,6 +32,7 @@ from mlx_distill.students import adapter as adapters
 from mlx_distill.train import attach, checkpoint, train
 from mlx_distill.train.checkpoint import Progress
 from mlx_distill.train.encode import Example
+from mlx_distill.train.split import SplitModel
 
 MIB, GIB = 2**20, 2**30
 
@@ -134,6 +136,17 @@ def test_the_peak_is_predicted_within_a_fifth(
     print(f"{settings} {layout} {lengths}: {predicted / MIB:.0f} of {taken / MIB:.0f} MiB, {predicted / taken:.2f}")
     assert predicted == pytest.approx(taken, rel=0.2)
     assert predicted - weights == pytest.approx(taken - weights, rel=0.35)  # weights must not hide the rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lengths", "layers"), [((257, 257), 8), ((129,) * 8, 4), ((513,), 8)])
+def test_so_is_that_of_a_model_that_cannot_be_cut(
+    base: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...], layers: int
+) -> None:
+    monkeypatch.setattr(SplitModel, "_is_sum_of_parts", lambda split: False)
+    monkeypatch.setattr(fit, "find", lambda student: shape(model_type="odd"))
+    taken, predicted = measured_and_predicted(base, tmp_path, lengths, Layout(), layers=layers)
+    assert predicted == pytest.approx(taken, rel=0.2)
 
 
 @pytest.mark.parametrize("settings", [{}, {"fine_tune": "dora"}, {"targets": ("q_proj", "mlp")}, {"layers": "all"}])
@@ -414,7 +427,9 @@ def test_a_checkpoints_layout_stays_and_must_still_fit(chat: Path, tmp_path: Pat
     parts = {split: [example(f"{split}{n}", 300) for n in range(6)] for split in ("train", "valid")}
     checkpoint.save(tmp_path / ADAPTER, {}, optim.AdamW(1e-3), Progress(step=3, layout=Layout(640, True)))
     assert fitting.room(job(chat, tmp_path)[0], parts).layout == Layout(640, True)
-    with pytest.raises(MachineError, match="first 3 steps settled"):
+    with pytest.raises(
+        MachineError, match="take a smaller --batch-tokens or --grad-checkpoint, or allow more --memory"
+    ):
         fitting.room(job(chat, tmp_path, machine__memory=0.6)[0], parts)
 
 
@@ -498,8 +513,38 @@ def test_the_same_command_again_keeps_what_it_settled_on(settled: tuple[Path, st
     assert ((run / "config.toml").read_text(), (run / "stages.json").read_text()) == before
 
 
-def test_more_memory_changes_nothing_without_update(settled: tuple[Path, str], chat: Path) -> None:
-    run, _ = settled
+def test_more_memory_changes_nothing_without_update(settled: tuple[Path, str], chat: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(settled[0], tmp_path / "run")
     arguments = [*whole_layers(chat, run)[:-1], "4"]
     again = invoke(*arguments, "--auto")
     assert (again.returncode, "kept" in again.stdout) == (0, True), again.stderr
+    updated = invoke(*arguments, "--auto", "--update")
+    assert updated.returncode == 0, updated.stderr
+    assert configuration.load(run / "config.toml").training.layers == 12
+
+
+# ---------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected", "notes"),
+    [
+        (MachineConfig(), Layout(512, True), 0),
+        (MachineConfig(batch_tokens=512), Layout(512, True), 0),
+        (MachineConfig(batch_tokens=64), Layout(64, True), 1),
+        (MachineConfig(grad_checkpoint=False), Layout(512, False), 1),
+    ],
+    ids=str,
+)
+def test_a_resumed_run_is_computed_as_before_unless_asked_otherwise(
+    tmp_path: Path, settings: MachineConfig, expected: Layout, notes: int
+) -> None:
+    """Out of memory at step 50, the same layout would be out of memory for ever."""
+    said: list[str] = []
+
+    class View:
+        note = said.append
+
+    job = Job(RunDir(tmp_path), dataclasses.replace(Config(), machine=settings), View())  # type: ignore[arg-type]
+    assert fitting._going_on(job, Layout(512, True)) == expected
+    assert len(said) == notes

@@ -87,9 +87,9 @@ def with_layers(task: Task, layers: int) -> Task:
     return dataclasses.replace(task, config=dataclasses.replace(task.config, layers=layers))
 
 
-def require(task: Task, settings: MachineConfig, factor: float = 1.0, layout: Layout | None = None) -> Choice:
+def require(task: Task, settings: MachineConfig, factor: float = 1.0) -> Choice:
     """Raises MachineError for what will not fit, with the largest setting that would."""
-    found = choose(task, settings, factor, layout)
+    found = choose(task, settings, factor)
     if found.fits:
         return found
     raise MachineError(f"{lacking(task, found)}: {advice(task, settings, factor)}.")

@@ -19,8 +19,8 @@ A trained number takes 20 bytes, all float32: its master, two moments, the gradi
 and, for adapters, the value it began with. Beside these some chunks of logits, DoRA's weights of one layer, what enters
 the trained layers of this step and the next, and the frozen layers' activations of all examples.
 
-Not measured: Metal, whose allocator rounds sizes up and whose command buffers hold arrays a little longer; models
-that cannot be cut; several processes on one machine.
+Not measured: Metal, whose allocator rounds sizes up and whose command buffers hold arrays a little longer; layers of
+another build, such as experts; several processes on one machine.
 """
 
 from __future__ import annotations

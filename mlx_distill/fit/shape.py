@@ -16,7 +16,7 @@ from typing import Any
 from mlx_distill import students
 from mlx_distill.config import TrainingConfig
 
-CUTTABLE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+CUTTABLE = frozenset({"llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"})
 """Model types that are known to be embeddings, equal layers, a norm and a head: these train in parts."""
 
 MOST_HEADER = 1 << 27

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlx_distill import environment, fit
 from mlx_distill.errors import MachineError
-from mlx_distill.fit import Layout, Lengths, Machine, Task
+from mlx_distill.fit import Choice, Layout, Lengths, Machine, Task
 from mlx_distill.stages import ADAPTER, Job
 
 if TYPE_CHECKING:
@@ -38,22 +38,38 @@ def room(job: Job, parts: Parts) -> Room:
     from mlx_distill.train.prefix import CACHE_BYTES
 
     done = progress(job.run / ADAPTER)
-    layout = done.layout if done.step else None
+    layout = _going_on(job, done.layout) if done.step else None
     task, settings = _task(job, parts), job.config.machine
     if task is None:
         asked = Layout(settings.batch_tokens or Layout.batch_tokens, bool(settings.grad_checkpoint))
         return Room(layout or asked, CACHE_BYTES, None)
     factor = _correction(job)
-    choice = fit.choose(task, settings, factor, layout)
-    if layout and not choice.fits:
-        raise MachineError(
-            f"{fit.lacking(task, choice)}: its first {done.step} steps settled how it is computed, so allow more "
-            "--memory, or start a new --run."
-        )
-    choice = fit.require(task, settings, factor, layout)
+    choice = _kept(task, job, layout, factor) if layout else fit.require(task, settings, factor)
     if choice.layout != Layout():
         job.view.note(f"{fit.in_words(choice.layout)}: about {fit.in_gib(choice.peak)} of {fit.in_gib(choice.limit)}")
     return Room(choice.layout, choice.prefix, choice.prediction.step)
+
+
+def _going_on(job: Job, layout: Layout) -> Layout:
+    """The checkpoint's, unless the user asks for another: whoever ran out of memory has to."""
+    asked = job.config.machine
+    wanted = Layout(
+        asked.batch_tokens or layout.batch_tokens,
+        layout.grad_checkpoint if asked.grad_checkpoint is None else asked.grad_checkpoint,
+    )
+    if wanted != layout:
+        job.view.note("From here on steps are computed in other parts, as asked: the last bits may differ.")
+    return wanted
+
+
+def _kept(task: Task, job: Job, layout: Layout, factor: float) -> Choice:
+    """What training goes on with. Raises MachineError where that no longer fits."""
+    choice = fit.choose(task, job.config.machine, factor, layout)
+    if not choice.fits:
+        raise MachineError(
+            f"{fit.lacking(task, choice)}: take a smaller --batch-tokens or --grad-checkpoint, or allow more --memory."
+        )
+    return choice
 
 
 def settled(job: Job, parts: Parts) -> Job:
