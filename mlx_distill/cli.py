@@ -8,128 +8,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mlx_distill import __version__
-from mlx_distill.config import FINE_TUNES, PRESETS, SCHEDULES, Config
-from mlx_distill.errors import DataError, DistillError, MachineError, UsageError
-
-
-class Layers(click.ParamType[int | str]):
-    """A number, or "all"."""
-
-    name = "number|all"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        try:
-            return "all" if value == "all" else int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor 'all'.", param, ctx)
-
-
-SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
-    (
-        "--teacher",
-        "teacher.spec",
-        str,
-        "a Claude model id, recorded[:FILE], mlx:MODEL (local), hf:DATASET or traces:FILE (existing answers)",
-    ),
-    (
-        "--teacher-max-tokens",
-        "teacher.max_tokens",
-        int,
-        "cap of one answer; answers cut there are not trained on; a larger one asks those again",
-    ),
-    ("--teacher-system", "teacher.system", str, "the system prompt that the teacher gets"),
-    ("--thinking", "teacher.thinking", bool, "let Claude think; its summaries are kept apart from the answers"),
-    ("--columns", "teacher.columns", str, "of existing answers: prompt=COLUMN,completion=COLUMN"),
-    ("--concurrency", "collect.concurrency", int, "requests under way at once, at most"),
-    ("--batch", "collect.batch", bool, "message batches: half the price, up to a day"),
-    ("--cache-prompt", "collect.cache_prompt", bool, "cache the system prompt that all requests share"),
-    ("--max-cost", "collect.max_cost", float, "US dollars that the run's ledger may not pass"),
-    ("--price", "collect.price", str, "IN,OUT: dollars per million tokens of a model that the table lacks"),
-    ("--ledger", "collect.ledger", str, "a ledger to share between runs (default: in the run directory)"),
-    (
-        "--student",
-        "training.student",
-        str,
-        "qwen2.5-0.5b, qwen2.5-1.5b, smollm2-135m, hub id, folder, .gguf file",
-    ),
-    ("--language", "filters.language", str, "ISO 639-1 code; answers in another language are left out"),
-    ("--near-duplicate", "filters.near_duplicate", float, "Jaccard similarity from which answers count as one"),
-    ("--train-thinking", "training.thinking", bool, "train on the teacher's thinking too, as <think>…</think>"),
-    ("--data", "training.data", str, "train on this chat JSONL instead of collecting"),
-    ("--epochs", "training.epochs", int, "times over the examples"),
-    ("--steps", "training.steps", int, "optimiser steps, instead of epochs"),
-    ("--batch-size", "training.batch_size", int, "examples in an optimiser step"),
-    ("--learning-rate", "training.learning_rate", float, "peak, after warm-up"),
-    ("--schedule", "training.schedule", click.Choice(SCHEDULES), "of the learning rate, after warm-up"),
-    ("--warmup", "training.warmup", float, "share of the steps in which the rate rises"),
-    ("--fine-tune", "training.fine_tune", click.Choice(FINE_TUNES), "what is trained: adapters, or whole layers"),
-    ("--layers", "training.layers", Layers(), "top layers that are trained: a number, or all"),
-    ("--rank", "training.rank", int, "of the LoRA matrices"),
-    ("--scale", "training.scale", float, "of the LoRA update: y = Wx + scale * BAx (mlx-lm's convention)"),
-    ("--alpha", "training.alpha", float, "the other convention (PEFT's): scale = alpha / rank"),
-    ("--dropout", "training.dropout", float, "on the LoRA input"),
-    ("--window", "training.window", int, "longest example in tokens; longer ones are an error, never cut"),
-    ("--evaluate-every", "training.evaluate_every", int, "steps between held-out losses (default: an epoch)"),
-    ("--patience", "training.patience", int, "stop after so many held-out losses in a row without a better one"),
-    ("--save-every", "training.save_every", int, "steps after which the adapter is kept by its number too"),
-    ("--seed", "training.seed", int, "of everything random in training"),
-    ("--memory", "machine.memory", float, "GiB that training may take (default: what this machine can spare)"),
-    (
-        "--batch-tokens",
-        "machine.batch_tokens",
-        int,
-        "tokens at a time; a larger batch goes in parts and is the same step",
-    ),
-    ("--grad-checkpoint", "machine.grad_checkpoint", bool, "compute activations twice instead of keeping them"),
-    ("--auto", "machine.auto", bool, "train only as many of the layers as fit the memory"),
-    ("--judge", "comparison.judge", str, "a Claude model id, or `static`: code analysis without an LLM"),
-    ("--max-tokens", "comparison.max_tokens", int, "cap of a compared answer"),
-    ("--strength", "comparison.strength", float, "of the adapter when answers are compared: 0 base, 1 distilled"),
-    ("--limit", "prompts.limit", int, "only the first N prompts of each split"),
-)
-
-REPEATABLE = (
-    ("--target", "training.targets", "linear layers that are trained: q_proj, self_attn, mlp.up_proj … (default: all)"),
-    ("--prompts", "prompts.train", "training prompts: a set's name, a TOML/JSONL/text file, or hf:DATASET"),
-    ("--valid-prompts", "prompts.valid", "prompts for the held-out loss"),
-    ("--test-prompts", "prompts.test", "prompts of the comparison"),
-    ("--benchmark", "filters.benchmarks", "a benchmark's file, whose items may not be trained on"),
-)
-
-
-def settings(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that change a run's configuration."""
-    for flag, name, kind, text in reversed(SETTINGS):
-        text = f"{text}{_default(name)}"
-        flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
-        command = click.option(flags, name.replace(".", "__"), type=kind, default=None, help=text)(command)
-    for flag, name, text in reversed(REPEATABLE):
-        command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
-    options = (
-        click.option("--run", "run_path", type=click.Path(path_type=Path), help="run directory [runs/PRESET]"),
-        click.option("--preset", type=click.Choice(tuple(PRESETS)), help="where the settings start from [standard]"),
-        click.option("--config", "config_file", type=click.Path(path_type=Path), help="a config.toml to repeat"),
-        click.option("--update", is_flag=True, help="change the settings of an existing run"),
-        click.option("--yes", is_flag=True, help="agree to the estimated cost without being asked"),
-        click.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a run)"),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _default(name: str) -> str:
-    """The standard preset's value, for --help."""
-    section, _, setting = name.partition(".")
-    value = getattr(getattr(Config(), section), setting)
-    return "" if value is None or value is False or len(str(value)) > 40 else f" [{value}]"
+from mlx_distill.errors import DataError, DistillError, MachineError
+from mlx_distill.options import configuration_of, settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -206,7 +92,7 @@ def plan(**options: Any) -> None:
     from mlx_distill.console import Terminal
     from mlx_distill.plan import plan as make_plan
 
-    config, path = _configuration(options)
+    config, path = configuration_of(options)
     rows = make_plan(config, path)
     Terminal().table(f"Plan for {path}", ("what", "how much"), rows)
 
@@ -224,43 +110,6 @@ def doctor() -> None:
     Terminal().table("mlx-distill doctor", ("what", "state", "to do"), rows)
 
 
-def _configuration(options: dict[str, Any]) -> tuple[Any, Path]:
-    """The configuration that a command means, without touching the run directory."""
-    from mlx_distill import config as configuration
-
-    changes = _changes(options)
-    path = options["run_path"] or Path("runs", options["preset"] or "standard")
-    existing = path / "config.toml"
-    if options["config_file"]:
-        config = configuration.replace(configuration.load(options["config_file"]), changes)
-    elif existing.exists() and options["preset"] is None:
-        config = configuration.replace(configuration.load(existing), changes)
-    else:
-        config = configuration.resolve(options["preset"] or "standard", changes)
-    if existing.exists() and not options["update"]:
-        config = configuration.settled(config, configuration.load(existing))
-    return config, path
-
-
-INSTEAD = {"training.scale": "training.alpha", "training.epochs": "training.steps"}
-"""Two ways to say one thing, of which the second would win: the one that is given now replaces the other."""
-
-
-def _changes(options: dict[str, Any]) -> dict[str, Any]:
-    given = {
-        name.replace("__", "."): value
-        for name, value in options.items()
-        if "__" in name and value is not None and value != ()
-    }
-    for name, other in INSTEAD.items():
-        if name in given and other in given:
-            flags = [f"--{setting.partition('.')[2]}" for setting in (name, other)]
-            raise UsageError(f"{' and '.join(flags)} say the same in two ways: give one of them.")
-        if name in given:
-            given[other] = None
-    return given
-
-
 def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
     from mlx_distill import blas, watchdog
 
@@ -276,7 +125,7 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it waits for the others in native code, and keeps nothing
         pipeline.follow()
         return
-    config, path = _configuration(options)
+    config, path = configuration_of(options)
     if config.teacher.spec.startswith("mlx:") or config.comparison.judge.startswith("mlx:"):
         computes = True
         blas.ensure()

@@ -8,6 +8,7 @@ is spelled out in the run, even those left alone, so that a run can be repeated 
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -98,6 +99,23 @@ class TrainingConfig:
     patience: int | None = None
     checkpoint_every: int = 10
     save_every: int | None = None
+
+    @property
+    def lora_scale(self) -> float:
+        """Of the update, in mlx-lm's convention, whichever was given."""
+        return self.scale if self.alpha is None else self.alpha / self.rank
+
+    def epoch_steps(self, examples: int) -> int:
+        """Optimiser steps of an epoch; the last batch may be smaller."""
+        return math.ceil(examples / self.batch_size)
+
+    def all_steps(self, examples: int) -> int:
+        return self.steps or self.epoch_steps(examples) * self.epochs
+
+
+def is_target(target: str, module: str) -> bool:
+    """Whether a target means a module of a layer: by its whole name, its first parts (mlp) or its last (q_proj)."""
+    return module == target or module.startswith(f"{target}.") or module.endswith(f".{target}")
 
 
 @dataclass(frozen=True)

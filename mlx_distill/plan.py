@@ -7,7 +7,6 @@ are, how fast this machine is) comes from earlier runs beside this one, or is ca
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -145,8 +144,7 @@ def _time(task: Task, choice: Choice, known: tuple[float, str] | None) -> list[t
         return [("Training time", "unknown until a run on this machine has measured it")]
     speed, name = known
     epoch = flops.epoch(task, choice.layout)
-    steps = math.ceil(len(task.lengths.train) / task.config.batch_size)
-    whole = task.config.steps or steps * task.config.epochs
+    steps, whole = (count(len(task.lengths.train)) for count in (task.config.epoch_steps, task.config.all_steps))
     measured = whole / (task.config.evaluate_every or steps) + 1
     seconds = (epoch * whole / steps + flops.prefix(task) + measured * flops.heldout(task)) / speed
     return [

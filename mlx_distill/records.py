@@ -154,6 +154,11 @@ class Estimate:
     high: float | None = None
 
 
+def plain(estimate: Estimate | None) -> dict[str, Any] | None:
+    """As results.json has it."""
+    return None if estimate is None else dataclasses.asdict(estimate)
+
+
 @dataclass(frozen=True)
 class Conversation:
     """What is trained on: chat messages, of which every assistant turn is scored."""

@@ -20,9 +20,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from collect_plan import Plan, Row
+from collect_plan import Plan
 from collect_run import LONGEST, Run, end, look, spawn, values
 from messages_api import Faults, ServerProcess
+from table import Row
 
 from mlx_distill import config as configuration
 from mlx_distill import pipeline

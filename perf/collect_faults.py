@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterator
 
 from collect_asking import Timed, answers, requests, teacher_at
-from collect_plan import AT_ONCE, Plan, Row
+from collect_plan import AT_ONCE, Plan
 from collect_run import LONGEST, Run, at_rest, wait_for
 from messages_api import LOST, ServerProcess
+from table import Row
 
 from mlx_distill.teachers import Options
 

@@ -9,9 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from collect_plan import AT_ONCE, Plan, Row
+from collect_plan import AT_ONCE, Plan
 from collect_run import LONGEST, Process, Run, at_rest, look, look_aside, values, wait_for
 from messages_api import ServerProcess
+from table import Row
 
 EXIT_SECONDS = 30.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}

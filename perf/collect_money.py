@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from collect_asking import SYSTEM, answers, ask, requests, teacher_at
-from collect_plan import MODEL, Plan, Row
+from collect_plan import MODEL, Plan
 from collect_run import at_rest
 from messages_api import ServerProcess
+from table import Row
 
 from mlx_distill.collect import Budget, Forecast, Ledger, Patience
 from mlx_distill.collect.batches import ask_in_batches

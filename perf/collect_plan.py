@@ -1,29 +1,21 @@
-"""What a measurement of collecting is given (a seed, a size, a folder) and what it gives back: rows of the table."""
+"""What a measurement of collecting is given: a seed, a size, a folder."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import table
 
 MODEL = "claude-sonnet-4-6"
 AT_ONCE = 64
 """Requests under way, in every measurement that does not say otherwise."""
 
 SENTENCE = "which of its parts would you build first, and why would the others have to wait for it "
-
-
-@dataclass(frozen=True)
-class Row:
-    """`ok` None: nothing is demanded, the figure is only told."""
-
-    what: str
-    demanded: str
-    measured: str
-    ok: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -51,4 +43,4 @@ class Plan:
         return (text * (letters // len(text) + 1))[: max(letters, len(text))].strip()
 
 
-Section = Callable[[Plan], Iterator[Row]]
+Section = table.Section[Plan]

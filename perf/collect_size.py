@@ -24,9 +24,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from collect_plan import MODEL, Plan, Row
+from collect_plan import MODEL, Plan
 from collect_run import Run, wait_for
 from messages_api import ServerProcess
+from table import Row
 
 from mlx_distill import config as configuration
 from mlx_distill.collect import Ledger, request_of

@@ -14,8 +14,9 @@ from typing import Any
 
 import anthropic
 from collect_asking import SYSTEM, ask, requests, teacher_at
-from collect_plan import AT_ONCE, MODEL, Plan, Row
+from collect_plan import AT_ONCE, MODEL, Plan
 from messages_api import ServerProcess
+from table import Row
 
 from mlx_distill.collect import Patience
 from mlx_distill.teachers import Request

@@ -14,22 +14,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import statistics
 import sys
 import tempfile
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import table
 import train_sides as sides
-from collect import show
-from collect_plan import Plan, Row
+from collect_plan import Plan
+from table import Row
 
 EPOCHS = 3
 LEAST_FASTER = {16: 2.5, 8: 3.0}
@@ -81,7 +80,7 @@ class Bench:
         return [(self.ours(layers, number), self.stock(layers, number)) for number in range(self.repeats)]
 
 
-Section = Callable[[Bench], Iterator[Row]]
+Section = table.Section[Bench]
 
 # ---------------------------------------------------------------- beside stock
 
@@ -225,37 +224,19 @@ SECTIONS: dict[str, Section] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SECTIONS)} [all]")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = table.parser(__doc__, SECTIONS)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side, in turn [3]")
     parser.add_argument("--examples", type=int, default=32, help=f"trained on; a multiple of {sides.BATCH} [32]")
     parser.add_argument("--stock-epochs", type=int, default=1, help="that stock is timed over [1]")
     parser.add_argument("--qwen", type=Path, metavar="FILE", help="a GGUF file of Qwen2.5-0.5B")
-    parser.add_argument("--small", action="store_true", help="small sizes: to see that it works")
-    given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # processes and folders go with us
-    if unknown := set(given.names) - set(SECTIONS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    given = table.parse(parser, SECTIONS)
     if given.examples % sides.BATCH:
         parser.error(f"--examples {given.examples} is no multiple of {sides.BATCH}: stock drops the remainder")
     with tempfile.TemporaryDirectory(prefix="perf-train-", ignore_cleanup_errors=True) as folder:
         elsewhere = sides.Elsewhere()
-        rows = measure(given.names or list(SECTIONS), Bench(Plan(given.seed, given.small), Path(folder), given))
-    show(rows, f"Training, seed {given.seed}{', small' if given.small else ''}{elsewhere.said()}")
-    sys.exit(any(row.ok is False for row in rows))
-
-
-def measure(names: list[str], bench: Bench) -> list[Row]:
-    """The rows of these sections; each is told on stderr as soon as it is there."""
-    rows = []
-    for name in names:
-        started = time.monotonic()
-        for row in SECTIONS[name](bench):
-            rows.append(row)
-            print(f"{name}: {row.what}: {row.measured}", file=sys.stderr, flush=True)
-        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return rows
+        bench = Bench(Plan(given.seed, given.small), Path(folder), given)
+        rows = table.measure(given.names, SECTIONS, bench)
+    table.finish(rows, f"Training, seed {given.seed}{', small' if given.small else ''}{elsewhere.said()}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from mlx_distill.config import Config, MachineConfig, TrainingConfig
 from mlx_distill.errors import MachineError
 from mlx_distill.fit import Layout, Lengths, Machine, Shape, Task
 from mlx_distill.fit.lengths import LONGEST, SAMPLE, sizes_of
+from mlx_distill.fit.shape import KNOWN_SHAPES
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import ADAPTER, Job, fitting, training
 from mlx_distill.students import Student
@@ -36,17 +37,7 @@ from mlx_distill.train.split import SplitModel
 
 MIB, GIB = 2**20, 2**30
 
-SMOLLM: dict[str, Any] = {
-    "model_type": "llama",
-    "hidden_size": 576,
-    "num_hidden_layers": 30,
-    "intermediate_size": 1536,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "vocab_size": 49152,
-    "tie_word_embeddings": True,
-    "torch_dtype": "bfloat16",
-}
+SMOLLM = KNOWN_SHAPES["smollm2-135m"] | {"torch_dtype": "bfloat16"}
 
 
 def shape(**changes: Any) -> Shape:

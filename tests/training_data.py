@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
+from tiny import tiny_folder
+
 from mlx_distill.config import TrainingConfig
 from mlx_distill.records import Conversation
 from mlx_distill.students import Student
@@ -33,3 +39,20 @@ def examples_of(student: Student) -> Data:
     training = encode_all(conversations(7, "item"), student, "Answer.", 4096)
     heldout = encode_all(conversations(3, "thing"), student, "Answer.", 4096)
     return training, heldout
+
+
+def chat_folder(smollm: Student, folder: Path, count: int) -> Path:
+    """`student`, a random model, and `chat.jsonl`, for the command line."""
+    tiny_folder(smollm, folder / "student")
+    chats = [
+        {"prompt": f"Item {i * 7} of {'many ' * (i % 5)}things", "completion": f"Code zeta-{i}." + " Over." * (i % 7)}
+        for i in range(count)
+    ]
+    (folder / "chat.jsonl").write_text("\n".join(map(json.dumps, chats)))
+    return folder
+
+
+def metrics_of(run: Path) -> list[dict[str, Any]]:
+    path = run / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]

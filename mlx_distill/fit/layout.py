@@ -16,10 +16,16 @@ WIDTH_STEP = 16
 
 CHUNK_ROWS = 128
 """Rows of logits that are worked on at a time: 128 · 151,936 · 4 bytes = 78 MB for Qwen2.5, whatever the batch. MLX
-works on some operations ahead, so about nine times that exists. Smaller chunks take as long."""
+works on some operations ahead, so about three chunks' logits exist, each with their exponentials and slopes. Smaller
+chunks take as long."""
 
 MOST_LANES = 4
-"""Streams that work side by side on the CPU, at most."""
+
+
+def lane_count(backend: str, cores: int | None, *, alone: bool) -> int:
+    """Streams that work side by side: on the CPU, whose operations use a single core each, one a core; processes that
+    share a machine share its cores."""
+    return min(MOST_LANES, cores or 1) if backend == "CPU" and alone else 1
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ tests/test_fit.py repeats it). In numbers of the activations' type, a trained la
     2 dim               with whole layers: the normed rows, for the norms' own weights
 
 and passes back through BACKWARD more. With gradient checkpointing every layer keeps dim, and one layer all of it.
-A trained number takes 20 bytes, all float32: its master, two moments, the gradient (which the new master replaces)
-and, for adapters, the value it began with. Beside these some chunks of logits, DoRA's weights of one layer, what enters
+A trained number takes 16 bytes, all float32: its master, two moments and the gradient (which the new master
+replaces). Beside these some chunks of logits, DoRA's weights of one layer, what enters
 the trained layers of this step and the next, and the frozen layers' activations of all examples.
 
 Not measured: Metal, whose allocator rounds sizes up and whose command buffers hold arrays a little longer; layers of
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlx_distill.config import TrainingConfig
-from mlx_distill.fit.layout import CHUNK_ROWS, MOST_LANES, Layout, in_rounds, rounded
+from mlx_distill.fit.layout import CHUNK_ROWS, Layout, in_rounds, lane_count, rounded
 from mlx_distill.fit.shape import Shape, targeted, trainable, trained_layers
 
 LOGIT_BYTES = {4: 11, 2: 16}
@@ -56,8 +56,7 @@ class Machine:
     @staticmethod
     def of(hardware: Mapping[str, Any], *, alone: bool = True) -> Machine:
         """From environment.json; `alone`: not one of several processes."""
-        side_by_side = hardware["backend"] == "CPU" and alone
-        lanes = min(MOST_LANES, hardware["cores"] or 1) if side_by_side else 1
+        lanes = lane_count(hardware["backend"], hardware["cores"], alone=alone)
         return Machine(hardware["backend"], lanes, hardware["memory_bytes"])
 
     def bytes_of(self, shape: Shape) -> int:
@@ -156,9 +155,8 @@ def _weights(task: Task) -> int:
 
 
 def _adapter(task: Task) -> int:
-    whole = task.config.fine_tune == "full"
     copied = task.each if task.each < 4 and task.config.fine_tune != "dora" else 0
-    return trainable(task.shape, task.config) * ((16 if whole else 20) + copied)
+    return trainable(task.shape, task.config) * (16 + copied)
 
 
 @functools.lru_cache(maxsize=64)

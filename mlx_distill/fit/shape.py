@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill import students
-from mlx_distill.config import TrainingConfig
+from mlx_distill.config import TrainingConfig, is_target
 
 CUTTABLE = frozenset({"llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"})
 """Model types that are known to be embeddings, equal layers, a norm and a head: these train in parts."""
@@ -159,11 +159,7 @@ def targeted(shape: Shape, config: TrainingConfig) -> dict[str, tuple[int, int]]
     found = shape.matrices()
     if not config.targets or config.fine_tune == "full":
         return found
-    return {name: size for name, size in found.items() if any(_means(target, name) for target in config.targets)}
-
-
-def _means(target: str, name: str) -> bool:
-    return target in (name, *name.split("."))
+    return {name: size for name, size in found.items() if any(is_target(target, name) for target in config.targets)}
 
 
 def trainable(shape: Shape, config: TrainingConfig) -> int:

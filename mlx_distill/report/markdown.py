@@ -123,13 +123,9 @@ def _trained(training: dict[str, Any]) -> str:
     return f"{kind} of rank {training['rank']} and scale {training['scale']:g} on the {where}"
 
 
-def _training(results: dict[str, Any]) -> str:
-    training = results["training"]
-    if training is None:
-        return ""
+def _settings(training: dict[str, Any]) -> list[tuple[str, str]]:
     share = training["trainable_parameters"] / training["total_parameters"]
-    loss, accuracy = training["heldout_loss"], training["token_accuracy"]
-    rows = [
+    return [
         ("Student", training["student"]),
         (
             "Trainable parameters",
@@ -148,6 +144,13 @@ def _training(results: dict[str, Any]) -> str:
         ("Peak memory", f"{training['peak_memory_bytes'] / 2**30:.2f} GiB"),
         ("Kept", f"step {training['best_step']}"),
     ]
+
+
+def _training(results: dict[str, Any]) -> str:
+    training = results["training"]
+    if training is None:
+        return ""
+    loss, accuracy = training["heldout_loss"], training["token_accuracy"]
     measured = [
         (
             "Held-out loss",
@@ -165,7 +168,7 @@ def _training(results: dict[str, Any]) -> str:
     change = _estimate(loss["change"], 3, "+")
     return (
         "## Step 2: training\n\n"
-        + _table(("", ""), rows)
+        + _table(("", ""), _settings(training))
         + f"\n\nOn {training['heldout_prompts']} prompts that were not trained on "
         + f"(change of the loss: {change}):\n\n"
         + _table(("", "base", "kept", "last step"), measured)

@@ -112,15 +112,14 @@ def _encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
 
 
 def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
-    from mlx_distill.train import steps_of, train
+    from mlx_distill.train import train
     from mlx_distill.train.checkpoint import progress
 
     folder = job.run / ADAPTER
     done = progress(folder).step  # at 0 nothing is: the base is measured again
     known = [row for row in job.run.read_resumable("metrics.jsonl", StepMetrics) if done and row.step <= done]
     job.run.write_records("metrics.jsonl", known)
-    total, _ = steps_of(trainee.config, len(parts["train"]))
-    with job.view.training(total, known) as show:
+    with job.view.training(trainee.config.all_steps(len(parts["train"])), known) as show:
         for metrics in train(trainee, parts["train"], parts["valid"], folder):
             job.run.append("metrics.jsonl", metrics)
             show(metrics)

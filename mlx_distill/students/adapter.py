@@ -18,7 +18,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
-from mlx_distill.config import TrainingConfig
+from mlx_distill.config import TrainingConfig, is_target
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.rundir import write_atomic
 
@@ -74,7 +74,7 @@ class Adapter:
             raise UsageError("A quantised student cannot be trained whole: use --fine-tune lora.")
         self._places = {name: (modules[name.rpartition(".")[0]], name.rpartition(".")[2]) for name, _ in trainable}
         self._adapted = {name: module for name, module in modules.items() if "lora_a" in module}
-        self._untrained = dict(trainable)
+        self._untrained = dict(trainable) if settings.kind == "full" else {}
         self._dtypes = {name: self._computed_in(array) for name, array in trainable}
         self._masters = {name: array.astype(mx.float32) for name, array in trainable}
         self.dial(1.0)
@@ -187,14 +187,13 @@ def activation_dtype(model: Any) -> mx.Dtype:
 def attach(model: Any, config: TrainingConfig) -> Adapter:
     """A new adapter, initialised from the run's seed. Raises UsageError for targets that the model lacks."""
     layers = len(model.layers) if isinstance(config.layers, str) else config.layers
-    scale = config.scale if config.alpha is None else config.alpha / config.rank
     keys = _keys(model, config.targets)
-    settings = AdapterSettings(config.fine_tune, layers, config.rank, scale, config.dropout, keys)
+    settings = AdapterSettings(config.fine_tune, layers, config.rank, config.lora_scale, config.dropout, keys)
     return Adapter(model, settings, config.seed)
 
 
 def _keys(model: Any, targets: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Module names inside a layer: a target is such a name, its last part (q_proj) or its first (mlp)."""
+    """Module names inside a layer; None for all."""
     if not targets:
         return None
     from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
@@ -202,13 +201,9 @@ def _keys(model: Any, targets: tuple[str, ...]) -> tuple[str, ...] | None:
     linear = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
     names = sorted({name for layer in model.layers for name, m in layer.named_modules() if isinstance(m, linear)})
     for target in targets:
-        if not any(_means(target, name) for name in names):
+        if not any(is_target(target, name) for name in names):
             raise UsageError(f"The student has no layer {target!r} to adapt: it has {', '.join(names)}.")
-    return tuple(name for name in names if any(_means(target, name) for target in targets))
-
-
-def _means(target: str, name: str) -> bool:
-    return name == target or name.startswith(f"{target}.") or name.endswith(f".{target}")
+    return tuple(name for name in names if any(is_target(target, name) for target in targets))
 
 
 def load(model: Any, folder: Path) -> Adapter:

@@ -5,7 +5,7 @@ from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import encode_all
 from mlx_distill.train.evaluate import evaluate
 from mlx_distill.train.group import launched
-from mlx_distill.train.loop import steps_of, train
+from mlx_distill.train.loop import train
 from mlx_distill.train.memory import allocator
 from mlx_distill.train.store import Store
 from mlx_distill.train.trainee import Trainee, attach
@@ -21,6 +21,5 @@ __all__ = [
     "launched",
     "load_conversations",
     "refuse_leaks",
-    "steps_of",
     "train",
 ]

@@ -41,12 +41,6 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
     return config.learning_rate * factor[config.schedule]
 
 
-def steps_of(config: TrainingConfig, examples: int) -> tuple[int, int]:
-    """(all steps, steps of an epoch)."""
-    epoch = math.ceil(examples / config.batch_size)
-    return config.steps or epoch * config.epochs, epoch
-
-
 def train(
     trainee: Trainee, training: Sequence[Example], heldout: Sequence[Example], folder: Path
 ) -> Iterator[StepMetrics]:
@@ -67,7 +61,8 @@ class _Training:
     def __init__(self, trainee: Trainee, training: Sequence[Example], heldout: Sequence[Example], folder: Path) -> None:
         self._trainee, self._config, self._group = trainee, trainee.config, trainee.group
         self._training, self._heldout, self._folder = training, heldout, folder
-        self._total, self._epoch = steps_of(self._config, len(training))
+        self._total = self._config.all_steps(len(training))
+        self._epoch = self._config.epoch_steps(len(training))
         self._widths = choose_widths(training)
         self._drawn: tuple[int, list[list[Example]]] = (-1, [])
         self._stepper = Stepper(trainee)

@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from mlx_distill.environment import launched_rank
-from mlx_distill.fit.layout import MOST_LANES, WIDTH_STEP, Layout
+from mlx_distill.fit.layout import WIDTH_STEP, Layout, lane_count
 from mlx_distill.train.batches import Batch
 
 PROBE = tuple(range(1, WIDTH_STEP + 1))
@@ -21,15 +21,13 @@ PROBE = tuple(range(1, WIDTH_STEP + 1))
 
 
 def lanes() -> list[mx.Stream]:
-    """Streams to work on side by side: one on Metal, one a core on the CPU, whose operations use a single core each;
-    processes that share a machine share its cores.
+    """Streams to work on side by side.
 
     What runs in which lane follows from its place in the batch, so results do not depend on timing.
     """
-    if mx.default_device() != mx.cpu or launched_rank() is not None:
-        return [mx.default_stream(mx.default_device())]
-    others = min(MOST_LANES, os.cpu_count() or 1) - 1
-    return [mx.default_stream(mx.cpu), *(mx.new_stream(mx.cpu) for _ in range(others))]
+    device = mx.default_device()
+    count = lane_count("CPU" if device == mx.cpu else "Metal", os.cpu_count(), alone=launched_rank() is None)
+    return [mx.default_stream(device), *(mx.new_stream(device) for _ in range(count - 1))]
 
 
 class SplitModel:

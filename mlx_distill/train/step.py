@@ -67,15 +67,15 @@ class Stepper:
     def launch(self, prepared: Prepared, step: int, rate: float) -> Launched:
         """Starts a step. What it changes is in `masters` as soon as somebody waits for it."""
         self._trainee.split.model.train()
-        sums = self._zeros()
+        sums: Arrays = {}
         for number, part in enumerate(prepared.parts):
             if number:
                 mx.eval(sums)  # one part's activations at a time
-            sums = _added(sums if number else None, self._part(part, prepared.tokens, self._seed(step, number)))
+            sums = _added(sums, self._part(part, prepared.tokens, self._seed(step, number)))
             for names in _from_the_top(self.masters):
                 mx.async_eval([sums[name] for name in names])  # type: ignore[no-untyped-call]
         self._trainee.split.model.eval()
-        sums = self._trainee.group.sum(sums)
+        sums = self._trainee.group.sum(sums or self._zeros())
         nats, hits = sums.pop("/nats"), sums.pop("/hits")
         self._update(sums, rate)
         mx.async_eval(self.optimiser.state, nats, hits)  # type: ignore[no-untyped-call]
@@ -116,9 +116,9 @@ class Stepper:
         return (number * 1009 + part) * 100_003 % 2**32
 
 
-def _added(sums: Arrays | None, found: Arrays) -> Arrays:
+def _added(sums: Arrays, found: Arrays) -> Arrays:
     """Nothing here outlives the sum: a part's gradients are as large as all of them."""
-    return found if sums is None else {name: array + found[name] for name, array in sums.items()}
+    return found if not sums else {name: array + found[name] for name, array in sums.items()}
 
 
 def _from_the_top(names: Iterable[str]) -> list[list[str]]:

@@ -1,16 +1,14 @@
 """Data-parallel training under MLX's own launcher: the same as one process with the whole batch."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tiny import tiny_folder
+from training_data import chat_folder, metrics_of
 
 from mlx_distill.students import Student
 from mlx_distill.students.adapter import read_weights
@@ -30,21 +28,9 @@ def train(folder: Path, run: str, *launcher: str, expect: int = 0, settings: lis
     return done.stdout + done.stderr
 
 
-def rows(run: Path) -> list[dict[str, Any]]:
-    path = run / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 @pytest.fixture(scope="module")
 def folder(smollm: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("together")
-    tiny_folder(smollm, folder / "student")
-    chats = [
-        {"prompt": f"Item {i * 7} of {'many ' * (i % 3)}things", "completion": f"Code zeta-{i}." + " Over." * (i % 5)}
-        for i in range(23)
-    ]
-    (folder / "chat.jsonl").write_text("\n".join(map(json.dumps, chats)))
-    return folder
+    return chat_folder(smollm, tmp_path_factory.mktemp("together"), 23)
 
 
 @pytest.mark.slow
@@ -52,7 +38,7 @@ def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path)
     """The last batch is smaller than the group, so one process has nothing to do in it."""
     train(folder, "one")
     said = train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
-    one, two = rows(folder / "one"), rows(folder / "two")
+    one, two = metrics_of(folder / "one"), metrics_of(folder / "two")
     assert [row["step"] for row in one] == [row["step"] for row in two], said
     assert one[-1]["tokens"] > 0
     for a, b in zip(one, two, strict=True):
@@ -74,12 +60,12 @@ def test_two_processes_that_are_killed_go_on_where_they_were(folder: Path) -> No
     train(folder, "whole", *together[:3], settings=settings)
     process = subprocess.Popen([*together, "--run", "killed", *settings], cwd=folder, start_new_session=True)
     deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and len(rows(folder / "killed")) < 13:
+    while time.monotonic() < deadline and len(metrics_of(folder / "killed")) < 13:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     train(folder, "killed", *together[:3], settings=settings)
-    resumed, whole = ([row["loss"] or 0.0 for row in rows(folder / run)] for run in ("killed", "whole"))
+    resumed, whole = ([row["loss"] or 0.0 for row in metrics_of(folder / run)] for run in ("killed", "whole"))
     assert resumed == pytest.approx(whole, rel=1e-5)
     first, second = (read_weights(folder / run / "distilled-student") for run in ("whole", "killed"))
     assert all(abs(array - second[name]).max().item() < 1e-4 for name, array in first.items())

@@ -1,6 +1,5 @@
 """Training that is killed, as a user meets it: the command line, kill -9, and the same command again."""
 
-import json
 import random
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from tiny import tiny_folder
+from training_data import chat_folder, metrics_of
 
 from mlx_distill.students import Student
 
@@ -23,13 +22,7 @@ ENDED = -9
 
 @pytest.fixture
 def folder(smollm: Student, tmp_path: Path) -> Path:
-    tiny_folder(smollm, tmp_path / "student")
-    chats = [
-        {"prompt": f"Item {i * 7} of {'many ' * (i % 5)}things", "completion": f"Code zeta-{i}." + " Over." * (i % 7)}
-        for i in range(30)
-    ]
-    (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, chats)))
-    return tmp_path
+    return chat_folder(smollm, tmp_path, 30)
 
 
 def start(folder: Path, run: str) -> "subprocess.Popen[bytes]":
@@ -37,17 +30,12 @@ def start(folder: Path, run: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def rows(run: Path) -> list[bytes]:
-    path = run / "metrics.jsonl"
-    return path.read_bytes().splitlines() if path.exists() else []
-
-
 def outcome(run: Path) -> tuple[dict[str, bytes], list[tuple[float, ...]]]:
     """The bytes of every adapter, and what was measured, apart from times and memory."""
     adapters = {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("adapters.safetensors")}
     measured = [
         tuple(row[name] for name in ("step", "loss", "accuracy", "tokens", "learning_rate", "valid_loss"))
-        for row in map(json.loads, rows(run))
+        for row in metrics_of(run)
     ]
     return adapters, measured
 
@@ -62,10 +50,10 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(folder: Path, seed:
     kills = 0
     for _ in range(40):
         process = start(folder, "killed")
-        seen = len(rows(folder / "killed"))
+        seen = len(metrics_of(folder / "killed"))
         wanted = seen + draw.randint(0, 6)
         deadline = time.monotonic() + 100
-        while process.poll() is None and len(rows(folder / "killed")) <= wanted and time.monotonic() < deadline:
+        while process.poll() is None and len(metrics_of(folder / "killed")) <= wanted and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(draw.uniform(0, 0.03))
         process.kill()

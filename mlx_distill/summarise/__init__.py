@@ -1,0 +1,68 @@
+"""The waist of the design: everything measured in a run → results.json.
+
+In: the run's files. Out: one JSON value. Right of it nothing computes, so whatever a chart or report shows was
+computed here, from a file, as an Estimate with n and an interval where it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlx_distill import prices
+from mlx_distill.config import Config
+from mlx_distill.records import Completion
+from mlx_distill.rundir import RunDir
+from mlx_distill.summarise.comparison import comparison_part
+from mlx_distill.summarise.cost import cost_part
+from mlx_distill.summarise.training import training_part
+
+SCHEMA = 1
+
+
+def summarise(run: RunDir, config: Config) -> dict[str, Any]:
+    """results.json. Parts whose stage has not run are None."""
+    environment = run.read_json("environment.json")
+    completions = run.read("teacher_data.jsonl", Completion)
+    training = run.read_json("training.json") if (run / "training.json").exists() else None
+    return {
+        "schema": SCHEMA,
+        "run": {
+            "name": run.path.resolve().name,
+            "created": environment["created"],
+            "preset": config.preset,
+            "seed": config.training.seed,
+            "versions": environment["versions"],
+            "hardware": {
+                name: environment[name] for name in ("chip", "cores", "memory_bytes", "os", "backend", "blas")
+            },
+            "stages": {name: entry["seconds"] for name, entry in run.stages().items()},
+        },
+        "teacher": _teacher(run, config, completions),
+        "training": training_part(run, config, training),
+        "comparison": comparison_part(run, config),
+        "benchmarks": [],
+        "cost_scaling": cost_part(config, completions, training),
+    }
+
+
+def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> dict[str, Any] | None:
+    if not completions:
+        return None
+    dataset = run.read_json("dataset.json")
+    paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
+    return {
+        "spec": config.teacher.spec,
+        "models": sorted({answer.model for answer in completions}),
+        "prompts": dataset["prompts"],
+        "categories": dataset["categories"],
+        "completions": len(completions),
+        "left_out": dataset["left_out"],
+        "truncated": dataset["reasons"].get("truncated", {}).get("completions", 0),
+        "refused": dataset["reasons"].get("refused", {}).get("completions", 0),
+        "input_tokens": sum(answer.input_tokens for answer in completions),
+        "output_tokens": sum(answer.output_tokens for answer in completions),
+        "usd": sum(paid.values()) if paid else None,
+        "seconds": run.stages().get("collect", {}).get("seconds"),
+        "prices_dated": prices.DATED,
+    }

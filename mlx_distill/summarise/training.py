@@ -1,0 +1,71 @@
+"""The training part of results.json: what was trained, how long it took, and the held-out loss of base and best.
+
+In: metrics.jsonl and training.json. Out: one value, None where nothing was trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlx_distill import stats
+from mlx_distill.config import Config, TrainingConfig
+from mlx_distill.records import StepMetrics, plain
+from mlx_distill.rundir import RunDir
+
+CURVE = ("step", "epoch", "loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate")
+"""What of a step's metrics the training chart reads."""
+
+
+def training_part(run: RunDir, config: Config, training: dict[str, Any] | None) -> dict[str, Any] | None:
+    metrics = run.read("metrics.jsonl", StepMetrics)
+    if not metrics or training is None:
+        return None
+    validated = [row for row in metrics if row.valid_loss is not None]
+    best = min(validated, key=lambda row: (row.valid_loss or 0.0, row.step))
+    counted = ("trainable_parameters", "total_parameters", "examples")
+    return (
+        _settings(config.training)
+        | {name: training[name] for name in counted}
+        | _steps(metrics, config.training.all_steps(training["examples"]["train"]))
+        | _heldout(training["heldout"], validated[-1])
+        | {"best_step": best.step, "curve": [{name: getattr(row, name) for name in CURVE} for row in metrics]}
+    )
+
+
+def _settings(config: TrainingConfig) -> dict[str, Any]:
+    names = ("student", "data", "fine_tune", "layers", "rank", "learning_rate", "batch_size")
+    return {name: getattr(config, name) for name in names} | {"scale": config.lora_scale}
+
+
+def _steps(metrics: Sequence[StepMetrics], planned: int) -> dict[str, Any]:
+    steps = [row for row in metrics if row.loss is not None]
+    seconds, scored = sum(row.seconds for row in steps), sum(row.tokens for row in steps)
+    return {
+        "epochs": round(steps[-1].epoch, 2) if steps else 0,
+        "steps": len(steps),
+        "stopped_early": len(steps) < planned,
+        "scored_tokens": scored,
+        "seconds": seconds,
+        "tokens_per_second": scored / seconds if seconds else None,
+        "peak_memory_bytes": max(row.peak_memory for row in metrics),
+    }
+
+
+def _heldout(heldout: dict[str, Any], last: StepMetrics) -> dict[str, Any]:
+    """Losses and accuracies of base, best and last step, from (nats, hits, tokens) of each example."""
+    nats, hits = ({name: [row[column] for row in heldout[name]] for name in ("base", "best")} for column in (0, 1))
+    counts = [row[2] for row in heldout["base"]]
+    change = [after - before for before, after in zip(nats["base"], nats["best"], strict=True)]
+    return {
+        "heldout_prompts": len(counts),
+        "heldout_loss": {
+            **{name: plain(stats.ratio(sums, counts)) for name, sums in nats.items()},
+            "last": {"mean": last.valid_loss, "n": len(counts), "low": None, "high": None},
+            "change": plain(stats.ratio(change, counts)),
+        },
+        "token_accuracy": {
+            **{name: plain(stats.ratio(sums, counts)) for name, sums in hits.items()},
+            "last": {"mean": last.valid_accuracy, "n": len(counts), "low": None, "high": None},
+        },
+    }
