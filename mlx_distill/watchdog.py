@@ -32,8 +32,8 @@ TAKEN = (
 )
 
 LESS_MEMORY = (
-    "The memory is not enough. Give the training less to hold: --auto fits it to this machine, a smaller "
-    "--batch-tokens or --layers does by hand; and close other programs. The same command goes on from the last "
+    "The memory is not enough: close other programs, or give the training less to hold, with a smaller --batch-tokens "
+    "or --grad-checkpoint (in a new --run also with --auto or fewer --layers). The same command goes on from the last "
     "checkpoint."
 )
 DISPLAY_OFF = (

@@ -1,6 +1,6 @@
 """Generating: base and distilled answer the test prompts, from one model in memory.
 
-In: a student whose adapter is switched by the caller, and prompts. Out: generations, a batch at a time. Both roles
+In: a student whose adapter is dialled by the caller, and prompts. Out: generations, a batch at a time. Both roles
 get the same prompts in the same batches, longest first, greedy: what differs between them is the adapter.
 """
 
