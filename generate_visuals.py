@@ -1,30 +1,43 @@
-"""Draws a run's charts into visuals/: `python generate_visuals.py [RUN] [FOLDER]`.
+"""Draws a run's charts into visuals/: `python generate_visuals.py [RUN] [FOLDER] [--theme light] [--animate] …`.
 
-In: RUN/results.json (default: visuals/, which holds a sample run's). Out: the pictures, RESULTS.md and
+In: RUN/results.json (default: visuals/, which holds a sample run's). Out: the pictures, RESULTS.md, report.html and
 pipeline.mmd in FOLDER (default: visuals/). Nothing but results.json is read.
 """
 
+import argparse
 import json
 import shutil
 import sys
 from pathlib import Path
 
+from mlx_distill.errors import UsageError
 from mlx_distill.report import draw
+from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
 
 HERE = Path(__file__).parent / "visuals"
 
 
 def main() -> None:
-    run = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
-    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else HERE
-    source = run / "results.json"
+    parser = argparse.ArgumentParser(description="Draw a run's charts from its results.json.")
+    parser.add_argument("run", nargs="?", type=Path, default=HERE)
+    parser.add_argument("folder", nargs="?", type=Path, default=HERE)
+    parser.add_argument("--format", choices=FORMATS, default="png")
+    parser.add_argument("--size", default="1920x1080", help="pixels, such as 1080x1920")
+    parser.add_argument("--theme", choices=THEMES, default="dark")
+    parser.add_argument("--animate", action="store_true", help="frames and a GIF of each chart too")
+    typed = parser.parse_args()
+    source = typed.run / "results.json"
     if not source.is_file():
         sys.exit(f"{source} does not exist: give a run directory that has finished.")
+    try:
+        look = Look(typed.format, size_of(typed.size), typed.theme)
+    except UsageError as error:
+        sys.exit(str(error))
     results = json.loads(source.read_text(encoding="utf-8"))
-    for path in draw(results, folder, folder):
+    for path in draw(results, typed.folder, typed.folder, look, typed.animate):
         print(path)
-    if source.resolve() != (folder / "results.json").resolve():
-        shutil.copy(source, folder / "results.json")
+    if source.resolve() != (typed.folder / "results.json").resolve():
+        shutil.copy(source, typed.folder / "results.json")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import click
 from mlx_distill import __version__
 from mlx_distill.errors import DataError, DistillError, MachineError
 from mlx_distill.options import configuration_of, settings
+from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -52,20 +53,26 @@ def train(**options: Any) -> None:
 
 @cli.command()
 @settings
-def compare(**options: Any) -> None:
+@click.option("--self-check", is_flag=True, help="compare the base with itself: what shows a difference then is wrong")
+def compare(self_check: bool, **options: Any) -> None:
     """Let base and distilled answer the test prompts, check and judge the answers."""
-    _in_run(options, "compare_stages", computes=True)
+    _in_run(options, "self_check_stage" if self_check else "compare_stages", computes=True)
 
 
 @cli.command()
 @settings
-def report(**options: Any) -> None:
-    """Draw the charts and write RESULTS.md from what the run has measured."""
-    _in_run(options, "report_stage", computes=False)
+@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", help="of the charts [png]")
+@click.option("--size", default="1920x1080", help="of the charts in pixels, such as 1080x1920 [1920x1080]")
+@click.option("--theme", type=click.Choice(THEMES), default="dark", help="of the charts [dark]")
+@click.option("--animate", is_flag=True, help="each chart building itself up, too: numbered frames and a GIF")
+def report(picture: str, size: str, theme: str, animate: bool, **options: Any) -> None:
+    """Draw the charts and write RESULTS.md and report.html from what the run has measured."""
+    look = Look(picture, size_of(size), theme)
+    _in_run(options, "report_stage", computes=False, look=look, animated=animate)
 
 
 @cli.command()
-@click.argument("form", metavar="FORMAT", type=click.Choice(("peft",)))
+@click.argument("form", metavar="FORMAT", type=click.Choice(("peft", "votes")))
 @click.option(
     "--run",
     "run_path",
@@ -73,9 +80,12 @@ def report(**options: Any) -> None:
     default=Path("runs", "standard"),
     help="run directory [runs/standard]",
 )
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="folder to write [RUN/exports/FORMAT]")
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="folder or file to write [RUN/exports/FORMAT]")
 def export(form: str, run_path: Path, folder: Path | None) -> None:
-    """Write the run's adapter in another tool's FORMAT: peft (Hugging Face)."""
+    """Write what the run has made in another FORMAT.
+
+    peft: the adapter for Hugging Face. votes: a blind table of base and distilled answers, for people's --human votes.
+    """
     from mlx_distill import pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
@@ -83,6 +93,44 @@ def export(form: str, run_path: Path, folder: Path | None) -> None:
     with RunDir(run_path).locked() as run_dir:
         for line in pipeline.export_stage(run_dir, form, folder):
             Terminal().line(line)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def runs(folder: Path, as_json: bool) -> None:
+    """The runs of FOLDER [runs]: verdict, losses, dollars, minutes. The latest comes first."""
+    from dataclasses import asdict
+
+    from mlx_distill import history
+    from mlx_distill.console import Terminal
+
+    entries, terminal = history.listed(folder), Terminal()
+    if as_json:
+        terminal.json([asdict(entry) for entry in entries])
+    else:
+        terminal.runs(entries, str(folder))
+
+
+@cli.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def diff(a: Path, b: Path, as_json: bool) -> None:
+    """Runs A and B side by side, and B's distilled model against A's on the prompts that both answered.
+
+    A and B are run directories; a name that is none stands for the one in runs/.
+    """
+    from dataclasses import asdict
+
+    from mlx_distill import history
+    from mlx_distill.console import Terminal
+
+    found, terminal = history.diff(a, b), Terminal()
+    if as_json:
+        terminal.json(asdict(found))
+    else:
+        terminal.diff(found)
 
 
 @cli.command()
@@ -110,7 +158,7 @@ def doctor() -> None:
     Terminal().table("mlx-distill doctor", ("what", "state", "to do"), rows)
 
 
-def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
+def _in_run(options: dict[str, Any], stage: str, *, computes: bool, **more: Any) -> None:
     from mlx_distill import blas, watchdog
 
     if computes:
@@ -119,6 +167,7 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
     from mlx_distill.stages import Job
+    from mlx_distill.summarise import SELF_CHECK
 
     rank = environment.launched_rank()
     if rank:
@@ -126,7 +175,7 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
         pipeline.follow()
         return
     config, path = configuration_of(options)
-    if config.teacher.spec.startswith("mlx:") or config.comparison.judge.startswith("mlx:"):
+    if any(spec.startswith("mlx:") for spec in (config.teacher.spec, *config.comparison.judges)):
         computes = True
         blas.ensure()
     terminal = Terminal()
@@ -135,11 +184,11 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool) -> None:
         changed = pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
             pipeline.accept_terms(run_dir, config, options["accept_terms"])
-        results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]))
+        results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]), **more)
         if rank is not None:
             pipeline.dismiss()
         if results:
-            terminal.summary(results, str(path))
+            terminal.summary(results, str(path / SELF_CHECK if stage == "self_check_stage" else path))
 
 
 def main() -> None:

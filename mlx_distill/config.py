@@ -136,12 +136,27 @@ class MachineConfig:
 
 @dataclass(frozen=True)
 class ComparisonConfig:
-    judge: str = "claude-opus-4-6"
+    """How answers are made and judged.
+
+    `samples` None is one greedy answer a prompt; a number is so many at `temperature`, each from a seed of its own.
+    `judging`: pairwise, rubric or both; `repeats`: how often every judge is asked the same; `against_teacher`: the
+    distilled answers are compared with the teacher's too. `human` are CSV files of people's votes. `unsandboxed`
+    lets models' code run in the open where the machine has no sandbox.
+    """
+
+    judges: tuple[str, ...] = ("claude-opus-4-6",)
+    judging: str = "both"
+    repeats: int = 1
+    against_teacher: bool = False
+    human: tuple[str, ...] = ()
     judge_max_tokens: int = 2048
     max_tokens: int = 1024
+    samples: int | None = None
+    temperature: float = 0.7
     batch_size: int = 32
     price_as: str = "claude-sonnet-4-6"
     strength: float = 1.0
+    unsandboxed: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +179,7 @@ _DEMO: dict[str, Any] = {
     "training.learning_rate": 1e-3,
     "training.layers": 8,
     "training.window": 1024,
-    "comparison.judge": "static",
+    "comparison.judges": ("static",),
     "comparison.max_tokens": 384,
 }
 
@@ -221,6 +236,7 @@ def _check_type(section: type, name: str, setting: str, value: Any) -> None:
 
 SCHEDULES = ("cosine", "linear", "constant")
 FINE_TUNES = ("lora", "dora", "full")
+JUDGINGS = ("both", "pairwise", "rubric")
 
 POSITIVE = {
     "teacher": ("max_tokens",),
@@ -230,7 +246,7 @@ POSITIVE = {
         *("evaluate_every", "patience", "checkpoint_every", "save_every"),
     ),
     "machine": ("memory", "batch_tokens"),
-    "comparison": ("max_tokens", "batch_size"),
+    "comparison": ("judge_max_tokens", "max_tokens", "batch_size", "samples", "temperature", "repeats"),
     "prompts": ("limit",),
 }
 
@@ -255,9 +271,12 @@ def check(config: Config) -> None:
         "training.schedule": (config.training.schedule, SCHEDULES),
         "training.fine_tune": (config.training.fine_tune, FINE_TUNES),
         "training.layers": (config.training.layers, ("a number", "all")),
+        "comparison.judging": (config.comparison.judging, JUDGINGS),
     }.items():
         if isinstance(value, str) and value not in allowed:
             raise UsageError(f"{name} is {value!r}: choose {' or '.join(allowed)}.")
+    if config.comparison.judges in ((), ("static",)) and config.comparison.judging == "pairwise":
+        raise UsageError("comparison.judging is pairwise, which static analysis cannot do: name a judge.")
     if not 0 <= config.comparison.strength <= 1:
         raise UsageError(f"comparison.strength is {config.comparison.strength}: it goes from 0 (base) to 1.")
     if config.collect.price is not None:

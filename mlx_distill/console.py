@@ -6,23 +6,27 @@ In: what the pipeline tells its View. Out: lines for a person. Text from models 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.prompt import Confirm
 from rich.table import Table
+from rich.text import Text
 
-from mlx_distill import console_training
+from mlx_distill import console_summary, console_training
 from mlx_distill.errors import UsageError
+from mlx_distill.history import Diff, Entry
 from mlx_distill.records import StepMetrics
+from mlx_distill.wording import visible
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a line of progress at most this often, and one at the end."""
@@ -32,8 +36,6 @@ REFRESHES = 4
 
 PLAIN_WIDTH = 110
 """Columns of a table that is written to a file or pipe."""
-
-COLOURS = {"better": "green", "worse": "bold red"}
 
 
 class Terminal:
@@ -46,23 +48,25 @@ class Terminal:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self.console = console or Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-        self.errors = errors or Console(stderr=True, highlight=False)
+        self.console = console or Console(
+            highlight=False, emoji=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH
+        )
+        self.errors = errors or Console(stderr=True, highlight=False, emoji=False)
 
     def kept(self, stage: str) -> None:
         self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
 
     def note(self, text: str) -> None:
-        self.console.print(f"          {escape(text)}")
+        self.console.print(f"          {_plain(text)}")
 
     def warn(self, text: str) -> None:
-        self.console.print(escape(text), style="yellow")
+        self.console.print(_plain(text), style="yellow")
 
     def error(self, text: str) -> None:
-        self.errors.print(escape(text), style="bold red", soft_wrap=True)
+        self.errors.print(_plain(text), style="bold red", soft_wrap=True)
 
     def line(self, text: str) -> None:
-        self.console.print(escape(text), soft_wrap=True)
+        self.console.print(_plain(text), soft_wrap=True)
 
     def confirm(self, question: str) -> bool:
         """Asks on a terminal. Raises UsageError where there is none: nobody has agreed."""
@@ -90,7 +94,7 @@ class Terminal:
         )
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(stage, total=total, text="")
-            yield lambda done, text: progress.update(task, completed=done, text=escape(text))
+            yield lambda done, text: progress.update(task, completed=done, text=_plain(text))
 
     def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
         due = self._pace()
@@ -168,54 +172,30 @@ class Terminal:
         for name in header:
             table.add_column(name, overflow="fold")
         for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
+            table.add_row(*(_plain(cell) for cell in row))
         self.console.print(table)
 
     def summary(self, results: dict[str, Any], folder: str) -> None:
-        """A finished run: what was measured, gains and losses in the same place and size."""
-        if training := results["training"]:
-            loss = training["heldout_loss"]
-            self.line(
-                f"\nHeld-out loss {loss['base']['mean']:.3f} → {loss['best']['mean']:.3f} nats per token "
-                f"({_interval(loss['change'], 3)}) on {training['heldout_prompts']} prompts never trained on."
-            )
-        if comparison := results["comparison"]:
-            self._scorecard(comparison)
-            for caveat in comparison["caveats"]:
-                self.line(f"  ! {caveat}")
-        self.line(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")
+        self._draw(console_summary.summary(results, folder, self.console.width))
 
-    def _scorecard(self, comparison: dict[str, Any]) -> None:
-        table = Table(
-            title=f"Scorecard, 0-10 ({escape(', '.join(comparison['judges']))})",
-            title_justify="left",
-            title_style="bold",
-            pad_edge=False,
-            box=box.SIMPLE_HEAD,
-        )
-        for name in ("", "teacher", "base", "distilled", "difference", "n", "verdict"):
-            table.add_column(name, justify="left" if name in ("", "verdict") else "right")
-        for dimension in comparison["dimensions"]:
-            means = [
-                "-" if dimension[role] is None else f"{dimension[role]['mean']:.1f}"
-                for role in ("teacher", "base", "distilled")
-            ]
-            difference = "-" if dimension["difference"] is None else _interval(dimension["difference"], 2)
-            word = dimension["verdict"] if dimension["difference"] else "not scored"
-            colour = COLOURS.get(word, "dim")
-            table.add_row(
-                dimension["name"],
-                *means,
-                escape(difference),
-                str(dimension["n"]),
-                f"[{colour}]{word}[/{colour}]",
-            )
-        self.console.print(table)
-        checks = comparison["checks"]
-        if any(checks[role]["run"] for role in checks):
-            passed = ", ".join(f"{role} {checks[role]['passed']}/{checks[role]['run']}" for role in checks)
-            self.line(f"Executed checks passed: {passed}")
-        self.line(f"Verdict: {comparison['verdict']}; {comparison['verdict_in_words']}.")
+    def runs(self, entries: Sequence[Entry], folder: str) -> None:
+        self._draw([console_summary.runs(entries, folder, self.console.width)])
+
+    def diff(self, found: Diff) -> None:
+        self._draw(console_summary.diff(found))
+
+    def json(self, value: Any) -> None:
+        """For programs: ASCII, neither wrapped nor coloured."""
+        self.console.out(json.dumps(value, indent=1), highlight=False)
+
+    def _draw(self, parts: Iterable[RenderableType]) -> None:
+        for part in parts:
+            self.console.print(part, soft_wrap=isinstance(part, Text))  # a sentence ends where it ends
+
+
+def _plain(text: str) -> str:
+    """Untrusted text where rich would read markup."""
+    return escape(visible(text))
 
 
 def _remaining(first: tuple[float, int], now: float, done: int, total: int) -> float:
@@ -226,10 +206,3 @@ def _remaining(first: tuple[float, int], now: float, done: int, total: int) -> f
 def _left(seconds: float) -> str:
     """The time left in words, for jobs of more than a minute."""
     return f"  {seconds / 60:.0f} min left" if seconds >= 60 else ""
-
-
-def _interval(estimate: dict[str, Any], digits: int) -> str:
-    text = f"{estimate['mean']:+.{digits}f}"
-    if estimate["low"] is None:
-        return text
-    return f"{text} [{estimate['low']:+.{digits}f}, {estimate['high']:+.{digits}f}]"

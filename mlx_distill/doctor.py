@@ -75,7 +75,7 @@ def _sandbox() -> Finding:
         return Finding(
             "Sandbox",
             "none: executed checks are reported as not run",
-            "allow unprivileged user namespaces (Linux), or use macOS",
+            "install bubblewrap or allow unprivileged user namespaces; --unsandboxed runs models' code in the open",
         )
     return Finding("Sandbox", level)
 

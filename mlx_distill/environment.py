@@ -32,7 +32,8 @@ def hash_of(path: str | None) -> str | None:
     return file_hash(Path(path))
 
 
-def sandbox_level() -> str:
+def sandbox_level() -> sandbox.Level:
+    """How models' code is shut in on this machine; "none" where it is not run unless told."""
     return sandbox.level()
 
 

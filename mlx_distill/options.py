@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from mlx_distill import config as configuration
-from mlx_distill.config import FINE_TUNES, PRESETS, SCHEDULES, Config
+from mlx_distill.config import FINE_TUNES, JUDGINGS, PRESETS, SCHEDULES, Config
 from mlx_distill.errors import UsageError
 
 
@@ -87,9 +87,14 @@ SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ),
     ("--grad-checkpoint", "machine.grad_checkpoint", bool, "compute activations twice instead of keeping them"),
     ("--auto", "machine.auto", bool, "train only as many of the layers as fit the memory"),
-    ("--judge", "comparison.judge", str, "a Claude model id, or `static`: code analysis without an LLM"),
+    ("--judging", "comparison.judging", click.Choice(JUDGINGS), "answers side by side, each alone, or both"),
+    ("--repeats", "comparison.repeats", int, "times that a judge is asked the same: 1 for a look, 3 to publish"),
+    ("--against-teacher", "comparison.against_teacher", bool, "compare distilled answers with the teacher's too"),
     ("--max-tokens", "comparison.max_tokens", int, "cap of a compared answer"),
+    ("--samples", "comparison.samples", int, "seeded answers to each prompt (default: one, greedy)"),
+    ("--temperature", "comparison.temperature", float, "of --samples"),
     ("--strength", "comparison.strength", float, "of the adapter when answers are compared: 0 base, 1 distilled"),
+    ("--unsandboxed", "comparison.unsandboxed", bool, "run models' code in the open where there is no sandbox"),
     ("--limit", "prompts.limit", int, "only the first N prompts of each split"),
 )
 
@@ -98,6 +103,8 @@ REPEATABLE = (
     ("--prompts", "prompts.train", "training prompts: a set's name, a TOML/JSONL/text file, or hf:DATASET"),
     ("--valid-prompts", "prompts.valid", "prompts for the held-out loss"),
     ("--test-prompts", "prompts.test", "prompts of the comparison"),
+    ("--judge", "comparison.judges", "a Claude model id, mlx:MODEL, recorded:FILE, or static: analysis without an LLM"),
+    ("--human", "comparison.human", "a CSV of people's votes, from `mlx-distill export votes`"),
     ("--benchmark", "filters.benchmarks", "a benchmark's file, whose items may not be trained on"),
 )
 

@@ -2,7 +2,7 @@
 
     prompts ──collect──▶ teacher_data.jsonl ──filter──▶ dataset.json
     both ──train──▶ distilled-student/, metrics.jsonl, training.json
-    test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl
+    test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl, preferences.jsonl
     all of it ──report──▶ results.json ──▶ RESULTS.md, visuals/
 
 A stage runs when an output is missing or what it was made from has changed; otherwise it is kept. What each one
@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,12 @@ from mlx_distill import environment, promptset, students
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.records import Split
+from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, comparing, estimating, exporting, training
-from mlx_distill.summarise import summarise
+from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, estimating, exporting, generating, judging, training
+from mlx_distill.stages.asking import ledger_path
+from mlx_distill.stages.keeping import plain_settings, run_stage
+from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.teachers import check, identity, is_traces, needs_terms
 
 WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
@@ -105,9 +106,10 @@ def _agree_on_costs(job: Job, names: Sequence[str]) -> None:
 def _check_teachers(job: Job) -> None:
     """A missing key or price is found now, not after an hour of training."""
     _check_teacher(job, "collect", job.config.teacher.spec)
-    _check_teacher(job, "judge", job.config.comparison.judge)
-    if job.config.comparison.judge == job.config.teacher.spec:
-        job.view.warn("The judge is the teacher itself: it will score what it taught.")
+    for judge in job.config.comparison.judges:
+        _check_teacher(job, "judge", judge)
+        if judge == job.config.teacher.spec:
+            job.view.warn(f"The judge {judge} is the teacher itself: it will score what it taught.")
 
 
 def _check_teacher(job: Job, stage: str, spec: str) -> None:
@@ -130,46 +132,6 @@ def _compare(job: Job) -> None:
         _collect(job)
     generate_stage(job)
     judge_stage(job)
-
-
-def _stage(
-    job: Job,
-    name: str,
-    settings: Sequence[Any],
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    work: Callable[[], None],
-    partial: Sequence[str] = (),
-) -> None:
-    """Runs `work` unless its outputs are current. `partial`: what an attempt at other inputs must not find."""
-    fingerprint = job.run.fingerprint([_plain(part) for part in settings], inputs)
-    if job.run.is_current(name, fingerprint, outputs):
-        job.view.kept(name)
-        return
-    before = 0.0
-    if job.run.started_from(name, fingerprint):
-        before = job.run.stages()[name]["seconds"]
-    else:
-        for path in partial:
-            _remove(job.run / path)
-    started, state = time.monotonic(), "running"
-    job.run.mark(name, fingerprint, state, before)
-    try:
-        work()
-        state = "done"
-    finally:
-        job.run.mark(name, fingerprint, state, before + time.monotonic() - started)
-
-
-def _plain(part: Any) -> Any:
-    return dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else part
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
@@ -198,7 +160,7 @@ def prompts_stage(job: Job, splits: tuple[Split, ...]) -> None:
     if is_traces(job.config.teacher.spec):
         return
     prompts = job.config.prompts
-    _stage(
+    run_stage(
         job,
         "prompts",
         [prompts, promptset.identity(prompts), splits],
@@ -213,7 +175,7 @@ def _collect(job: Job) -> None:
     if is_traces(teacher.spec):
         file = teacher.spec.removeprefix("traces:") if teacher.spec.startswith("traces:") else None
         prompts = job.config.prompts
-        _stage(
+        run_stage(
             job,
             "collect",
             [teacher, environment.hash_of(file), prompts, promptset.identity(prompts)],
@@ -222,14 +184,14 @@ def _collect(job: Job) -> None:
             lambda: collecting.import_traces(job),
         )
     else:
-        _stage(job, "collect", *_answers(job), lambda: asyncio.run(collecting.collect_answers(job)))
+        run_stage(job, "collect", *_answers(job), lambda: asyncio.run(collecting.collect_answers(job)))
     _filter(job)
 
 
 def _answers(job: Job) -> tuple[list[Any], list[str], list[str]]:
     """What the teacher's answers are made from, and where they are."""
     teacher = job.config.teacher
-    return [_plain(teacher), identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
+    return [plain_settings(teacher), identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
 
 
 def _is_collected(job: Job) -> bool:
@@ -241,7 +203,7 @@ def _filter(job: Job) -> None:
     settings = job.config.training
     counted = students.tokenizer_file(settings.student) is not None
     benchmarks = [environment.hash_of(path) for path in job.config.filters.benchmarks]
-    _stage(
+    run_stage(
         job,
         "filter",
         [
@@ -281,12 +243,12 @@ def _settled(job: Job) -> Job:
 def _trained_from(job: Job) -> list[Any]:
     config = job.config.training
     material = environment.hash_of(config.data) or training.collected_digest(job)
-    return [_plain(config), material, students.identity(config.student)]
+    return [plain_settings(config), material, students.identity(config.student)]
 
 
 def _train(job: Job) -> None:
     training.refuse_leaks(job)
-    _stage(
+    run_stage(
         job,
         "train",
         _trained_from(job),
@@ -312,39 +274,69 @@ def dismiss() -> None:
 
 def generate_stage(job: Job) -> None:
     config = job.config
-    _stage(
+    run_stage(
         job,
         "generate",
         [
             config.comparison.max_tokens,
             config.comparison.batch_size,
             config.comparison.strength,
+            config.comparison.samples,
+            config.comparison.temperature if config.comparison.samples else None,
+            config.training.seed if config.comparison.samples else None,
             config.training.system,
         ],
         ["prompts.jsonl", "teacher_data.jsonl", f"{ADAPTER}/adapters.safetensors"],
         ["generations.jsonl"],
-        lambda: comparing.generate(job),
+        lambda: generating.generate(job),
         partial=["generations.jsonl"],
     )
 
 
 def judge_stage(job: Job) -> None:
     config = job.config.comparison
-    _stage(
+    run_stage(
         job,
         "judge",
-        [config.judge, config.judge_max_tokens, environment.sandbox_level()],
+        [
+            [identity(judge) for judge in config.judges],
+            *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
+            [environment.hash_of(file) for file in config.human],
+            environment.sandbox_level(),
+        ],
         ["prompts.jsonl", "generations.jsonl"],
-        ["scores.jsonl", "judgments.jsonl"],
-        lambda: comparing.judge(job),
+        ["scores.jsonl", "judgments.jsonl", "preferences.jsonl"],
+        lambda: judging.judge(job),
     )
+
+
+def self_check_stage(job: Job) -> dict[str, Any]:
+    """The comparison of the base with itself, sampled, reported in a folder of its own: any difference that it shows is
+    false. Returns its results."""
+    prompts_stage(job, _splits(job))
+    folder = RunDir(job.run / SELF_CHECK)
+    settings = {
+        "comparison.strength": 0.0,
+        "comparison.samples": job.config.comparison.samples or 1,
+        "comparison.against_teacher": False,
+        "comparison.human": (),
+        "collect.ledger": str(ledger_path(job)),
+    }
+    with folder.locked():
+        inner = dataclasses.replace(job, run=folder, config=configuration.replace(job.config, settings))
+        _write_config(folder, inner.config)
+        folder.write_records("prompts.jsonl", generating.read_test_prompts(job))
+        _agree_on_costs(inner, ("judge",))
+        generate_stage(inner)
+        judge_stage(inner)
+        return report_stage(inner)
 
 
 # ---------------------------------------------------------------- report
 
 
-def report_stage(job: Job) -> dict[str, Any]:
-    """results.json from the run's files, and from it alone the charts and RESULTS.md."""
+def report_stage(job: Job, look: Look = DEFAULT, animated: bool = False) -> dict[str, Any]:
+    """results.json from the run's files, and from it alone the charts, RESULTS.md and report.html."""
     from mlx_distill.report import draw
 
     if not any((job.run / name).exists() for name in WORK):
@@ -353,7 +345,7 @@ def report_stage(job: Job) -> dict[str, Any]:
         training.write_environment(job)
     results = summarise(job.run, job.config)
     job.run.write_json("results.json", results)
-    draw(results, job.run.path, job.run / "visuals")
+    draw(results, job.run.path, job.run / "visuals", look, animated)
     return results
 
 

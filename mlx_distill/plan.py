@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import environment, fit, prices, students
+from mlx_distill import compare, environment, fit, prices, students
 from mlx_distill.config import Config
 from mlx_distill.fit import Choice, Lengths, Machine, Task, flops, in_gib
 from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
-from mlx_distill.records import ROLES, Completion, Prompt, read_rows, stream_records
+from mlx_distill.records import Completion, Prompt, read_rows, stream_records
 from mlx_distill.teachers import is_claude, is_traces
 
 Split = tuple[list[Turns], list[Turns]]
@@ -82,14 +82,16 @@ def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
 
 
 def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
-    judge = config.comparison.judge
-    if not is_claude(judge):
-        return [("Judge", judge), ("Judge's cost", "nothing")]
-    questions = len(ROLES) * asked.counts["test"]
-    tokens = questions * (config.comparison.max_tokens + 1000)
-    bound = prices.list_cost(judge, tokens, questions * config.comparison.judge_max_tokens, config.collect.price)
-    bound *= prices.BATCH_FACTOR if config.collect.batch else 1.0
-    return [("Judge", f"{judge}, {questions} answers"), ("Judge's cost, about at most", f"${bound:,.2f}")]
+    comparison, count = config.comparison, asked.counts["test"]
+    asks = compare.count_questions(count, comparison)
+    what = f"{asks.alone:,} answers alone, {asks.pairs:,} pairs"
+    rows = [("Judge", judge if judge == "static" else f"{judge}: {what}") for judge in comparison.judges]
+    paid = [judge for judge in comparison.judges if is_claude(judge)]
+    if not paid:
+        return [*rows, ("Judge's cost", "nothing")]
+    price, batch = config.collect.price, config.collect.batch
+    most = sum(compare.most_usd(judge, comparison, count, price, batch=batch) for judge in paid)
+    return [*rows, ("Judge's cost, about at most", f"${most:,.2f}")]
 
 
 # ---------------------------------------------------------------- training

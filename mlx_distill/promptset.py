@@ -8,6 +8,7 @@ the whole comparison into a memory test.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import itertools
 import re
@@ -140,9 +141,11 @@ def _from_row(row: dict[str, Any], path: Path, split: Split) -> Prompt:
 
 def _check(check: Any, path: Path) -> Check:
     try:
-        return Check(**check)
-    except TypeError as error:
-        raise DataError(f"{path}: a check is not {{run, expected}} ({error}): correct it.") from error
+        found = Check(**check)
+        ast.literal_eval(found.expected)
+        return found
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: a check is not {{run, expected}} with a literal ({error}): correct it.") from error
 
 
 def _from_toml(path: Path, split: Split, *, expanded: bool) -> list[Prompt]:

@@ -108,7 +108,10 @@ class StepMetrics:
 
 @dataclass(frozen=True)
 class Generation:
-    """One answer of a role to a test prompt. `finish_reason`: stop, or length when it was cut at the cap."""
+    """One answer of a role to a test prompt. `finish_reason`: stop, or length when it was cut at the cap.
+
+    `sample` counts the answers of one role to one prompt; `seconds` is its share of its batch's time.
+    """
 
     prompt_id: str
     role: Role
@@ -116,11 +119,15 @@ class Generation:
     tokens: int
     seconds: float
     finish_reason: str
+    sample: int = 0
 
 
 @dataclass(frozen=True)
 class Judgment:
-    """Scores 0-10 by dimension. `scores` None means unscored (`problem` says why); it is never read as zero."""
+    """One answer alone: whole scores 0-10 by dimension.
+
+    `scores` None means unscored (`problem` says why); it is never read as zero.
+    """
 
     prompt_id: str
     role: Role
@@ -129,11 +136,32 @@ class Judgment:
     reason: str = ""
     problem: str = ""
     usd: float | None = None
+    sample: int = 0
+    repeat: int = 0
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two answers side by side, `first` shown first. `better` is one of the two, or "tie"; None means unscored."""
+
+    prompt_id: str
+    first: Role
+    second: Role
+    judge: str
+    better: Role | Literal["tie"] | None
+    reason: str = ""
+    problem: str = ""
+    usd: float | None = None
+    sample: int = 0
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
 class Score:
-    """An executed check set. `passed` None means that it was not run (`detail` says why)."""
+    """An executed check set. `passed` None means that it was not run (`detail` says why).
+
+    `sandbox` is the level that it ran at: seatbelt, bubblewrap, namespaces, or none.
+    """
 
     benchmark: str
     item_id: str
@@ -142,6 +170,8 @@ class Score:
     checks: int = 0
     checks_passed: int = 0
     detail: str = ""
+    sample: int = 0
+    sandbox: str = ""
 
 
 @dataclass(frozen=True)

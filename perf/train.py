@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import table
 import train_sides as sides
 from collect_plan import Plan
+from sides import Elsewhere
 from table import Row
 
 EPOCHS = 3
@@ -233,7 +234,7 @@ def main() -> None:
     if given.examples % sides.BATCH:
         parser.error(f"--examples {given.examples} is no multiple of {sides.BATCH}: stock drops the remainder")
     with tempfile.TemporaryDirectory(prefix="perf-train-", ignore_cleanup_errors=True) as folder:
-        elsewhere = sides.Elsewhere()
+        elsewhere = Elsewhere()
         bench = Bench(Plan(given.seed, given.small), Path(folder), given)
         rows = table.measure(given.names, SECTIONS, bench)
     table.finish(rows, f"Training, seed {given.seed}{', small' if given.small else ''}{elsewhere.said()}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import statistics
 import subprocess
@@ -23,16 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import blas
+from sides import ROOT, environment, float32_folder
 
-ROOT = Path(__file__).parents[1]
 SYSTEM = "You are a helpful coding assistant."
 SPREAD = 0.7
 """Standard deviation of the logarithm of the lengths: with a median of 250 every fiftieth would pass 1,000."""
 
 RANK, SCALE, RATE, BATCH, WINDOW = 16, 2.0, 1e-3, 4, 2048
-
-STAT = Path("/proc/stat")
 
 Messages = list[dict[str, str]]
 
@@ -77,27 +73,6 @@ def prepare(student: str, folder: Path, seed: int, examples: int, median: int, l
     count = next(n for n in range(examples + 1, 2 * examples + 2) if n - max(1, round(n / 10)) == examples)
     write_rows(data, conversations(model, random.Random(seed), lengths(count, median, longest)))
     return _divided(model, data, folder, seed, examples)
-
-
-def float32_folder(student: str, target: Path) -> Path:
-    """On the CPU backend ours trains in float32, so stock is given the same weights in that."""
-    import mlx.core as mx
-
-    from mlx_distill import students
-    from mlx_distill.students.gguf import convert
-
-    source = students.locate(student)
-    source = convert(source) if source.is_file() else source
-    target.mkdir(parents=True)
-    for file in source.iterdir():
-        if file.suffix == ".safetensors":
-            weights: Any = mx.load(str(file))
-            cast = {name: array.astype(mx.float32) for name, array in weights.items()}
-            mx.save_safetensors(str(target / file.name), cast, metadata={"format": "mlx"})
-        elif file.is_file():
-            (target / file.name).write_bytes(file.read_bytes())
-    mx.clear_cache()  # this process waits beside the measured ones
-    return target
 
 
 def lengths(count: int, median: int, longest: int) -> list[int]:
@@ -238,7 +213,7 @@ def _started(arguments: Sequence[str], rows: Path) -> list[float]:
     seen: list[float] = []
     with (
         log.open("wb") as said,
-        subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=_environment(), stdout=said, stderr=said) as child,
+        subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment(), stdout=said, stderr=said) as child,
     ):
         try:
             running = True
@@ -254,36 +229,6 @@ def _started(arguments: Sequence[str], rows: Path) -> list[float]:
     return seen
 
 
-def _environment() -> dict[str, str]:
-    """The same for both: the fast BLAS, and on the CPU no compiled kernels, which gain nothing there."""
-    found = blas.find()
-    if found is None:
-        return dict(os.environ)
-    fast = {} if blas.preloaded() else blas.environment(found)
-    return os.environ | fast | {"MLX_DISABLE_COMPILE": "1"}
-
-
 def _agreed(what: str, measured: object, expected: object) -> None:
     if measured != expected:
         sys.exit(f"{what}: {measured}, and {expected} by our own count: the two sides would not train the same.")
-
-
-class Elsewhere:
-    """What other work of this machine took since this was made: two sides are seldom slowed down alike."""
-
-    def __init__(self) -> None:
-        self._started, self._others = time.monotonic(), self._seconds()
-
-    def said(self) -> str:
-        """Only where the kernel tells it: on Linux."""
-        whole = (time.monotonic() - self._started) * (os.cpu_count() or 1)
-        took = self._seconds() - self._others
-        return f"; other work took {max(0.0, took) / whole:.0%} of the machine" if STAT.exists() else ""
-
-    def _seconds(self) -> float:
-        """Of processors, that neither this process nor one that it has waited for has used."""
-        if not STAT.exists():
-            return 0.0
-        user, nice, system, _idle, _wait, *rest = map(int, STAT.read_text().splitlines()[0].split()[1:])
-        busy = (user + nice + system + sum(rest[:3])) / os.sysconf("SC_CLK_TCK")
-        return busy - sum(os.times()[:4])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import SHORT, invoke
 from messages_api import MessagesServer, echo
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -41,6 +42,15 @@ def smollm() -> Any:
     from mlx_distill import students
 
     return students.load("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole short run, made once. Tests that change it copy it."""
+    run = tmp_path_factory.mktemp("runs") / "short"
+    done = invoke("run", *SHORT, "--run", run)
+    assert done.returncode == 0, done.stderr
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mlx_distill"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"collect", "train", "compare", "report", "bench", "export"}
-LEVEL = {"errors": 0, "records": 1, "prices": 1, "config": 2, "rundir": 2, "stats": 3, "promptset": 3, "sandbox": 3}
+LEVEL = {
+    "errors": 0,
+    "records": 1,
+    "prices": 1,
+    "config": 2,
+    "rundir": 2,
+    "stats": 3,
+    "agreement": 4,
+    "promptset": 3,
+    "sandbox": 3,
+}
+LEVEL |= {"wording": 1, "history": 4, "console_summary": 5}
 LEVEL |= {"blas": 3, "watchdog": 3, "console_training": 3, "students": 3, "environment": 4, "teachers": 4, "fit": 4}
 LEVEL |= dict.fromkeys(STAGES, 5)
 LEVEL |= {
@@ -31,17 +42,23 @@ ROOMS = {
     "anthropic": {"teachers"},
     "httpx2": {"teachers"},
     "aiohttp": {"teachers"},
+    "llguidance": {"teachers"},
     "mlx": {"students", "train", "compare", "teachers", "export"},
     "mlx_lm": {"students", "train", "compare", "teachers"},
     "matplotlib": {"report"},
-    "rich": {"console", "console_training"},
+    "rich": {"console", "console_training", "console_summary"},
     "click": {"cli", "options"},
     "datasets": {"promptset", "collect"},
     "py3langid": {"collect"},
     "gguf": {"students"},
     "tokenizers": {"students"},
     "scipy": {"stats"},
-    "markdown_it": {"compare"},
+    "markdown_it": {"compare", "report"},
+    "jinja2": {"report", "students"},
+    "markupsafe": {"report"},
+    "PIL": {"report"},
+    "psutil": {"sandbox"},
+    "pygments": {"compare", "report"},
 }
 
 

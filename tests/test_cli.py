@@ -10,39 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import SHORT, fails, invoke
 from messages_api import MessagesServer, error, message
 
 from mlx_distill.compare import DIMENSIONS
 
-SHORT = ("--preset", "demo-short", "--limit", "2", "--layers", "2", "--max-tokens", "8")
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "mlx_distill", *map(str, arguments)]
-
-
-def invoke(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False, **options)
-
-
-def fails(code: int, words: str, *arguments: str | Path, **options: Any) -> None:
-    """One line on stderr that holds the words, the exit code, and no traceback."""
-    done = invoke(*arguments, **options)
-    assert (done.returncode, done.stdout.count("Traceback")) == (code, 0), done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert words in lines[0], lines[0]
-
-
 # ---------------------------------------------------------------- whole runs
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "short"
-    done = invoke("run", *SHORT, "--run", run)
-    assert done.returncode == 0, done.stderr
-    return run
 
 
 def files(run: Path) -> dict[str, bytes]:
@@ -50,7 +23,7 @@ def files(run: Path) -> dict[str, bytes]:
         str(path.relative_to(run)): path.read_bytes()
         for path in sorted(run.rglob("*"))
         if path.is_file()
-        and path.name not in ("environment.json", "results.json", "RESULTS.md", "stages.json")
+        and path.name not in ("environment.json", "results.json", "RESULTS.md", "report.html", "stages.json")
         and path.suffix != ".png"
         and "ledger" not in path.name
     }
@@ -69,9 +42,11 @@ def test_a_run_leaves_every_file_that_it_promises(finished: Path) -> None:
         "distilled-student/adapter_config.json",
         "generations.jsonl",
         "judgments.jsonl",
+        "preferences.jsonl",
         "scores.jsonl",
         "results.json",
         "RESULTS.md",
+        "report.html",
         "visuals/model_scorecard.png",
         "visuals/pipeline.mmd",
     ]:
@@ -84,7 +59,7 @@ def test_results_have_the_keys_that_others_read(finished: Path) -> None:
     assert set(results["training"]["heldout_loss"]) >= {"base", "best", "last"}
     assert [row["prompts"] for row in results["cost_scaling"][1:]] == [10_000, 1_000_000, 16_000_000]
     assert [row["name"] for row in results["comparison"]["dimensions"]] == list(DIMENSIONS)
-    assert results["comparison"]["prompts"][0]["teacher"]["text"]
+    assert results["comparison"]["prompts"][0]["teacher"]["answers"][0]["text"]
 
 
 def test_the_same_command_again_keeps_everything(finished: Path) -> None:
@@ -273,7 +248,7 @@ def test_the_judge_is_never_silently_the_teacher(serve: Callable[..., MessagesSe
     )
     done = invoke("run", *SHORT, "--limit", "1", *options)
     assert done.returncode == 0, done.stderr
-    assert "The judge is the teacher itself" in done.stdout.split("collect")[0]
+    assert "The judge claude-opus-4-6 is the teacher itself" in done.stdout.split("collect")[0]
     caveats = json.loads((tmp_path / "run" / "results.json").read_text())["comparison"]["caveats"]
     assert any("the teacher itself" in caveat for caveat in caveats)
 

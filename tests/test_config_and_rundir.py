@@ -30,7 +30,7 @@ def test_presets_are_those_of_the_original_runs() -> None:
     assert (standard.training.student, standard.training.epochs) == ("qwen2.5-1.5b", 5)
     assert (quick.training.student, quick.training.epochs) == ("qwen2.5-0.5b", 3)
     assert standard.teacher.spec == "claude-sonnet-4-6"
-    assert standard.comparison.judge == "claude-opus-4-6"
+    assert standard.comparison.judges == ("claude-opus-4-6",)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ def test_prompts_come_from_a_dataset_by_name_and_column(tmp_path: Path) -> None:
         (b'[[prompt]]\ncategory = "a"\n', "no 'prompt' or 'text'"),
         (b'prompt = "a"\n', "no \\[\\[prompt\\]\\] tables"),
         (b'[[prompt]]\ntext = "a"\nchecks = [{ code = 1 }]\n', "not {run, expected}"),
+        (b'[[prompt]]\ntext = "a"\nchecks = [{ expected = "[1" }]\n', "with a literal"),
     ],
 )
 def test_a_broken_prompt_file_is_one_clear_error(tmp_path: Path, content: bytes, complaint: str) -> None:

@@ -1,5 +1,10 @@
+import math
+from itertools import product
+from typing import Any
+
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,9 +14,10 @@ from mlx_distill.records import Estimate
 
 def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
     random = np.random.default_rng(0)
-    samples = [stats.estimate(list(random.normal(3, 1, 30))) for _ in range(200)]
-    covered = sum(e.low <= 3 <= e.high for e in samples if e.low is not None and e.high is not None)
-    assert 0.88 <= covered / 200 <= 0.99
+    for n in (6, 12, 30):
+        samples = [stats.estimate(list(random.normal(3, 1, n))) for _ in range(300)]
+        covered = sum(e.low <= 3 <= e.high for e in samples if e.low is not None and e.high is not None)
+        assert 0.92 <= covered / 300 <= 0.985
 
 
 def test_few_values_have_a_mean_but_no_interval() -> None:
@@ -31,7 +37,44 @@ def test_the_permutation_test_is_exact_for_few_prompts() -> None:
 
 def test_four_prompts_can_never_be_significant() -> None:
     assert stats.paired_p([9.0] * 4) is None
-    assert stats.verdict(stats.estimate([9.0] * 4), None) == "too few prompts to tell"
+    assert stats.verdict(9.0, 4, None, 1) == "too few prompts to tell"
+
+
+@given(st.lists(st.integers(-10, 10), min_size=6, max_size=13))
+def test_the_exact_test_is_every_combination_of_signs(values: list[int]) -> None:
+    sums = [
+        abs(sum(v * s for v, s in zip(values, signs, strict=True))) for signs in product((1, -1), repeat=len(values))
+    ]
+    assert stats.paired_p(values) == pytest.approx(sum(s >= abs(sum(values)) for s in sums) / len(sums))
+
+
+@pytest.mark.parametrize("n", [9, 20, 40])
+def test_the_permutation_test_is_that_of_scipy(n: int) -> None:
+    random = np.random.default_rng(n)
+    values = random.normal(0.4, 1, n).round(1)
+    found = scipy.stats.permutation_test(
+        (values, np.zeros(n)),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        rng=random,
+    )
+    assert stats.paired_p(list(values)) == pytest.approx(found.pvalue, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "p"), [(3, 7, 0.344), (1, 8, 0.039), (49, 3, 1e-10), (0, 0, 1.0), (4, 0, 0.125)]
+)
+def test_mcnemar_gives_the_published_values(gained: int, lost: int, p: float) -> None:
+    assert stats.mcnemar(gained, lost) == pytest.approx(p, abs=5e-4)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_mcnemar_is_the_sign_test_of_what_changed(gained: int, lost: int) -> None:
+    n, least = gained + lost, min(gained, lost)
+    tail = sum(math.comb(n, k) for k in range(least + 1)) / 2**n
+    assert stats.mcnemar(gained, lost) == pytest.approx(min(1.0, 2 * tail))
 
 
 def test_without_a_difference_few_runs_show_one_and_with_one_nearly_all_do() -> None:
@@ -70,6 +113,105 @@ def test_a_run_has_one_verdict(words: list[str], expected: str) -> None:
 
 
 def test_a_verdict_follows_the_sign() -> None:
-    assert stats.verdict(Estimate(1.0, 9, 0.5, 1.5), 0.01) == "better"
-    assert stats.verdict(Estimate(-1.0, 9, -1.5, -0.5), 0.01) == "worse"
-    assert stats.verdict(Estimate(-1.0, 9, -2.0, 0.5), 0.2) == "no difference shown"
+    assert stats.verdict(1.0, 9, 0.01, 1) == "better"
+    assert stats.verdict(-1.0, 9, 0.01, 1) == "worse"
+    assert stats.verdict(-1.0, 9, 0.2, 1) == "no difference shown"
+
+
+def test_prompts_that_no_result_could_have_convinced_are_too_few() -> None:
+    """Seven prompts that all move one way have p = 2/128: enough for one test, too few beside six others."""
+    assert stats.verdict(1.0, 7, stats.paired_p([1.0] * 7), 1) == "better"
+    assert stats.verdict(1.0, 7, 7 * 2 / 128, 7) == "too few prompts to tell"
+    assert stats.verdict(1.0, 9, 0.5, 7) == "no difference shown"
+
+
+# ---------------------------------------------------------------- what belongs together
+
+
+def test_repeats_of_a_prompt_are_one_number() -> None:
+    assert stats.by_prompt([("a", 1.0), ("b", 5.0), ("a", 3.0)]) == {"a": 2.0, "b": 5.0}
+
+
+def test_an_interval_over_prompts_is_honest_where_one_over_answers_is_half_as_wide() -> None:
+    """Four answers to a prompt that share its difficulty: resampled whole, the interval covers; singly, it does not."""
+    random = np.random.default_rng(3)
+    covered = {"prompts": 0, "answers": 0}
+    widths = {"prompts": 0.0, "answers": 0.0}
+    for _ in range(200):
+        difficulty = random.normal(0, 1, 25)
+        answers = difficulty[:, None] + random.normal(0, 0.1, (25, 4))
+        rows = [(str(prompt), float(value)) for prompt in range(25) for value in answers[prompt]]
+        found = {
+            "prompts": stats.estimate(list(stats.by_prompt(rows).values())),
+            "answers": stats.estimate([value for _, value in rows]),
+        }
+        for name, estimate in found.items():
+            assert estimate.low is not None
+            assert estimate.high is not None
+            covered[name] += estimate.low <= 0 <= estimate.high
+            widths[name] += estimate.high - estimate.low
+    assert covered["prompts"] >= 184
+    assert covered["answers"] <= 150
+    assert widths["answers"] / widths["prompts"] == pytest.approx(0.5, abs=0.05)
+
+
+# ---------------------------------------------------------------- what could have been shown
+
+
+def test_the_smallest_difference_is_found_four_times_of_five() -> None:
+    random = np.random.default_rng(4)
+    smallest = stats.smallest_difference(list(random.normal(0, 1, 30)))
+    assert smallest is not None
+    found = sum((stats.paired_p(list(random.normal(smallest, 1, 30))) or 1) < 0.05 for _ in range(400))
+    assert 0.7 <= found / 400 <= 0.92
+
+
+def test_prompts_that_never_differ_could_still_not_have_shown_everything() -> None:
+    assert stats.smallest_difference([0.0] * 20) == pytest.approx(6 / 20)
+    assert stats.smallest_difference([1.0] * 5) is None
+
+
+def test_a_difference_of_style_alone_vanishes_at_equal_style_and_one_of_substance_stays() -> None:
+    random = np.random.default_rng(5)
+    styles = random.normal(0.5, 0.5, (60, 2))
+    bought = 2.0 * styles[:, 0] + random.normal(0, 0.3, 60)
+    earned = bought + 1.0
+    style, substance = (stats.at_equal_style(list(values), styles.tolist()) for values in (bought, earned))
+    assert style is not None
+    assert substance is not None
+    assert style.low is not None
+    assert style.high is not None
+    assert style.low <= 0 <= style.high
+    assert stats.estimate(list(bought)).low > 0.5  # type: ignore[operator]
+    assert substance.mean == pytest.approx(1.0, abs=0.3)
+    assert stats.at_equal_style([1.0] * 19, [[0.0, 0.0]] * 19) is None
+
+
+# ---------------------------------------------------------------- a whole run's verdict
+
+
+def scorecard(random: np.random.Generator, effect: float, prompts: int = 30) -> list[dict[str, Any]]:
+    """Preference, five dimensions and checks, correlated as a judge's are, in whole points."""
+    shared = random.normal(0, 1, prompts)
+    rows = []
+    for _ in range(6):
+        differences = np.round(2 * (effect + 0.7 * shared + 0.714 * random.normal(0, 1, prompts)))
+        rows.append({"n": prompts, "difference": {"mean": differences.mean()}, "p": stats.paired_p(list(differences))})
+    moved = random.random(prompts) < 0.3
+    up = random.random(prompts) < 0.5 + effect / 4
+    gained, lost = int((moved & up).sum()), int((moved & ~up).sum())
+    rows.append({"n": prompts, "difference": {"mean": gained - lost}, "p": stats.mcnemar(gained, lost)})
+    return rows
+
+
+def test_without_a_difference_at_most_one_run_in_twenty_shows_one() -> None:
+    random = np.random.default_rng(6)
+    words = [stats.decide(scorecard(random, 0.0)) for _ in range(1000)]
+    assert set(words) <= {"better", "worse", "mixed", "no difference shown"}
+    assert sum(word != "no difference shown" for word in words) <= 50
+
+
+def test_a_difference_of_one_standard_deviation_is_found_nine_times_of_ten() -> None:
+    random = np.random.default_rng(7)
+    assert sum(stats.decide(scorecard(random, 1.0)) == "better" for _ in range(200)) >= 180
+    assert sum(stats.decide(scorecard(random, -1.0)) == "worse" for _ in range(200)) >= 180

@@ -1,10 +1,29 @@
 """Comparing: the test prompts answered by base and distilled, checked by execution, and judged."""
 
 from mlx_distill.compare.checks import run_checks
+from mlx_distill.compare.cost import most_usd
 from mlx_distill.compare.generate import generate
-from mlx_distill.compare.judge import judge
+from mlx_distill.compare.judge import Count, count_questions
+from mlx_distill.compare.pairwise import judge_pairs
+from mlx_distill.compare.rubric import judge_alone
 from mlx_distill.compare.static import DIMENSIONS, MEASURED
 from mlx_distill.compare.static import NAME as STATIC_JUDGE
 from mlx_distill.compare.static import judge as static_judge
+from mlx_distill.compare.votes import PEOPLE, read_votes, votes_table
 
-__all__ = ["DIMENSIONS", "MEASURED", "STATIC_JUDGE", "generate", "judge", "run_checks", "static_judge"]
+__all__ = [
+    "DIMENSIONS",
+    "MEASURED",
+    "PEOPLE",
+    "STATIC_JUDGE",
+    "Count",
+    "count_questions",
+    "generate",
+    "judge_alone",
+    "judge_pairs",
+    "most_usd",
+    "read_votes",
+    "run_checks",
+    "static_judge",
+    "votes_table",
+]

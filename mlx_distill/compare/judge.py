@@ -1,8 +1,8 @@
-"""The LLM judge: a teacher asked with the rubric, one answer at a time, without being told whose it is.
+"""What both ways of judging share: questions put to a model, its replies read, what cannot be read asked once more.
 
-In: prompts and generations. Out: Judgments of 0-10 on the five dimensions, reason before score, as structured
-output. No sampling parameters. What is judged is untrusted text: it stands between tags that it cannot know. An
-answer that cannot be scored is asked for once more (a refusal is not), then counted as unscored, never as zero.
+In: questions. Out: verdicts, as they come. A reply is JSON of the asked schema or nothing: no pattern is ever looked
+for in free text. No sampling parameters. A refusal is not asked again, since it would be refused again. What stays
+without a verdict is unscored, with the problem named, and never a zero or a tie.
 """
 
 from __future__ import annotations
@@ -11,85 +11,97 @@ import contextlib
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from mlx_distill.compare.static import DIMENSIONS
 from mlx_distill.config import ComparisonConfig
-from mlx_distill.promptset import data_folder
-from mlx_distill.records import Generation, Judgment, Prompt, content_id
+from mlx_distill.records import Judgment, Preference, content_id
 from mlx_distill.teachers import Ask, Reply, Request
 
 ATTEMPTS = 2
 
-SCHEMA_FIELDS: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": list(DIMENSIONS),
-    "properties": {
-        dimension: {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["reason", "score"],
-            "properties": {
-                "reason": {"type": "string"},
-                "score": {"type": "integer", "enum": list(range(11))},
-            },
-        }
-        for dimension in DIMENSIONS
-    },
-}
-SCHEMA = json.dumps(SCHEMA_FIELDS)
+Verdict = TypeVar("Verdict", Judgment, Preference)
 
 
-async def judge(
-    prompts: Sequence[Prompt],
-    generations: Sequence[Generation],
-    model: str,
-    config: ComparisonConfig,
-    ask: Ask,
-) -> AsyncGenerator[Judgment, None]:
-    """One Judgment of the model that `ask` asks for every generation, in the order in which they arrive."""
-    text = {prompt.id: prompt.text for prompt in prompts}
-    waiting = [(generation, 0.0) for generation in generations]
+class Unreadable(Exception):
+    """JSON, but no verdict; its words are the problem that is kept."""
+
+
+@dataclass(frozen=True)
+class Question(Generic[Verdict]):
+    """One case for a judge. `request` is its first attempt; `read` takes the reply's JSON to the verdict's fields."""
+
+    request: Request
+    unscored: Verdict
+    read: Callable[[Any], dict[str, Any]]
+
+    def attempt(self, number: int) -> Request:
+        return dataclasses.replace(self.request, sample=self.request.sample + number)
+
+    def verdict(self, reply: Reply) -> Verdict:
+        """Unscored, with the problem named, when the reply is not what was asked for."""
+        if reply.stop_reason != "end_turn":
+            return dataclasses.replace(self.unscored, problem=f"the judge stopped with {reply.stop_reason}")
+        try:
+            return dataclasses.replace(self.unscored, **self.read(json.loads(reply.text)))
+        except Unreadable as problem:
+            return dataclasses.replace(self.unscored, problem=str(problem))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return dataclasses.replace(self.unscored, problem="the judge's answer is not the asked JSON")
+
+
+async def put(questions: Iterable[Question[Verdict]], ask: Ask) -> AsyncGenerator[Verdict, None]:
+    """One verdict for every question, in the order in which they arrive.
+
+    Equal questions are asked once and share the price; a verdict's `usd` is what all attempts at it cost.
+    """
+    waiting = [(question, 0.0) for question in questions]
     for attempt in range(ATTEMPTS):
-        questions = defaultdict(list)  # equal answers are one question, and share its price
-        for generation, paid in waiting:
-            question = _request(text[generation.prompt_id], generation, model, config, attempt)
-            questions[question].append((generation, paid))
+        asked = defaultdict(list)
+        for question, paid in waiting:
+            asked[question.attempt(attempt)].append((question, paid))
         waiting = []
-        async with contextlib.aclosing(ask(list(questions))) as replies:
+        async with contextlib.aclosing(ask(list(asked))) as replies:
             async for request, reply in replies:
-                for generation, paid in questions[request]:
-                    paid += (reply.usd or 0.0) / len(questions[request])
-                    judgment = read_judgment(generation, reply, model)
-                    final = judgment.scores is not None or reply.stop_reason == "refusal" or attempt + 1 == ATTEMPTS
-                    if final:
-                        yield dataclasses.replace(judgment, usd=paid)
+                share = (reply.usd or 0.0) / len(asked[request])
+                for question, paid in asked[request]:
+                    verdict = question.verdict(reply)
+                    if not verdict.problem or reply.stop_reason == "refusal" or attempt + 1 == ATTEMPTS:
+                        yield dataclasses.replace(verdict, usd=paid + share)
                     else:
-                        waiting.append((generation, paid))
+                        waiting.append((question, paid + share))
+        if not waiting:
+            return
 
 
-def _request(task: str, generation: Generation, model: str, config: ComparisonConfig, attempt: int) -> Request:
-    tag = f"answer-{content_id(task + generation.text)}"
-    text = f"<task>\n{task}\n</task>\n\n<{tag}>\n{generation.text}\n</{tag}>\n\nScore what stands inside <{tag}>."
-    rubric = (data_folder() / "rubric.md").read_text(encoding="utf-8")
-    return Request(model, text, rubric, config.judge_max_tokens, SCHEMA, sample=attempt)
+def first_attempt(repeat: int) -> int:
+    """The `sample` that a repeat's first request carries, so that no two attempts of one question are the same."""
+    return repeat * ATTEMPTS
 
 
-def read_judgment(generation: Generation, reply: Reply, judge_name: str) -> Judgment:
-    """A reply as a Judgment; unscored, with the problem named, when it is not what was asked for."""
-    unscored = Judgment(generation.prompt_id, generation.role, judge_name, None)
-    if reply.stop_reason != "end_turn":
-        return dataclasses.replace(unscored, problem=f"the judge stopped with {reply.stop_reason}")
-    try:
-        content = json.loads(reply.text)
-        scores = {dimension: content[dimension]["score"] for dimension in DIMENSIONS}
-        reasons = [f"{dimension}: {content[dimension]['reason']}" for dimension in DIMENSIONS]
-    except (ValueError, KeyError, TypeError):
-        return dataclasses.replace(unscored, problem="the judge's answer is not the asked JSON")
-    if not all(type(score) is int and 0 <= score <= 10 for score in scores.values()):
-        return dataclasses.replace(unscored, problem="the judge gave a score outside of 0-10")
-    return dataclasses.replace(
-        unscored, scores={name: float(score) for name, score in scores.items()}, reason="; ".join(reasons)
+def unknown_to(*texts: str) -> str:
+    """Twelve hex digits that stand in none of the texts, the same ones for the same texts: a mark for their tags."""
+    mark = content_id("".join(texts))
+    while any(mark in text for text in texts):
+        mark = content_id(mark)
+    return mark
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many questions: on answers alone, and on two side by side, which are about twice as long."""
+
+    alone: int
+    pairs: int
+
+
+def count_questions(prompts: int, config: ComparisonConfig) -> Count:
+    """Of one judge that is a model, before any answer is there; what has to be asked again comes on top."""
+    samples = config.samples or 1
+    answers = 2 * samples + 1
+    sides = 2 if config.against_teacher else 1
+    return Count(
+        alone=0 if config.judging == "pairwise" else prompts * answers * config.repeats,
+        pairs=0 if config.judging == "rubric" else prompts * samples * sides * 2 * config.repeats,
     )

@@ -1,20 +1,22 @@
 """The static judge: what can be measured of the code itself, without a model. It is not an LLM and says so.
 
-In: an answer. Out: 0-10 for each of the five dimensions, with what was measured. Every measure is a share (of
-definitions, of checks, of functions), never a count, so that a longer answer is not a better one. What cannot be
-measured here (error handling where the prompt does not ask for any; correctness without a sandbox) is unscored.
+In: an answer. Out: 0-10 for each of the five dimensions, with what was measured. Measures count faults, never merits,
+and look at the definitions that the names given in the prompt reach, so that a longer answer is not a better one; where
+the prompt gives none, or the answer defines none of them, they look at all. What cannot be measured is unscored:
+error handling that was not asked for, or of no function in particular; correctness of SQL, or without a sandbox.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 
 from mlx_distill import sandbox
 from mlx_distill.compare.checks import runs
 from mlx_distill.compare.code import code_of, parts
-from mlx_distill.records import Generation, Judgment, Prompt, Score
+from mlx_distill.records import Generation, Judgment, Prompt
 
 NAME = "static analysis, not an LLM"
 
@@ -27,11 +29,13 @@ DIMENSIONS = (
 )
 
 MEASURED = {
-    "Code Correctness": "parses; ends without an error when run; passes the prompt's checks",
-    "Structure & Design": "code stands in definitions; short functions; shallow nesting; usual names; no globals",
-    "Documentation": "docstrings; type hints; prose around the code",
-    "Error Handling": "where the prompt asks for it: raises or catches specific exceptions, with messages",
-    "Completeness": "not cut off; no placeholders; defines the names that the prompt gives; shows an example or test",
+    "Code Correctness": "Python: parses; ends without an error when run (where a prompt has checks, they decide)",
+    "Structure & Design": "Python: code stands in definitions; short functions; shallow nesting; usual names; "
+    "no globals. SQL: few clauses a line; one style of keywords; columns by name",
+    "Documentation": "Python: docstrings; type hints. SQL: aliases. Both: prose around the code",
+    "Error Handling": "Python, where the prompt asks a named function for it: specific exceptions, with messages",
+    "Completeness": "not cut off; no placeholders. Python: defines the names that the prompt gives; shows an example "
+    "or test. SQL: a whole statement",
 }
 
 Measure = tuple[str, float, float]
@@ -45,15 +49,16 @@ ERRORS_ASKED = re.compile(r"\b(rais|error|invalid|malformed|fail|exception|timeo
 FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
 
 
-def judge(prompt: Prompt, generation: Generation, score: Score | None) -> Judgment:
+def judge(prompt: Prompt, generation: Generation, *, unsandboxed: bool = False) -> Judgment:
     """The measurements of one answer. An answer without code has all zeros: there is nothing to measure."""
     code = code_of(generation.text, prompt.language)
-    measure = _sql if prompt.language == "sql" else _python
-    found = measure(prompt, generation, code, score) if code.strip() else _nothing("code in the answer")
-    measured = {dimension: found[dimension] for dimension in _measurable(prompt) if found[dimension]}
+    measurable = _measurable(prompt, unsandboxed)
+    found = _measures(prompt, generation, code, unsandboxed) if code.strip() else _nothing("code in the answer")
+    measured = {dimension: found[dimension] for dimension in measurable}
     return Judgment(
         prompt_id=prompt.id,
         role=generation.role,
+        sample=generation.sample,
         judge=NAME,
         scores={dimension: _score(measures) for dimension, measures in measured.items()},
         reason="; ".join(
@@ -63,11 +68,20 @@ def judge(prompt: Prompt, generation: Generation, score: Score | None) -> Judgme
     )
 
 
-def _measurable(prompt: Prompt) -> list[str]:
+def _measurable(prompt: Prompt, unsandboxed: bool) -> list[str]:
     """The dimensions that can be measured here; it depends on the prompt and the machine, never on the answer."""
-    errors = prompt.language != "sql" and ERRORS_ASKED.search(prompt.text)
-    left_out = {"Error Handling": not errors, "Code Correctness": sandbox.level() == "none"}
+    python = prompt.language != "sql"
+    left_out = {
+        "Error Handling": not (python and ERRORS_ASKED.search(prompt.text) and _given(prompt)),
+        "Code Correctness": not (python and (unsandboxed or sandbox.level() != "none")),
+    }
     return [dimension for dimension in DIMENSIONS if not left_out.get(dimension)]
+
+
+def _measures(prompt: Prompt, generation: Generation, code: str, unsandboxed: bool) -> dict[str, list[Measure]]:
+    if prompt.language == "sql":
+        return _sql(generation, code)
+    return _python(prompt, generation, code, unsandboxed)
 
 
 def _score(measures: Sequence[Measure]) -> float:
@@ -82,29 +96,48 @@ def _nothing(missing: str) -> dict[str, list[Measure]]:
 # ---------------------------------------------------------------- Python
 
 
-def _python(prompt: Prompt, generation: Generation, code: str, score: Score | None) -> dict[str, list[Measure]]:
+DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+BLOCK = ast.If | ast.For | ast.While | ast.Try | ast.With | ast.AsyncFor | ast.AsyncWith
+
+
+def _python(prompt: Prompt, generation: Generation, code: str, unsandboxed: bool) -> dict[str, list[Measure]]:
     try:
-        tree = ast.parse(code)
+        with warnings.catch_warnings(action="ignore"):  # of the answer's code
+            tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _nothing("parses") | {"Completeness": _completeness(prompt, generation, code, None)}
+    asked = _asked(prompt, tree)
     return {
-        "Code Correctness": _correctness(code, score),
-        "Structure & Design": _structure(tree),
-        "Documentation": _documentation(tree, generation.text),
-        "Error Handling": _error_handling(tree),
+        "Code Correctness": _correctness(code, unsandboxed),
+        "Structure & Design": _structure(asked),
+        "Documentation": _documentation(asked, generation.text),
+        "Error Handling": _error_handling([node for node in asked.body if isinstance(node, DEFINITION)]),
         "Completeness": _completeness(prompt, generation, code, tree),
     }
 
 
-def _correctness(code: str, score: Score | None) -> list[Measure]:
-    measures: list[Measure] = [("parses", 2, 1), ("runs", 3, runs(code).ended == "ok")]
-    return measures + _checked(score)
+def _asked(prompt: Prompt, tree: ast.Module) -> ast.Module:
+    """Without the definitions that the names given in the prompt do not reach: padding is neither good nor bad."""
+    defined = {node.name: node for node in tree.body if isinstance(node, DEFINITION)}
+    wanted = [name for name in _given(prompt) if name in defined]
+    if not wanted:
+        return tree
+    reached: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in reached:
+            reached.add(name)
+            uses = (node.id for node in ast.walk(defined[name]) if isinstance(node, ast.Name))
+            wanted += [used for used in uses if used in defined]
+    return ast.Module([node for node in tree.body if not isinstance(node, DEFINITION) or node.name in reached], [])
 
 
-def _checked(score: Score | None) -> list[Measure]:
-    if score is None or score.passed is None:
-        return []
-    return [("checks passed", 5, score.checks_passed / score.checks)]
+def _given(prompt: Prompt) -> list[str]:
+    return [name for name in GIVEN_NAME.findall(prompt.text) if name not in FILLER]
+
+
+def _correctness(code: str, unsandboxed: bool) -> list[Measure]:
+    return [("parses", 2, 1), ("runs", 3, runs(code, unsandboxed=unsandboxed).ended == "ok")]
 
 
 def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -113,8 +146,7 @@ def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def _definitions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
     """Public definitions, and methods other than the special ones, which need no docstring."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return [node for node in ast.walk(tree) if isinstance(node, kinds) and not node.name.startswith("_")]
+    return [node for node in ast.walk(tree) if isinstance(node, DEFINITION) and not node.name.startswith("_")]
 
 
 def _structure(tree: ast.Module) -> list[Measure]:
@@ -122,7 +154,7 @@ def _structure(tree: ast.Module) -> list[Measure]:
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     if not functions and not classes:
         return [("code in definitions", 1, 0)]
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.If
+    kinds = DEFINITION | ast.Import | ast.ImportFrom | ast.If
     ordered = [isinstance(node, kinds) or _is_constant(node) for node in tree.body]
     short = [(node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES for node in functions]
     shallow = [_nesting(node) <= MAX_NESTING for node in functions]
@@ -131,10 +163,10 @@ def _structure(tree: ast.Module) -> list[Measure]:
     uses_globals = any(isinstance(node, ast.Global) for node in ast.walk(tree))
     starred = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree))
     return [
-        ("code in definitions", 4, _share(ordered)),
-        ("short functions", 2, _share(short)),
-        ("shallow nesting", 2, _share(shallow)),
-        ("conventional names", 1, _share(named)),
+        ("code in definitions", 4, _faultless(ordered)),
+        ("short functions", 2, _faultless(short)),
+        ("shallow nesting", 2, _faultless(shallow)),
+        ("conventional names", 1, _faultless(named)),
         ("no globals", 1, not (uses_globals or starred)),
     ]
 
@@ -145,34 +177,41 @@ def _is_constant(node: ast.stmt) -> bool:
     )
 
 
-def _nesting(node: ast.AST, depth: int = 0) -> int:
-    deeper = isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.With | ast.AsyncFor | ast.AsyncWith)
-    inside = depth + deeper
-    return max((_nesting(child, inside) for child in ast.iter_child_nodes(node)), default=inside)
+def _nesting(function: ast.AST) -> int:
+    """Without recursion: an answer's expressions may be nested more deeply than Python's stack."""
+    deepest, waiting = 0, [(function, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        for child in ast.iter_child_nodes(node):
+            elif_branch = isinstance(node, ast.If) and [child] == node.orelse and isinstance(child, ast.If)
+            waiting.append((child, depth + (isinstance(child, BLOCK) and not elif_branch)))
+    return deepest
 
 
 def _documentation(tree: ast.Module, text: str) -> list[Measure]:
     documented = [bool(ast.get_docstring(node)) for node in _definitions(tree)]
     return [
-        ("docstrings", 5, _share(documented) if documented else 0),
-        ("type hints", 2, _share(list(_hinted(tree))) if _functions(tree) else 0),
+        ("docstrings", 5, _faultless(documented) if documented else 0),
+        ("type hints", 2, _faultless(_hinted(tree)) if _functions(tree) else 0),
         ("prose", 3, len(parts(text).prose.split()) >= 8),
     ]
 
 
-def _hinted(tree: ast.Module) -> Iterator[bool]:
-    for function in _functions(tree):
-        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        for argument in arguments:
-            if argument.arg not in ("self", "cls"):
-                yield argument.annotation is not None
-        if function.name != "__init__":
-            yield function.returns is not None
+def _hinted(tree: ast.Module) -> list[bool]:
+    return [_is_hinted(function) for function in _functions(tree)]
 
 
-def _error_handling(tree: ast.Module) -> list[Measure]:
-    raised = [node for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc is not None]
-    handlers = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
+def _is_hinted(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    hinted = [argument.annotation is not None for argument in arguments if argument.arg not in ("self", "cls")]
+    return all(hinted) and (function.returns is not None or function.name == "__init__")
+
+
+def _error_handling(definitions: Sequence[ast.AST]) -> list[Measure]:
+    nodes = [node for definition in definitions for node in ast.walk(definition)]
+    raised = [node for node in nodes if isinstance(node, ast.Raise) and node.exc is not None]
+    handlers = [node for node in nodes if isinstance(node, ast.ExceptHandler)]
     if not raised and not handlers:
         return [("raises or catches", 1, 0)]
     specific = [_exception_name(node.exc) not in ("Exception", "BaseException", None) for node in raised]
@@ -181,10 +220,10 @@ def _error_handling(tree: ast.Module) -> list[Measure]:
     swallowed = [_swallows(node) for node in handlers]
     measures: list[Measure] = [
         ("raises or catches", 4, 1),
-        ("specific", 3, _share(specific)),
+        ("specific", 3, _faultless(specific)),
         ("nothing swallowed", 1, not any(swallowed)),
     ]
-    return measures + ([("messages", 2, _share(messages))] if messages else [])
+    return measures + ([("messages", 2, _faultless(messages))] if messages else [])
 
 
 def _exception_name(node: ast.expr | None) -> str | None:
@@ -198,7 +237,7 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
 
 
 def _completeness(prompt: Prompt, generation: Generation, code: str, tree: ast.Module | None) -> list[Measure]:
-    given = [name for name in GIVEN_NAME.findall(prompt.text) if name not in FILLER]
+    given = _given(prompt)
     defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")} if tree else set()
     measures: list[Measure] = [
         ("not cut off", 3, generation.finish_reason == "stop"),
@@ -251,32 +290,36 @@ def _is_docstring(node: ast.stmt) -> bool:
 # ---------------------------------------------------------------- SQL
 
 
-def _sql(prompt: Prompt, generation: Generation, code: str, score: Score | None) -> dict[str, list[Measure]]:
-    words = code.split()
-    lines = [line for line in code.splitlines() if line.strip()]
-    keywords = [word for word in words if word.upper() in ("SELECT", "FROM", "WHERE", "JOIN", "ORDER", "GROUP")]
-    prose = len(parts(generation.text).prose.split()) >= 8
+CLAUSE = re.compile(r"\b(SELECT|FROM|WHERE|JOIN|ORDER|GROUP)\b", re.I)
+COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.S)
+
+
+def _sql(generation: Generation, code: str) -> dict[str, list[Measure]]:
+    query = COMMENT.sub("", code).strip()
+    uncrowded = [len(CLAUSE.findall(line)) <= 2 for line in query.splitlines()]
     return {
-        "Code Correctness": _checked(score),
         "Structure & Design": [
-            ("a SELECT", 4, "SELECT" in code.upper()),
-            ("a clause a line", 3, len(lines) >= max(1, len(keywords)) / 2),
-            ("one style of keywords", 2, len({word.isupper() for word in keywords}) <= 1),
-            ("columns by name", 1, not re.search(r"SELECT\s+\*", code, re.I)),
+            ("a SELECT", 4, "SELECT" in query.upper()),
+            ("few clauses a line", 3, _faultless(uncrowded)),
+            ("one style of keywords", 2, len({word.isupper() for word in CLAUSE.findall(query)}) <= 1),
+            ("columns by name", 1, not re.search(r"SELECT\s+\*", query, re.I)),
         ],
         "Documentation": [
-            ("prose", 7, prose),
-            ("aliases or comments", 3, bool(re.search(r"\bAS\b|--", code, re.I))),
+            ("prose", 7, len(parts(generation.text).prose.split()) >= 8),
+            ("aliases", 3, bool(re.search(r"\bAS\b", query, re.I))),
         ],
-        "Error Handling": [],
         "Completeness": [
             ("not cut off", 3, generation.finish_reason == "stop"),
             ("no placeholders", 3, not PLACEHOLDER.search(code) and "..." not in code),
-            ("a whole statement", 2, code.rstrip().endswith(";")),
+            ("a whole statement", 2, query.endswith(";")),
         ],
     }
 
 
 def _share(found: Sequence[bool]) -> float:
-    """The share that holds; 1 where there is nothing that could fail."""
-    return sum(found) / len(found) if found else 1.0
+    return sum(found) / len(found)
+
+
+def _faultless(found: Sequence[bool]) -> float:
+    """1 where nothing fails, a half with one fault, a third with two: what is added beside a fault does not mend it."""
+    return 1 / (1 + list(found).count(False))

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.rundir import write_atomic
 
 __all__ = ["draw"]
 
 
-def draw(results: dict[str, Any], report_folder: Path, visuals_folder: Path) -> list[Path]:
-    """Writes RESULTS.md into one folder, the charts and pipeline.mmd into the other. Returns the paths."""
-    from mlx_distill.report.charts import CHARTS
+def draw(
+    results: dict[str, Any], report_folder: Path, visuals_folder: Path, look: Look = DEFAULT, animated: bool = False
+) -> list[Path]:
+    """Writes RESULTS.md and report.html into one folder, charts and pipeline.mmd into the other. Returns the paths."""
+    from mlx_distill.report.charts import draw_charts
     from mlx_distill.report.markdown import pipeline_diagram, results_markdown
 
-    visuals_folder.mkdir(parents=True, exist_ok=True)
-    written = [path for chart in CHARTS if (path := chart(results, visuals_folder))]
+    written = draw_charts(results, visuals_folder, look)
     diagram = visuals_folder / "pipeline.mmd"
     write_atomic(diagram, pipeline_diagram(results))
     text = report_folder / "RESULTS.md"
     names = [path.name for path in written]
     write_atomic(text, results_markdown(results, names, visuals_folder.relative_to(report_folder)))
-    return [*written, diagram, text]
+    shown = report_folder / "report.html"
+    write_atomic(shown, _page(results))
+    return [*written, *(_animated(results, visuals_folder, look) if animated else []), diagram, text, shown]
+
+
+def _page(results: dict[str, Any]) -> str:
+    """With the charts in both themes, whatever the pictures beside it look like."""
+    from mlx_distill.report.charts import draw_charts
+    from mlx_distill.report.page import page
+    from mlx_distill.report.page.pictures import pictures
+
+    with tempfile.TemporaryDirectory() as folder:
+        light, dark = (draw_charts(results, Path(folder, theme), Look(theme=theme)) for theme in ("light", "dark"))
+        return page(results, pictures(light, dark))
+
+
+def _animated(results: dict[str, Any], folder: Path, look: Look) -> list[Path]:
+    from mlx_distill.report.animate import animate
+
+    return animate(results, folder, look)

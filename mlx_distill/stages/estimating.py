@@ -7,11 +7,11 @@ a sample is looked at, so that saying it takes no time.
 
 from __future__ import annotations
 
-from mlx_distill import prices
+from mlx_distill import compare, prices
 from mlx_distill.collect import Forecast, Ledger, request_of
 from mlx_distill.prices import BATCH_FACTOR, DATED
-from mlx_distill.records import ROLES, Estimate, Prompt
-from mlx_distill.stages import STATIC, Job
+from mlx_distill.records import Estimate, Prompt
+from mlx_distill.stages import Job
 from mlx_distill.stages.asking import ledger_path
 from mlx_distill.teachers import is_claude
 
@@ -48,16 +48,15 @@ def teaching_cost(job: Job) -> str | None:
 
 def judging_cost(job: Job) -> str | None:
     """What judging costs at most, since the answers it will read are not written yet; None when that is nothing."""
-    judge, config = job.config.comparison.judge, job.config.comparison
-    if judge == STATIC or not is_claude(judge):
-        return None
+    config = job.config.comparison
     tests = sum(prompt.split == "test" for prompt in job.run.stream("prompts.jsonl", Prompt))
-    if not tests:
+    paid = [judge for judge in config.judges if is_claude(judge)]
+    if not tests or not paid:
         return None
-    questions = len(ROLES) * tests
-    asked = questions * (config.max_tokens + 1000)
-    bound = prices.list_cost(judge, asked, questions * config.judge_max_tokens, job.config.collect.price)
-    return f"{questions:,} answers for {judge} to judge: about ${bound * _factor(job):.2f} at most."
+    batch = job.config.collect.batch
+    most = sum(compare.most_usd(judge, config, tests, job.config.collect.price, batch=batch) for judge in paid)
+    asks = compare.count_questions(tests, config)
+    return f"{asks.alone:,} answers and {asks.pairs:,} pairs for {', '.join(paid)} to judge: about ${most:.2f} at most."
 
 
 def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:

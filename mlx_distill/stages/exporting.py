@@ -1,6 +1,6 @@
-"""The stage that exports: what a run has trained, in another tool's format.
+"""The stage that exports: what a run has trained in another tool's format, or its answers for people to vote on.
 
-In: distilled-student/. Out: a folder that the other tool loads, and how to load it there.
+In: distilled-student/, or the test prompts and generations.jsonl. Out: a folder or file, and what to do with it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mlx_distill.rundir import RunDir
+from mlx_distill.errors import UsageError
+from mlx_distill.records import Generation, Prompt
+from mlx_distill.rundir import RunDir, write_atomic
 from mlx_distill.stages import ADAPTER
 
 
@@ -19,5 +21,18 @@ def export_peft(run: RunDir, folder: Path) -> list[str]:
     return [f"Wrote {folder}, for {base}. With PEFT:", f"PeftModel.from_pretrained(base, {str(folder)!r})"]
 
 
-EXPORTS: dict[str, Callable[[RunDir, Path], list[str]]] = {"peft": export_peft}
+def export_votes(run: RunDir, path: Path) -> list[str]:
+    """Raises UsageError where another table lies: somebody may have voted in it."""
+    from mlx_distill.compare import votes_table
+
+    path = path if path.suffix == ".csv" else path.with_name(f"{path.name}.csv")
+    prompts = [prompt for prompt in run.read("prompts.jsonl", Prompt) if prompt.split == "test"]
+    table = votes_table(prompts, run.read("generations.jsonl", Generation))
+    if path.exists() and path.read_bytes() != table:
+        raise UsageError(f"{path} is there already and may hold votes: name another file with --to, or move it away.")
+    write_atomic(path, table)
+    return [f"Wrote {path}. Write 1, 2 or tie under better and your name under rater, then:", f"--human {path}"]
+
+
+EXPORTS: dict[str, Callable[[RunDir, Path], list[str]]] = {"peft": export_peft, "votes": export_votes}
 """By the name that the command line takes. Each returns the lines to show."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill import prices
+from mlx_distill import history, prices
 from mlx_distill.config import Config
 from mlx_distill.records import Completion
 from mlx_distill.rundir import RunDir
@@ -17,7 +17,9 @@ from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
 from mlx_distill.summarise.training import training_part
 
-SCHEMA = 1
+SCHEMA = 2
+SELF_CHECK = "self-check"
+"""The folder in a run where the base was compared with itself."""
 
 
 def summarise(run: RunDir, config: Config) -> dict[str, Any]:
@@ -41,9 +43,21 @@ def summarise(run: RunDir, config: Config) -> dict[str, Any]:
         "teacher": _teacher(run, config, completions),
         "training": training_part(run, config, training),
         "comparison": comparison_part(run, config),
+        "self_check": _self_check(run),
         "benchmarks": [],
         "cost_scaling": cost_part(config, completions, training),
+        "previous": history.previous(run.path, environment["created"]),
     }
+
+
+def _self_check(run: RunDir) -> dict[str, Any] | None:
+    """What comparing the base with itself found; anything but no difference speaks against the judges."""
+    path = f"{SELF_CHECK}/results.json"
+    if not (run / path).exists():
+        return None
+    comparison = run.read_json(path)["comparison"]
+    names = ("verdict", "verdict_in_words", "n", "judges", "samples")
+    return {name: comparison[name] for name in names} if comparison else None
 
 
 def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> dict[str, Any] | None:

@@ -211,6 +211,27 @@ def is_claude(spec: str) -> bool:
     return spec.startswith("claude-")
 
 
+FAMILIES = {
+    "Claude": ("claude", "sonnet", "opus", "haiku"),
+    "Qwen": ("qwen", "qwq"),
+    "Llama": ("llama",),
+    "Mistral": ("mistral", "mixtral", "ministral", "devstral"),
+    "Gemma": ("gemma", "gemini"),
+    "DeepSeek": ("deepseek",),
+    "GPT": ("gpt",),
+    "Phi": ("phi-",),
+    "SmolLM": ("smollm",),
+}
+"""Whose models a name tells of."""
+
+
+def family(name: str) -> str | None:
+    """Whose model this is, as far as its name says; a distilled one (DeepSeek-R1-Distill-Qwen) is its teacher's."""
+    text = name.lower()
+    found = [(text.index(word), maker) for maker, words in FAMILIES.items() for word in words if word in text]
+    return min(found)[1] if found else None
+
+
 def is_traces(spec: str) -> bool:
     """Whether the answers exist already, in a data set or a file, so that nobody is asked."""
     return spec.startswith(TRACES)

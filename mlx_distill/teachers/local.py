@@ -3,8 +3,9 @@
 In: a Request. Out: a Reply, greedy; a repeat (`sample` > 0) is drawn at temperature 1 from a seed of its own. One
 thread owns all of MLX and writes a token of every running answer a step (continuous batching, Orca, OSDI 2022): a
 short answer leaves at once and a new question takes its place. The price is that answers in a batch can differ from
-the same one written alone where two tokens tie within float rounding. A `schema` is not enforced: the prompt must
-ask for the shape, and the caller parses. A model thinks or not as its chat template says; `thinking` is not read.
+the same one written alone where two tokens tie within float rounding. A `schema` is enforced while writing
+(teachers/structured.py), and the answer ends with its JSON; it is whole JSON unless `max_tokens` cut it. A model thinks
+or not as its chat template says; `thinking` is not read, and under a schema it thinks only if the template began it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mlx_distill import students
 from mlx_distill.errors import DistillError, TeacherError, UsageError
 from mlx_distill.students import Student
 from mlx_distill.teachers import Reply, Request
+from mlx_distill.teachers.structured import Mask, Schemas
 
 CLOSE_SECONDS = 10.0
 """How long closing waits for the thread, so that its memory is free; a longer loading is left behind."""
@@ -145,6 +147,7 @@ class _Answer:
     question: _Question
     prompt_tokens: int
     opening: str
+    mask: Mask | None
     tokens: list[int] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
@@ -158,6 +161,7 @@ class _Batch:
         self._student, self._model = student, model
         self._tags = student.tokenizer.think_start or "<think>", student.tokenizer.think_end or "</think>"
         self._answers: dict[int, _Answer] = {}
+        self._schemas: Schemas | None = None
         self._generator = BatchGenerator(student.model, stop_tokens=[[t] for t in student.tokenizer.eos_token_ids])
 
     def step(self, arrived: list[_Question]) -> None:
@@ -193,8 +197,15 @@ class _Batch:
         tail = self._student.tokenizer.decode(prompt[-8:]).rstrip()
         opening = self._tags[0] if tail.endswith(self._tags[0]) else ""
         sampler = _sampler(request) if request.sample else None
-        (uid,) = self._generator.insert([prompt], [limit], samplers=[sampler])
-        self._answers[uid] = _Answer(question, len(prompt), opening)
+        mask = self._mask(request.schema, self._tags[1] if opening else "") if request.schema else None
+        processors = [mask] if mask else []
+        (uid,) = self._generator.insert([prompt], [limit], samplers=[sampler], logits_processors=[processors])
+        self._answers[uid] = _Answer(question, len(prompt), opening, mask)
+
+    def _mask(self, schema: str, after: str) -> Mask:
+        if self._schemas is None:
+            self._schemas = Schemas(self._student.tokenizer, self._model)
+        return self._schemas.mask(schema, after)
 
     def _finish(self, answer: _Answer, reason: str) -> None:
         written = answer.opening + self._student.tokenizer.decode(answer.tokens)
@@ -202,7 +213,7 @@ class _Batch:
         answer.question.settle(
             Reply(
                 text=text,
-                stop_reason="end_turn" if reason == "stop" else "max_tokens",
+                stop_reason=_stop_reason(answer, reason),
                 model=self._model,
                 input_tokens=answer.prompt_tokens,
                 output_tokens=len(answer.tokens),
@@ -244,6 +255,13 @@ def _room(student: Student, prompt_tokens: int) -> int:
             "shorten it, or choose another --teacher."
         )
     return int(context) - prompt_tokens
+
+
+def _stop_reason(answer: _Answer, reason: str) -> str:
+    """`unfinished`: it ended before its JSON, in its reasoning or because the schema's parser gave up."""
+    if reason == "length":
+        return "max_tokens"
+    return "unfinished" if answer.mask and not answer.mask.complete else "end_turn"
 
 
 def _sampler(request: Request) -> Callable[[Any], Any]:

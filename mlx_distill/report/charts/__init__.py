@@ -1,0 +1,47 @@
+"""The charts, each drawn from results.json alone: one file a chart, all of them in one table.
+
+In: results and a Look. Out: a file a chart, none for a stage that has not run. An axis starts at nothing, intervals
+are drawn wherever there are any, and what got worse is drawn in the same size as what got better.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from mlx_distill.report.charts.canvas import Canvas
+from mlx_distill.report.charts.cost import cost_scaling
+from mlx_distill.report.charts.judges import judge_agreement
+from mlx_distill.report.charts.lengths import answer_lengths
+from mlx_distill.report.charts.prompts import prompt_comparison
+from mlx_distill.report.charts.scorecard import model_scorecard
+from mlx_distill.report.charts.training import training_curves
+from mlx_distill.report.look import DEFAULT, Look
+from mlx_distill.report.style import SETTINGS
+
+CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
+    "model_scorecard": model_scorecard,
+    "prompt_comparison": prompt_comparison,
+    "training_curves": training_curves,
+    "judge_agreement": judge_agreement,
+    "answer_lengths": answer_lengths,
+    "cost_scaling": cost_scaling,
+}
+"""Every chart, by its file's name: results, a look and the animation's progress in; None: its stage has not run."""
+
+
+def drawing(name: str, results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a title in another script: boxes
+        return CHARTS[name](results, look, progress)
+
+
+def draw_charts(results: dict[str, Any], folder: Path, look: Look = DEFAULT) -> list[Path]:
+    """Writes every chart that can be drawn. Returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {name: drawing(name, results, look) for name in CHARTS}
+    return [canvas.save(folder / f"{name}.{look.format}") for name, canvas in drawn.items() if canvas]

@@ -1,0 +1,42 @@
+"""Sentences and numbers that several charts say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlx_distill.wording import plural, tested
+
+
+def judged_by(comparison: dict[str, Any]) -> str:
+    names = ", ".join(comparison["judges"])
+    judge = f"judged by {names}" if comparison["judge_is_llm"] else f"scored by {names}"
+    models = ", ".join(comparison["teacher_models"])
+    return f"{judge} · teacher: {models}" if models else judge
+
+
+def outcome(comparison: dict[str, Any]) -> str:
+    return f"Distilled against base: {comparison['verdict']}; {comparison['verdict_in_words']}"
+
+
+def primary(comparison: dict[str, Any]) -> dict[str, Any] | None:
+    """The preference between distilled and base, where any pair was judged."""
+    found = [entry for entry in comparison["preferences"] if entry["pair"] == ["distilled", "base"]]
+    return found[0] if found else None
+
+
+def tried(row: dict[str, Any]) -> str:
+    """n, and p adjusted for the number of measures."""
+    p = f" · {tested(row['p_holm'])} (Holm)" if row["p_holm"] is not None else ""
+    return f"n = {row['n']}{p}"
+
+
+def percent(value: float) -> str:
+    return f"{value:.0%}"
+
+
+def dollars(value: float) -> str:
+    return f"${value:,.0f}" if value >= 100 else f"${value:,.2f}"
+
+
+def prompts(count: int) -> str:
+    return plural(count, "prompt")

@@ -1,0 +1,75 @@
+"""report.html: one file that holds everything of a run and asks for nothing else.
+
+In: results and the charts as pictures. Out: HTML. Whatever a model, judge or file wrote is escaped by the template
+engine, and the page's security policy lets nothing run or load but the one style and the one script in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mlx_distill.records import ROLES
+from mlx_distill.report.page import numbers, views
+from mlx_distill.report.page.answers import pieces
+from mlx_distill.report.page.pictures import Picture
+from mlx_distill.report.page.strips import strip
+from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural
+
+__all__ = ["Picture", "page"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(results: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
+    """The whole page. Parts whose stage has not run are left out."""
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            results=results,
+            run=results["run"],
+            comparison=results["comparison"],
+            training=results["training"],
+            pictures=pictures,
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+        )
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")  # a model can write half a surrogate pair; a file cannot
+
+
+def _policy(style: str, script: str) -> str:
+    parts = (
+        "default-src 'none'",
+        f"script-src '{_hash(script)}'",
+        f"style-src '{_hash(style)}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return "; ".join(parts)
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+@cache
+def _environment() -> Environment:
+    """Escapes everything; a name that a template misspells is an error, not an empty place."""
+    templates = FileSystemLoader(TEMPLATES)
+    made = Environment(autoescape=True, loader=templates, undefined=StrictUndefined, trim_blocks=True)
+    made.lstrip_blocks = True
+    made.globals.update(ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, pieces=pieces)
+    made.globals.update(estimate=estimate, percent=percent, p_value=p_value, plural=plural, duration=duration)
+    return made

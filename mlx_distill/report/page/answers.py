@@ -1,0 +1,102 @@
+"""What a model wrote, as pieces of escaped HTML: prose letter by letter, code blocks with their colours.
+
+In: untrusted text. Out: pieces in the order of the text, none left out. Markdown is only read for where its code
+blocks begin and end: rendering it would let an answer draw its own page, and prose reads well without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Token
+
+LEXERS = {"python", "pycon", "sql", "bash", "console", "javascript", "typescript", "json", "yaml", "toml", "ini"}
+LEXERS |= {"html", "css", "c", "cpp", "java", "go", "rust", "ruby", "swift", "diff", "docker", "make"}
+"""Not all five hundred: untrusted text never meets Pygments' seldom used ones, whose patterns may take for ever."""
+OTHER_NAMES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash", "js": "javascript"}
+OTHER_NAMES |= {"ts": "typescript", "yml": "yaml", "sqlite": "sql", "postgresql": "sql", "dockerfile": "docker"}
+LONGEST = 50_000
+"""Characters of code that are coloured; what is longer is shown plain."""
+
+COLOURED = (
+    ("c", Token.Comment),
+    ("s", Token.Literal.String),
+    ("m", Token.Literal.Number),
+    ("f", Token.Name.Function),
+    ("f", Token.Name.Class),
+    ("d", Token.Name.Decorator),
+    ("b", Token.Name.Builtin),
+    ("k", Token.Keyword),
+    ("k", Token.Operator.Word),
+    ("del", Token.Generic.Deleted),
+    ("ins", Token.Generic.Inserted),
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`language` None: prose; else code, empty where no language is named."""
+
+    language: str | None
+    html: Markup
+
+
+def pieces(text: str, language: str = "") -> list[Piece]:
+    """`language`: what code blocks without a tag are taken for."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Markdown counts them
+    found, at = [], 0
+    for token in _blocks().parse(text):
+        if token.type != "fence" or token.map is None:
+            continue
+        found += _prose(lines[at : token.map[0]])
+        tag = (token.info.split() or [""])[0].lower()
+        found.append(Piece(tag or language, highlight(token.content.rstrip("\n"), tag or language)))
+        at = token.map[1]
+    return found + _prose(lines[at:])
+
+
+@cache
+def _blocks() -> MarkdownIt:
+    return MarkdownIt().disable("inline")
+
+
+def _prose(lines: list[str]) -> list[Piece]:
+    text = "\n".join(lines).strip("\n")
+    return [Piece(None, escape(text))] if text.strip() else []
+
+
+def highlight(code: str, language: str) -> Markup:
+    lexer = _lexer(OTHER_NAMES.get(language, language))
+    parts = [] if lexer is None or len(code) > LONGEST else list(_merged(lexer.get_tokens(code)))
+    if "".join(text for _, text in parts) != code:  # some lexers swallow what they take for the end of a line
+        return escape(code)
+    return Markup("").join(_span(name, text) for name, text in parts)
+
+
+@cache
+def _lexer(language: str) -> Any | None:
+    return get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LEXERS else None
+
+
+def _span(name: str, text: str) -> Markup:
+    return Markup("<i class={}>{}</i>").format(name, text) if name else escape(text)
+
+
+def _merged(tokens: Any) -> Iterator[tuple[str, str]]:
+    """Neighbours of one colour as one: a page of hundreds of answers has to be drawn at once."""
+    last, parts = "", list[str]()
+    for kind, text in tokens:
+        name = next((name for name, of in COLOURED if kind in of), "") if text.strip() else last
+        if name != last and parts:
+            yield last, "".join(parts)
+            parts = []
+        last = name
+        parts.append(text)
+    if parts:
+        yield last, "".join(parts)

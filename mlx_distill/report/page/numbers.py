@@ -1,0 +1,147 @@
+"""The numbers behind each chart, as tables.
+
+In: results. Out: for each chart's name a heading, what it shows in words, and its table; cells are plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx_distill.records import ROLES
+from mlx_distill.report.markdown.comparison import measures
+from mlx_distill.wording import NOTHING, dollars, estimate, p_value, percent, share
+
+Results = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def numbers_of(chart: str, results: Results) -> tuple[str, Table | None]:
+    """Heading and table of the chart with this file name; a chart that is not known here has its name alone."""
+    title, rows = TABLES.get(chart, (chart.replace("_", " ").capitalize(), lambda _: None))
+    return title, rows(results)
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return NOTHING if value is None else f"{value:{form}}"
+
+
+def _curves(results: Results) -> Table | None:
+    if results["training"] is None:
+        return None
+    names = ("loss", "accuracy", "valid_loss", "valid_accuracy")
+    header = ("step", "epoch", "loss", "accuracy", "held-out loss", "held-out accuracy", "learning rate")
+    rows = [
+        (
+            str(row["step"]),
+            _number(row["epoch"], ".2f"),
+            *(_number(row[n]) for n in names),
+            _number(row["learning_rate"], ".1e"),
+        )
+        for row in results["training"]["curve"]
+    ]
+    return Table(header, rows)
+
+
+def _scorecard(results: Results) -> Table | None:
+    if results["comparison"] is None:
+        return None
+    header = ("measure", *ROLES, "distilled − base", "p", "p (Holm)", "n", "could have shown", "verdict")
+    return Table(header, [_measure(row) for row in measures(results["comparison"])])
+
+
+def _measure(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["name"],
+        *(estimate(row.get(role)) for role in ROLES),
+        estimate(row["difference"], 2, "+"),
+        p_value(row["p"]),
+        p_value(row["p_holm"]),
+        str(row["n"]),
+        _number(row["smallest"], ".2f"),
+        row["verdict"],
+    )
+
+
+def _prompts(results: Results) -> Table | None:
+    if results["comparison"] is None:
+        return None
+    header = ("prompt", "", *ROLES, "distilled − base", "preference", "outcome")
+    rows = [
+        (
+            str(number),
+            prompt["title"],
+            *(_number(prompt[role]["overall"], ".1f") for role in ROLES),
+            _number(prompt["difference"], "+.2f"),
+            _number(prompt["preference"], "+.2f"),
+            prompt["outcome"],
+        )
+        for number, prompt in enumerate(results["comparison"]["prompts"], 1)
+    ]
+    return Table(header, rows)
+
+
+def _cost(results: Results) -> Table | None:
+    rows = [
+        (row["label"], f"{row['prompts']:,}", dollars(row["usd"]), dollars(row["usd_batch"]))
+        for row in results["cost_scaling"]
+    ]
+    return Table(("", "prompts", "online, USD", "batch, USD"), rows) if rows else None
+
+
+def judges_table(entry: dict[str, Any]) -> Table:
+    """How far each judge of a pair can be trusted."""
+    rows = [
+        (
+            judge["judge"] + (" (a person)" if judge["person"] else ""),
+            percent(judge["share"]),
+            percent(judge["swap_consistency"]),
+            percent(judge["first_slot"]),
+            percent(judge["repeat_agreement"]),
+            share(judge["ties"]),
+            f"{judge['unscored']} of {judge['questions']}",
+        )
+        for judge in entry["judges"]
+    ]
+    header = (f"prefers {entry['pair'][0]}", "same in both orders", "first shown wins", "repeats agree", "ties")
+    return Table(("judge", *header, "unscored"), rows)
+
+
+def _judges(results: Results) -> Table | None:
+    entries = (results["comparison"] or {}).get("preferences", [])
+    return judges_table(entries[0]) if entries and entries[0]["judges"] else None
+
+
+def _lengths(results: Results) -> Table | None:
+    if results["comparison"] is None:
+        return None
+    found = results["comparison"]["answers"]
+    header = ("role", "answers", "cut at the cap", "characters", "tokens", "tokens/s")
+    rows = [
+        (
+            role,
+            str(found[role]["count"]),
+            str(found[role]["cut_off"]),
+            estimate(found[role]["characters"], 0),
+            f"{found[role]['tokens']:,}",
+            _number(found[role]["tokens_per_second"], ",.0f"),
+        )
+        for role in ROLES
+    ]
+    return Table(header, rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[Results], Table | None]]] = {
+    "model_scorecard": ("Scores, base and distilled beside the teacher", _scorecard),
+    "prompt_comparison": ("Every prompt", _prompts),
+    "answer_lengths": ("Length of the answers", _lengths),
+    "judge_agreement": ("How far the judges agree, with themselves and each other", _judges),
+    "training_curves": ("Training", _curves),
+    "cost_scaling": ("What many more answers would cost", _cost),
+}

@@ -1,0 +1,40 @@
+"""An interval as a small strip, dot and whisker: where along it they stand, in percent of its width.
+
+In: an Estimate of results.json and the scale's ends. Out: positions; what passes an end is drawn at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Strip:
+    """`low` and `high` None: no interval. `zero`: where no difference would be, None where there is no such place."""
+
+    dot: float | None
+    low: float | None
+    high: float | None
+    zero: float | None
+
+
+def strip(found: dict[str, Any] | None, scale: tuple[float, float], zero: float | None = None) -> Strip | None:
+    if found is None:
+        return None
+    places = (_along(value, scale) for value in (found["mean"], found["low"], found["high"], zero))
+    return Strip(*places)
+
+
+def _along(value: float | None, scale: tuple[float, float]) -> float | None:
+    if value is None:
+        return None
+    low, high = scale
+    return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
+
+
+def reach(differences: Iterable[dict[str, Any] | None]) -> float:
+    """A whole number that all of these differences and their intervals lie within, on both sides of zero."""
+    found = [abs(d[end]) for d in differences if d for end in ("mean", "low", "high") if d[end] is not None]
+    return float(max(1, *(int(value) + (value > int(value)) for value in found))) if found else 1.0

@@ -1,0 +1,96 @@
+"""What a reader must know before believing a scorecard.
+
+In: what was compared, and how. Out: sentences, the gravest first, shown wherever the scorecard is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlx_distill.compare import STATIC_JUDGE
+from mlx_distill.config import Config
+from mlx_distill.records import Generation
+from mlx_distill.teachers import family, is_traces, kind_of
+
+LEAKAGE = "which favours students of that family (preference leakage, arXiv 2502.01534)"
+FICKLE = 0.8
+"""Below this share of equal answers in both orders, order decides too much."""
+
+
+def caveats(config: Config, comparison: dict[str, Any], generations: Sequence[Generation]) -> list[str]:
+    return [
+        *_about_strength(config.comparison.strength),
+        *_about_judges(config, comparison),
+        *_about_preferences(comparison),
+        *_about_answers(generations),
+        *_about_gaps(comparison),
+    ]
+
+
+def _about_strength(strength: float) -> list[str]:
+    if strength == 0:
+        return ["Strength 0 is the base: this compares it with itself, and any difference that is shown is false."]
+    return [f"The distilled model answered with its adapter at strength {strength:g} of 1."] if strength != 1 else []
+
+
+def _about_judges(config: Config, comparison: dict[str, Any]) -> list[str]:
+    said = []
+    judges, models = comparison["judges"], comparison["teacher_models"]
+    if STATIC_JUDGE in judges:
+        said.append("The scores are static analysis, not an LLM: they measure the code, not its taste.")
+    if kind_of(config.teacher.spec) == "recorded" or is_traces(config.teacher.spec):
+        said.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
+    for judge in judges:
+        if judge in (config.teacher.spec, *models):
+            said.append(f"The judge {judge} is the teacher itself: it scores what it taught.")
+        elif family(judge) and family(judge) in {family(model) for model in models}:
+            said.append(f"Judge and teacher are of one family ({family(judge)}), {LEAKAGE}.")
+        if family(judge) and family(judge) == family(config.training.student):
+            said.append(f"Judge and student are of one family ({family(judge)}), which judges are known to favour.")
+    return list(dict.fromkeys(said))
+
+
+def _about_preferences(comparison: dict[str, Any]) -> list[str]:
+    said = []
+    for entry in comparison["preferences"][:1]:
+        for judge in entry["judges"]:
+            same = judge["swap_consistency"]
+            if same is not None and same["mean"] < FICKLE:
+                said.append(
+                    f"{judge['judge']} said another thing when the order was changed in {1 - same['mean']:.0%} of the "
+                    "pairs (counted as ties): its preferences are weak evidence."
+                )
+        adjusted = entry["adjusted"]
+        if adjusted and entry["verdict"] in ("better", "worse") and adjusted["low"] <= 0 <= adjusted["high"]:
+            said.append(
+                "The preference cannot be told from one for length and Markdown: adjusted for both, it is "
+                f"{adjusted['mean']:+.2f} [{adjusted['low']:+.2f}, {adjusted['high']:+.2f}]."
+            )
+    return said
+
+
+def _about_answers(generations: Sequence[Generation]) -> list[str]:
+    said = []
+    for role in ("base", "distilled"):
+        mine = [generation for generation in generations if generation.role == role]
+        cut = sum(generation.finish_reason == "length" for generation in mine)
+        if cut:
+            said.append(f"{cut} of {len(mine)} answers of the {role} model were cut at the token cap.")
+    return said
+
+
+def _about_gaps(comparison: dict[str, Any]) -> list[str]:
+    said = []
+    unscored = comparison["unscored"]
+    for kind, of in (("answers", comparison["judgments"]), ("pairs", comparison["pairs_judged"])):
+        if unscored[kind]:
+            said.append(f"{unscored[kind]} of {of} judgments of {kind} are unscored, and left out.")
+    checks = comparison["checks"]
+    if not_run := sum(role["not_run"] for role in checks["roles"].values()):
+        said.append(f"{not_run} executed checks were not run, for want of a sandbox on this machine.")
+    if "none" in checks["sandbox"]:
+        said.append(
+            "Models' code was run without a sandbox, as --unsandboxed allows: it could have forged its results."
+        )
+    return said

@@ -1,0 +1,75 @@
+"""Measured numbers as people read them, the same in the terminal, RESULTS.md and the history.
+
+In: values of results.json; an Estimate there is a dict of mean, low, high and n. Out: short text, "—" for what is
+not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+NOTHING = "—"
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, rings, or turns the direction of writing."""
+
+
+def visible(text: Any) -> str:
+    """Untrusted text without what would act on the screen; its lines and tabs stay."""
+    return CONTROLS.sub("\ufffd", str(text))
+
+
+def estimate(found: dict[str, Any] | None, digits: int = 2, sign: str = "") -> str:
+    """The mean with its interval: `+1.06 [+0.18, +1.96]`."""
+    return _interval(found, f"{sign}.{digits}f")
+
+
+def percent(found: dict[str, Any] | None) -> str:
+    return _interval(found, ".0%")
+
+
+def dollars(found: dict[str, Any] | None) -> str:
+    return _interval(found, ",.2f")
+
+
+def _interval(found: dict[str, Any] | None, form: str) -> str:
+    if found is None:
+        return NOTHING
+    if found["low"] is None:
+        return f"{found['mean']:{form}}"
+    return f"{found['mean']:{form}} [{found['low']:{form}}, {found['high']:{form}}]"
+
+
+def share(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.0%}"
+
+
+def p_value(p: float | None) -> str:
+    return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def tested(p: float | None) -> str:
+    """A p-value within a sentence."""
+    return "untested" if p is None else f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
+
+
+def money(usd: float | None) -> str:
+    return NOTHING if usd is None else f"${usd:,.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return NOTHING
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:,.1f} min"
+
+
+def plural(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def answers_made(comparison: Mapping[str, Any]) -> str:
+    """How the compared answers came about."""
+    if comparison["samples"] is None:
+        return "one greedy answer a prompt"
+    return f"{plural(comparison['samples'], 'answer')} a prompt, sampled at temperature {comparison['temperature']:g}"

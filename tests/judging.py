@@ -1,0 +1,105 @@
+"""Judges for tests: the real client against a server on loopback, or nobody, to see what would be asked.
+
+`program` is a judge that is a programme: it reads what stands inside the tags, counts documented functions, and takes
+no notice of words.
+"""
+
+import ast
+import asyncio
+import json
+import random
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from messages_api import message
+
+from mlx_distill.collect import Budget, Ledger, Patience, ask_all
+from mlx_distill.compare import DIMENSIONS
+from mlx_distill.compare.code import code_of
+from mlx_distill.config import ComparisonConfig
+from mlx_distill.records import Generation, Prompt, Role
+from mlx_distill.teachers import Ask, Reply, Request, open_teacher
+from mlx_distill.teachers.recorded import recording
+
+MODEL = "claude-opus-4-6"
+PROMPT = Prompt("p", "Write add.")
+CONFIG = ComparisonConfig()
+USD = (10 * 5 + 20 * 25) / 1e6
+"""What `message` costs with this model."""
+
+Judging = Callable[[str, Ask], AsyncGenerator[Any, None]]
+
+
+def said(path: Path, judging: Judging, spec: str = MODEL, rows: list[dict[str, Any]] | None = None) -> list[Any]:
+    """What a judge says, asked through a ledger by the real client; `rows` gets what a recorded one replays."""
+
+    async def work() -> list[Any]:
+        teacher = open_teacher(spec)
+        with Ledger(path) as ledger:
+
+            def ask(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
+                patience = Patience(random=random.Random(0))
+                rate = patience.rate(2, paced=True)
+                return ask_all(requests, teacher, ledger, budget=Budget(None), patience=patience, rate=rate)
+
+            try:
+                asking = ask if rows is None else recording(ask, rows.append)
+                return [verdict async for verdict in judging(teacher.model, asking)]
+            finally:
+                await teacher.close()
+
+    return asyncio.run(work())
+
+
+def questions(judging: Judging) -> list[Request]:
+    """What would be asked, of a judge who refuses everything."""
+    found: list[Request] = []
+
+    async def ask(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
+        for request in requests:
+            found.append(request)
+            yield request, Reply("", "refusal", MODEL)
+
+    async def work() -> None:
+        async for _ in judging(MODEL, ask):
+            pass
+
+    asyncio.run(work())
+    return found
+
+
+def answer(role: Role, text: str, sample: int = 0, prompt: str = "p") -> Generation:
+    return Generation(prompt, role, text, 1, 1.0, "stop", sample)
+
+
+def scores(score: Any = 7) -> str:
+    return json.dumps({name: {"reason": f"seen {name}", "score": score} for name in DIMENSIONS})
+
+
+def program(sent: dict[str, Any]) -> Any:
+    """Answers either kind of question, going by its last line and its schema."""
+    text = sent["messages"][0]["content"]
+    found = [_documented(inside(text, tag)) for tag in tags(text)]
+    if len(found) == 1:
+        return message(scores(min(10, found[0])))
+    labels = [tag.split("-")[1] for tag in tags(text)]
+    better = "tie" if found[0] == found[1] else labels[found.index(max(found))]
+    return message(json.dumps({"reason": f"{better} documents more", "better": better}))
+
+
+def tags(text: str) -> list[str]:
+    return re.findall(r"<(answer-[^>]+)>", text.splitlines()[-1])
+
+
+def inside(text: str, tag: str) -> str:
+    return text.split(f"<{tag}>\n", 1)[1].split(f"\n</{tag}>", 1)[0]
+
+
+def _documented(text: str) -> int:
+    try:
+        tree = ast.parse(code_of(text, "python"))
+    except SyntaxError:  # a cut answer
+        return 0
+    return sum(isinstance(node, ast.FunctionDef) and bool(ast.get_docstring(node)) for node in ast.walk(tree))
