@@ -223,7 +223,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
         ("a.jsonl", b'{"a": "\\ud800"}\n', "line 1 holds half a character"),
         ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "line 1 is not JSON"),
         ("a.jsonl.gz", b"not gzip", "cannot be read"),
-        ("a.jsonl.gz", gzip.compress(b'{"prompt": "a", "completion": "b"}\n' * 9)[:-9], "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"prompt": "a", "completion": "b"}\n' * 9, mtime=0)[:-9], "cannot be read"),
         ("a.parquet", b"not parquet", "is not a Parquet file"),
         ("a.csv", b"a,b\n", "neither .jsonl, .jsonl.gz nor .parquet"),
         ("a.parquet.gz", b"", "neither .jsonl, .jsonl.gz nor .parquet"),
