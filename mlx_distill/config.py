@@ -277,6 +277,8 @@ def check(config: Config) -> None:
             raise UsageError(f"{name} is {value!r}: choose {' or '.join(allowed)}.")
     if config.comparison.judges in ((), ("static",)) and config.comparison.judging == "pairwise":
         raise UsageError("comparison.judging is pairwise, which static analysis cannot do: name a judge.")
+    if len(set(config.comparison.judges)) < len(config.comparison.judges):
+        raise UsageError("comparison.judges names one judge twice: its answers would count twice.")
     if not 0 <= config.comparison.strength <= 1:
         raise UsageError(f"comparison.strength is {config.comparison.strength}: it goes from 0 (base) to 1.")
     if config.collect.price is not None:

@@ -71,7 +71,7 @@ def run_all(job: Job) -> dict[str, Any]:
     """Every stage, in order. Returns results.json's content."""
     _check_teachers(job)
     prompts_stage(job, _splits(job))
-    _agree_on_costs(job, ("collect", "judge"))
+    job = _agree_on_costs(job, ("collect", "judge"))
     if job.config.training.data is None:
         _collect(job)
     job = _settled(job)
@@ -85,15 +85,14 @@ def _splits(job: Job) -> tuple[Split, ...]:
     return ("train", "valid", "test") if job.config.training.data is None else ("test",)
 
 
-def _agree_on_costs(job: Job, names: Sequence[str]) -> None:
-    """Says what is about to be paid for, and asks. Raises UsageError without a yes."""
+def _agree_on_costs(job: Job, names: Sequence[str]) -> Job:
+    """Says what is about to be paid for, and asks. Returns the job, agreed to. Raises UsageError without a yes."""
     collected = is_traces(job.config.teacher.spec) or _is_collected(job)
-    judged = collected and not job.changed and job.run.stages().get("judge", {}).get("state") == "done"
     lines = [
         line
         for line in (
             estimating.teaching_cost(job) if "collect" in names and not collected else None,
-            estimating.judging_cost(job) if "judge" in names and not judged else None,
+            estimating.judging_cost(job) if "judge" in names and not _is_judged(job) else None,
         )
         if line
     ]
@@ -101,28 +100,38 @@ def _agree_on_costs(job: Job, names: Sequence[str]) -> None:
         job.view.note(line)
     if lines and not job.yes and not job.view.confirm("Go on?"):
         raise UsageError("Stopped before anything was sent: run it again with --yes, or other settings.")
+    return dataclasses.replace(job, yes=job.yes or bool(lines))
 
 
 def _check_teachers(job: Job) -> None:
     """A missing key or price is found now, not after an hour of training."""
-    _check_teacher(job, "collect", job.config.teacher.spec)
+    _check_teacher(job)
+    _check_judges(job)
+
+
+def _check_teacher(job: Job) -> None:
+    """What is done already needs neither key nor price; nor do existing answers."""
+    spec = job.config.teacher.spec
+    if not is_traces(spec) and not _is_collected(job):
+        check(spec, job.config.collect.price)
+
+
+def _check_judges(job: Job) -> None:
     for judge in job.config.comparison.judges:
-        _check_teacher(job, "judge", judge)
+        if judge != STATIC and not _is_judged(job):
+            check(judge, job.config.collect.price)
         if judge == job.config.teacher.spec:
             job.view.warn(f"The judge {judge} is the teacher itself: it will score what it taught.")
 
 
-def _check_teacher(job: Job, stage: str, spec: str) -> None:
-    """What is done already needs neither key nor price; nor do measurements and existing answers."""
-    is_done = job.run.stages().get(stage, {}).get("state") == "done"
-    if not is_done and spec != STATIC and not is_traces(spec):
-        check(spec, job.config.collect.price)
-
-
 def compare_stages(job: Job) -> None:
-    if job.config.training.data is not None:
+    brings_data = job.config.training.data is not None
+    if brings_data:
         prompts_stage(job, ("test",))
-    _agree_on_costs(job, ("collect", "judge") if job.config.training.data else ("judge",))
+    generating.read_test_prompts(job)
+    _check_judges(job)
+    if brings_data:
+        job = _agree_on_costs(job, ("collect", "judge"))
     _compare(job)
 
 
@@ -131,6 +140,8 @@ def _compare(job: Job) -> None:
         training.refuse_leaks(job)
         _collect(job)
     generate_stage(job)
+    if not job.yes:  # not asked yet, or other answers than those that were judged
+        _agree_on_costs(job, ("judge",))
     judge_stage(job)
 
 
@@ -149,7 +160,7 @@ def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
 
 def collect_stage(job: Job) -> None:
     """The prompts, what the teacher says to them, and which of it is trained on."""
-    _check_teacher(job, "collect", job.config.teacher.spec)
+    _check_teacher(job)
     prompts_stage(job, _splits(job))
     _agree_on_costs(job, ("collect",))
     _collect(job)
@@ -278,6 +289,7 @@ def generate_stage(job: Job) -> None:
         job,
         "generate",
         [
+            students.identity(config.training.student),
             config.comparison.max_tokens,
             config.comparison.batch_size,
             config.comparison.strength,
@@ -294,20 +306,25 @@ def generate_stage(job: Job) -> None:
 
 
 def judge_stage(job: Job) -> None:
+    run_stage(job, "judge", *_verdicts(job), lambda: judging.judge(job))
+
+
+def _verdicts(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the judges' verdicts are made from, and where they are."""
     config = job.config.comparison
-    run_stage(
-        job,
-        "judge",
-        [
-            [identity(judge) for judge in config.judges],
-            *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
-            [environment.hash_of(file) for file in config.human],
-            environment.sandbox_level(),
-        ],
-        ["prompts.jsonl", "generations.jsonl"],
-        ["scores.jsonl", "judgments.jsonl", "preferences.jsonl"],
-        lambda: judging.judge(job),
-    )
+    settings = [
+        [identity(judge) for judge in config.judges],
+        *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
+        [environment.hash_of(file) for file in config.human],
+        environment.sandbox_level(),
+    ]
+    inputs, outputs = ["prompts.jsonl", "generations.jsonl"], ["scores.jsonl", "judgments.jsonl", "preferences.jsonl"]
+    return settings, inputs, outputs
+
+
+def _is_judged(job: Job) -> bool:
+    settings, inputs, outputs = _verdicts(job)
+    return job.run.is_current("judge", job.run.fingerprint(settings, inputs), outputs)
 
 
 def self_check_stage(job: Job) -> dict[str, Any]:
@@ -320,15 +337,15 @@ def self_check_stage(job: Job) -> dict[str, Any]:
         "comparison.samples": job.config.comparison.samples or 1,
         "comparison.against_teacher": False,
         "comparison.human": (),
+        "training.data": None,
         "collect.ledger": str(ledger_path(job)),
     }
     with folder.locked():
         inner = dataclasses.replace(job, run=folder, config=configuration.replace(job.config, settings))
         _write_config(folder, inner.config)
         folder.write_records("prompts.jsonl", generating.read_test_prompts(job))
-        _agree_on_costs(inner, ("judge",))
-        generate_stage(inner)
-        judge_stage(inner)
+        _check_judges(inner)
+        _compare(inner)
         return report_stage(inner)
 
 

@@ -89,8 +89,7 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     paid = [judge for judge in comparison.judges if is_claude(judge)]
     if not paid:
         return [*rows, ("Judge's cost", "nothing")]
-    price, batch = config.collect.price, config.collect.batch
-    most = sum(compare.most_usd(judge, comparison, count, price, batch=batch) for judge in paid)
+    most = sum(compare.most_usd(judge, config, count) for judge in paid)
     return [*rows, ("Judge's cost, about at most", f"${most:,.2f}")]
 
 

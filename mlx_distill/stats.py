@@ -11,9 +11,10 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill.records import Estimate
+from mlx_distill.records import Estimate, plain
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -35,6 +36,7 @@ SMALLEST_REGRESSION = 20
 """Prompts from which a difference is adjusted for style: ten for each of two measures."""
 
 UNTOLD = "too few prompts to tell"
+UNSHOWN = "no difference shown"
 
 
 def by_prompt(rows: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -125,21 +127,23 @@ def mcnemar(gained: int, lost: int) -> float:
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
-def smallest_difference(differences: Sequence[float], step: float = 1.0) -> float | None:
+def smallest_difference(differences: Sequence[float], tests: int = 1, step: float = 1.0) -> float | None:
     """The smallest mean difference that so many prompts, scattering so, would show four times of five.
 
-    step     what one prompt can change at least; a test needs SMALLEST_TEST prompts that changed
-    returns  in the unit of `differences`, for one test at 95 % confidence; None where no test is possible
+    tests    looked at together: the first of them has to pass at 5 % / tests (Holm)
+    step     what one prompt changes by, where few change: enough must change for any test to pass
+    returns  in the unit of `differences`; None where no result could pass
     """
     import numpy as np
     from scipy.stats import t
 
-    n = len(differences)
-    if n < SMALLEST_TEST:
+    n, level = len(differences), (1 - CONFIDENCE) / tests
+    least = next((k for k in range(2, n + 1) if 2.0 ** (1 - k) < level), None)
+    if least is None:
         return None
     spread = float(np.std(differences, ddof=1))
-    reach = t.ppf((1 + CONFIDENCE) / 2, n - 1) + t.ppf(POWER, n - 1)
-    return max(float(reach * spread / n**0.5), step * SMALLEST_TEST / n)
+    reach = t.ppf(1 - level / 2, n - 1) + t.ppf(POWER, n - 1)
+    return max(float(reach * spread / n**0.5), step * least / n)
 
 
 def at_equal_style(differences: Sequence[float], styles: Sequence[Sequence[float]]) -> Estimate | None:
@@ -185,17 +189,46 @@ def verdict(mean: float, n: int, p_holm: float | None, tests: int) -> str:
         return "better" if mean > 0 else "worse"
     if p_holm is None or 2.0 ** (1 - n) * tests >= 1 - CONFIDENCE:
         return UNTOLD
-    return "no difference shown"
+    return UNSHOWN
 
 
-def decide(rows: Sequence[dict[str, Any]]) -> str:
-    """Adds `p_holm` and `verdict` to the rows that were tested together (n, difference, p), and says the whole's."""
-    adjusted = holm([row["p"] for row in rows])
+@dataclass(frozen=True)
+class Tested:
+    """One measure: a difference for each prompt, its p-value, and the most that a difference can be."""
+
+    differences: Sequence[float]
+    p: float | None
+    most: float
+
+
+def pass_fail(pairs: Sequence[tuple[bool, bool]]) -> tuple[dict[str, int], Tested]:
+    """(before, after) pairs counted, and their exact McNemar test."""
+    gained, lost = pairs.count((False, True)), pairs.count((True, False))
+    counts = {"gained": gained, "lost": lost, "both": pairs.count((True, True)), "neither": pairs.count((False, False))}
+    p = mcnemar(gained, lost) if len(pairs) >= SMALLEST_TEST else None
+    return counts, Tested([float(after) - float(before) for before, after in pairs], p, 1)
+
+
+def decide(measures: Sequence[Tested]) -> list[dict[str, Any]]:
+    """For measures that were tested together, each one's n, difference, p, p_holm, verdict and, where no difference is
+    shown, the smallest that could have been."""
+    adjusted = holm([measure.p for measure in measures])
     tests = sum(p is not None for p in adjusted)
-    for row, p in zip(rows, adjusted, strict=True):
-        row["p_holm"] = p
-        row["verdict"] = verdict(row["difference"]["mean"], row["n"], p, tests) if row["n"] else "not scored"
-    return overall([row["verdict"] for row in rows if row["n"]])
+    return [_decided(measure, p, tests) for measure, p in zip(measures, adjusted, strict=True)]
+
+
+def _decided(measure: Tested, p_holm: float | None, tests: int) -> dict[str, Any]:
+    n, mean = len(measure.differences), estimate(measure.differences) if measure.differences else None
+    word = verdict(mean.mean, n, p_holm, tests) if mean else "not scored"
+    smallest = smallest_difference(measure.differences, tests) if word == UNSHOWN else None
+    return {
+        "n": n,
+        "difference": plain(mean),
+        "p": measure.p,
+        "p_holm": p_holm,
+        "verdict": word,
+        "smallest": smallest if smallest is not None and smallest <= measure.most else None,
+    }
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -205,4 +238,4 @@ def overall(verdicts: Sequence[str]) -> str:
     better, worse = "better" in verdicts, "worse" in verdicts
     if better and worse:
         return "mixed"
-    return "better" if better else "worse" if worse else "no difference shown"
+    return "better" if better else "worse" if worse else UNSHOWN

@@ -54,12 +54,12 @@ def said(path: Path, judging: Judging, spec: str = MODEL, rows: list[dict[str, A
 
 
 def questions(judging: Judging) -> list[Request]:
-    """What would be asked, of a judge who refuses everything."""
-    found: list[Request] = []
+    """What would be asked first, of a judge who refuses everything."""
+    rounds: list[list[Request]] = []
 
     async def ask(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
-        for request in requests:
-            found.append(request)
+        rounds.append(list(requests))
+        for request in rounds[-1]:
             yield request, Reply("", "refusal", MODEL)
 
     async def work() -> None:
@@ -67,7 +67,7 @@ def questions(judging: Judging) -> list[Request]:
             pass
 
     asyncio.run(work())
-    return found
+    return rounds[0] if rounds else []
 
 
 def answer(role: Role, text: str, sample: int = 0, prompt: str = "p") -> Generation:

@@ -92,6 +92,10 @@ def test_a_judge_that_talks_instead_of_judging_scores_nobody(run: Path, serve: C
 
 
 def test_people_vote_blind_and_count_as_judges(run: Path, tmp_path: Path) -> None:
+    alike = invoke("export", "votes", "--run", run)
+    assert (alike.returncode, "answer every prompt alike" in alike.stderr) == (3, True)
+    sampled = ("--judge", "static", "--samples", "1", "--temperature", "3")
+    compared(run, *sampled)
     done = invoke("export", "votes", "--run", run)
     assert done.returncode == 0, done.stderr
     sheet = run / "exports" / "votes.csv"
@@ -104,12 +108,13 @@ def test_people_vote_blind_and_count_as_judges(run: Path, tmp_path: Path) -> Non
         writer = csv.DictWriter(file, table[0].keys())
         writer.writeheader()
         writer.writerows(table)
-    comparison = compared(run, "--judge", "static", "--human", filled)["comparison"]
+    comparison = compared(run, *sampled, "--human", filled)["comparison"]
     (judge,) = comparison["preferences"][0]["judges"]
     assert (judge["judge"], judge["person"]) == ("human: Ada", True)
     assert comparison["preferences"][0]["n"] == 2
-    fails(3, "does not exist", "compare", *SHORT, "--update", "--human", "nobody.csv", "--run", run)
-    fails(3, "votes twice", "compare", *SHORT, "--update", "--human", filled, "--human", filled, "--run", run)
+    again = ("compare", *SHORT, "--update", *sampled, "--run", run)
+    fails(3, "does not exist", *again, "--human", "nobody.csv")
+    fails(3, "votes twice", *again, "--human", filled, "--human", filled)
 
 
 @pytest.mark.slow

@@ -8,8 +8,10 @@ because an answer may have to speak of a model; so a name that stands alone ("Cl
 
 from __future__ import annotations
 
+import ast
 import functools
 import re
+import textwrap
 from collections.abc import Iterator
 
 from markdown_it import MarkdownIt
@@ -20,6 +22,9 @@ from pygments.token import Comment, String
 from pygments.util import ClassNotFound
 
 MARK = "[name removed]"
+
+PROSE = ("text", "txt", "plain", "plaintext", "markdown", "md")
+"""What blocks of words are called."""
 
 MODELS = (
     *("Claude", "ChatGPT", "GPT", "Qwen", "QwQ", "SmolLM", "Llama", "Gemini", "Gemma", "Bard", "Mistral", "Mixtral"),
@@ -70,6 +75,13 @@ SELF = re.compile(
             rf"(?:{_MAKER}{_GAP})?{_MODEL}(?-i:(?!\s[A-Z][a-z])){_MORE}",
             rf"\b(?:author|assistant){_QUOTE}\s{{0,8}}:\s{{0,8}}{_QUOTE}\s?{_MODEL}{_MORE}",
             rf"^[ \t]{{0,8}}(?:(?:[–—]|--)\s?)?{_MODEL}(?:{_GAP}here\b|[ \t]{{0,8}}:?{_QUOTE}[ \t]{{0,8}}$)",
+            rf"^[ \t]{{0,8}}(?:[–—]|--)\s?{_MODEL}{_MORE}[ \t]{{0,8}}$",
+            rf"\b(?:hi|hello|hey)[!,.]?{_GAP}{_MODEL}{_GAP}here\b",
+            rf"\b(?:this{_GAP}is|it['’]s|it{_GAP}is){_GAP}{_MODEL}(?=\s{{0,4}}[,.!;:\n]|\s{{0,4}}$)",
+            rf"\b(?:signed|powered{_GAP}by|co-authored-by)[,:]?{_GAP}{_WHO}{_MORE}",
+            rf"\bI,{_GAP}{_MODEL},",
+            rf"\b(?:model|assistant|AI){_GAP}(?:trained|developed|built|made|created){_GAP}by{_GAP}{_WHO}",
+            rf"{_MAKER}{_GAP}(?:trained|developed|built|made|created){_GAP}me\b",
             rf"我(?:是|叫)\s{{0,8}}{_WHO}[^。.!！\n]{{0,80}}",
         )
     ),
@@ -81,8 +93,19 @@ SELF = re.compile(
 def blinded(text: str, language: str = "python") -> str:
     """`language` is that of code blocks which do not say theirs."""
     return "".join(
-        _blind_code(part, tag or language) if tag is not None else SELF.sub(MARK, part) for tag, part in _parts(text)
+        SELF.sub(MARK, part) if tag is None or _is_prose(tag, part, language) else _blind_code(part, tag or language)
+        for tag, part in _parts(text)
     )
+
+
+def _is_prose(tag: str, block: str, language: str) -> bool:
+    """A block that is no code: it says so, names a language that nobody knows, or names none and is no Python."""
+    if tag:
+        return tag.lower() in PROSE or isinstance(_lexer(tag), TextLexer)
+    try:
+        return language == "python" and not ast.parse(textwrap.dedent(block)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
 
 
 def _parts(text: str) -> Iterator[tuple[str | None, str]]:

@@ -14,7 +14,7 @@ from mlx_distill import sandbox
 from mlx_distill.compare import checking
 from mlx_distill.compare.code import code_of
 from mlx_distill.records import Check, Prompt, Role, Score
-from mlx_distill.sandbox import Limits, Outcome
+from mlx_distill.sandbox import Level, Limits, Outcome
 
 
 def run_checks(
@@ -30,13 +30,19 @@ def run_checks(
     if not prompt.checks:
         return None
     code = code_of(text, prompt.language)
-    if not code.strip():
-        return _score(prompt, role, sample, [], Outcome("failed", "no code in the answer"))
+    if not code.strip() and (level := _level(unsandboxed)):
+        return _score(prompt, role, sample, [], Outcome("failed", "no code in the answer", None, level))
     tasks = _tasks(prompt, code)
     program = checking.SQL if prompt.language == "sql" else checking.PYTHON
     outcome = sandbox.run(program, *tasks, limits=limits, unsandboxed=unsandboxed)
     results = outcome.result if outcome.ended == "ok" and isinstance(outcome.result, list) else []
     return _score(prompt, role, sample, results, outcome)
+
+
+def _level(unsandboxed: bool) -> Level | None:
+    """What code would run at; where none would be run, an answer without any has not failed either."""
+    level = sandbox.level()
+    return level if level != "none" or unsandboxed else None
 
 
 def _tasks(prompt: Prompt, code: str) -> list[Any]:
@@ -70,9 +76,19 @@ def _equal(expected: str, result: Any) -> bool:
     """`result` is [a tagged value], or anything else where there is none: it comes from the sandbox."""
     try:
         (value,) = result
-        return bool(untagged(value) == ast.literal_eval(expected))
+        found, wanted = untagged(value), ast.literal_eval(expected)
+        return bool(found == wanted and _truths(found) == _truths(wanted))
     except (LookupError, TypeError, ValueError, RecursionError):
         return False
+
+
+def _truths(value: Any) -> Any:
+    """Where in a value the booleans are: to Python True is 1, and a task that asks for True wants no 1."""
+    if isinstance(value, dict):
+        return [(_truths(key), _truths(item)) for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [_truths(item) for item in value]
+    return isinstance(value, bool)
 
 
 def untagged(value: Any) -> Any:

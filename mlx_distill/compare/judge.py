@@ -1,8 +1,8 @@
 """What both ways of judging share: questions put to a model, its replies read, what cannot be read asked once more.
 
 In: questions. Out: verdicts, as they come. A reply is JSON of the asked schema or nothing: no pattern is ever looked
-for in free text. No sampling parameters. A refusal is not asked again, since it would be refused again. What stays
-without a verdict is unscored, with the problem named, and never a zero or a tie.
+for in free text. No sampling parameters. What is still refused, or no verdict, when it was asked for once more, is
+unscored, with the problem named, and never a zero or a tie.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class Question(Generic[Verdict]):
         if reply.stop_reason != "end_turn":
             return dataclasses.replace(self.unscored, problem=f"the judge stopped with {reply.stop_reason}")
         try:
-            return dataclasses.replace(self.unscored, **self.read(json.loads(reply.text)))
+            content = json.loads(reply.text)
+            json.dumps(content, ensure_ascii=False).encode()  # half a character is JSON, but no text for a file
+            return dataclasses.replace(self.unscored, **self.read(content))
         except Unreadable as problem:
             return dataclasses.replace(self.unscored, problem=str(problem))
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -67,7 +69,7 @@ async def put(questions: Iterable[Question[Verdict]], ask: Ask) -> AsyncGenerato
                 share = (reply.usd or 0.0) / len(asked[request])
                 for question, paid in asked[request]:
                     verdict = question.verdict(reply)
-                    if not verdict.problem or reply.stop_reason == "refusal" or attempt + 1 == ATTEMPTS:
+                    if not verdict.problem or attempt + 1 == ATTEMPTS:
                         yield dataclasses.replace(verdict, usd=paid + share)
                     else:
                         waiting.append((question, paid + share))

@@ -71,8 +71,10 @@ def _question(
 
 
 def _text(task: str, answer: str) -> str:
-    tag = f"answer-{unknown_to(task, answer)}"
-    return f"<task>\n{task}\n</task>\n\n<{tag}>\n{answer}\n</{tag}>\n\nScore what stands inside <{tag}>."
+    mark = unknown_to(task, answer)
+    tag = f"answer-{mark}"
+    asked = f"<task-{mark}>\n{task}\n</task-{mark}>"
+    return f"{asked}\n\n<{tag}>\n{answer}\n</{tag}>\n\nScore what stands inside <{tag}>."
 
 
 @functools.cache

@@ -59,9 +59,12 @@ def votes_table(prompts: Sequence[Prompt], generations: Sequence[Generation]) ->
 
     Raises DataError where there is nothing to compare.
     """
-    found = sheets(prompts, generations)
-    if not found:
+    answered = sheets(prompts, generations)
+    if not answered:
         raise DataError("No prompt has answers of both base and distilled: run `mlx-distill compare` first.")
+    found = [sheet for sheet in answered if sheet.answers[0] != sheet.answers[1]]
+    if not found:
+        raise DataError("Base and distilled answer every prompt alike: there is nothing to vote on.")
     file = io.StringIO(newline="")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)

@@ -6,7 +6,6 @@ reason why there is none: two scores by different judges are two numbers on diff
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from typing import Any
 from mlx_distill import stats, wording
 from mlx_distill.errors import DataError
 from mlx_distill.history.runs import BROKEN, as_estimate, measures, results_of, summary
-from mlx_distill.records import ROLES, plain
+from mlx_distill.records import ROLES
 
 Results = Mapping[str, Any]
+Measure = tuple[str, stats.Tested]
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def _refusal(a: Results, b: Results, both: Prompts) -> str:
     return f"the answers were made in different ways ({ways[0]}; {ways[1]})" if ways[0] != ways[1] else ""
 
 
-def _scores(a: Results, b: Results, both: Prompts, notes: list[str]) -> list[dict[str, Any]]:
+def _scores(a: Results, b: Results, both: Prompts, notes: list[str]) -> list[Measure]:
     if set(a["judges"]) != set(b["judges"]):
         notes.append(f"Scores: not compared, for the judges differ ({_names(a)}; {_names(b)}).")
         return []
@@ -241,7 +241,7 @@ def _scores(a: Results, b: Results, both: Prompts, notes: list[str]) -> list[dic
     names = [name for name in alike[0][0]["scores"] if all(name in first["scores"] for first, _ in alike)]
     rows = [("Mean score", [second["overall"] - first["overall"] for first, second in alike])]
     rows += [(name, [second["scores"][name] - first["scores"][name] for first, second in alike]) for name in names]
-    return [_row(name, differences, stats.paired_p(differences)) for name, differences in rows]
+    return [(name, stats.Tested(found, stats.paired_p(found), 10)) for name, found in rows]
 
 
 def _names(run: Results) -> str:
@@ -249,22 +249,23 @@ def _names(run: Results) -> str:
 
 
 def _alike(first: Results, second: Results) -> bool:
-    """Whether both were scored, on the same dimensions, with correctness from checks in both or in neither."""
-    if not first["scores"] or not second["scores"]:
+    """Whether the same judges scored both on the same dimensions, correctness being checked in both or in neither."""
+    if not first["scores"] or not second["scores"] or _judges(first) != _judges(second):
         return False
     return set(first["scores"]) == set(second["scores"]) and first["checked"] == second["checked"]
 
 
-def _checks(both: Prompts) -> list[dict[str, Any]]:
+def _judges(role: Results) -> set[str]:
+    return {said["judge"] for answer in role["answers"] for said in answer["judgments"] if said["scores"]}
+
+
+def _checks(both: Prompts) -> list[Measure]:
     """Passed whole in every sample; checks need no judge."""
     known = [(_passed(first), _passed(second)) for first, second in both]
     pairs = [(x[1], y[1]) for x, y in known if x and y and x[0] == y[0]]
     if not pairs:
         return []
-    differences = [float(after) - float(before) for before, after in pairs]
-    gained, lost = pairs.count((False, True)), pairs.count((True, False))
-    p = stats.mcnemar(gained, lost) if len(pairs) >= stats.SMALLEST_TEST else None
-    return [_row("Executed checks", differences, p)]
+    return [("Executed checks", stats.pass_fail(pairs)[1])]
 
 
 def _passed(role: Results) -> tuple[list[int], bool] | None:
@@ -275,18 +276,10 @@ def _passed(role: Results) -> tuple[list[int], bool] | None:
     return [check["of"] for check in checks], all(check["passed"] == check["of"] for check in checks)
 
 
-def _row(name: str, differences: Sequence[float], p: float | None) -> dict[str, Any]:
-    return {
-        "name": str(name),
-        "n": len(differences),
-        "difference": plain(stats.estimate(differences)),
-        "p": p,
-        "smallest": stats.smallest_difference(differences),
-    }
-
-
-def _decided(rows: list[dict[str, Any]]) -> list[Paired]:
+def _decided(measures: list[Measure]) -> list[Paired]:
     """Tested together, so adjusted together (Holm); better and worse are B's."""
-    stats.decide(rows)
-    names = [field.name for field in dataclasses.fields(Paired)]
-    return [Paired(**{name: row[name] for name in names}) for row in rows]
+    rows = stats.decide([test for _, test in measures])
+    return [
+        Paired(name, row["difference"], row["p"], row["p_holm"], row["verdict"], row["smallest"])
+        for (name, _), row in zip(measures, rows, strict=True)
+    ]

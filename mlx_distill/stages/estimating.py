@@ -53,10 +53,10 @@ def judging_cost(job: Job) -> str | None:
     paid = [judge for judge in config.judges if is_claude(judge)]
     if not tests or not paid:
         return None
-    batch = job.config.collect.batch
-    most = sum(compare.most_usd(judge, config, tests, job.config.collect.price, batch=batch) for judge in paid)
+    most = sum(compare.most_usd(judge, job.config, tests) for judge in paid)
     asks = compare.count_questions(tests, config)
-    return f"{asks.alone:,} answers and {asks.pairs:,} pairs for {', '.join(paid)} to judge: about ${most:.2f} at most."
+    asked = f"{asks.alone:,} answers and {asks.pairs:,} pairs for {', '.join(paid)} to judge"
+    return f"{asked}: about ${most:.2f} at most, if none has to be asked again."
 
 
 def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:

@@ -18,14 +18,13 @@ from typing import Any
 
 from mlx_distill.collect import Forecast
 from mlx_distill.compare import PEOPLE
-from mlx_distill.errors import DataError
-from mlx_distill.records import ROLES, Generation, Judgment, Preference, Prompt, Role, Score
+from mlx_distill.errors import DataError, UsageError
+from mlx_distill.records import ROLES, Generation, Judgment, Preference, Prompt, Score
 from mlx_distill.stages import STATIC, Job
 from mlx_distill.stages.asking import asking, ticking
 from mlx_distill.stages.generating import read_test_prompts
+from mlx_distill.summarise.preferences import PAIRS
 from mlx_distill.teachers.recorded import recording
-
-PAIRS: tuple[tuple[Role, Role], ...] = (("distilled", "base"), ("distilled", "teacher"))
 
 
 @dataclass
@@ -103,7 +102,10 @@ async def _ask(job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequ
     questions = count_questions(len(prompts), config)
     forecast = Forecast(questions.alone + questions.pairs)
     async with asking(job, spec) as asked:
-        ask, model = recording(asked.ask, said.asked[asked.teacher.model].append), asked.teacher.model
+        model = asked.teacher.model
+        if model in said.asked:
+            raise UsageError(f"{model} is named as a judge twice: its answers would count twice.")
+        ask = recording(asked.ask, said.asked[model].append)
         pairs = PAIRS if config.against_teacher else PAIRS[:1]
         streams: list[AsyncGenerator[Judgment | Preference, None]] = []
         if config.judging != "pairwise":

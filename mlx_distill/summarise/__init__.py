@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mlx_distill import config as configuration
 from mlx_distill import history, prices
 from mlx_distill.config import Config
 from mlx_distill.records import Completion
@@ -43,21 +44,23 @@ def summarise(run: RunDir, config: Config) -> dict[str, Any]:
         "teacher": _teacher(run, config, completions),
         "training": training_part(run, config, training),
         "comparison": comparison_part(run, config),
-        "self_check": _self_check(run),
+        "self_check": _self_check(run, config),
         "benchmarks": [],
         "cost_scaling": cost_part(config, completions, training),
         "previous": history.previous(run.path, environment["created"]),
     }
 
 
-def _self_check(run: RunDir) -> dict[str, Any] | None:
-    """What comparing the base with itself found; anything but no difference speaks against the judges."""
-    path = f"{SELF_CHECK}/results.json"
-    if not (run / path).exists():
+def _self_check(run: RunDir, config: Config) -> dict[str, Any] | None:
+    """What comparing the base with itself found; anything but no difference speaks against the judges. None where
+    another base was compared, or by other judges."""
+    folder = RunDir(run / SELF_CHECK)
+    if not (folder / "results.json").exists():
         return None
-    comparison = run.read_json(path)["comparison"]
+    then, comparison = configuration.load(folder / "config.toml"), folder.read_json("results.json")["comparison"]
+    same = then.training.student == config.training.student and then.comparison.judges == config.comparison.judges
     names = ("verdict", "verdict_in_words", "n", "judges", "samples")
-    return {name: comparison[name] for name in names} if comparison else None
+    return {name: comparison[name] for name in names} if comparison and same else None
 
 
 def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> dict[str, Any] | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill.compare import STATIC_JUDGE
+from mlx_distill.compare import PEOPLE, STATIC_JUDGE
 from mlx_distill.config import Config
 from mlx_distill.records import Generation
 from mlx_distill.teachers import family, is_traces, kind_of
+from mlx_distill.wording import plural
 
 LEAKAGE = "which favours students of that family (preference leakage, arXiv 2502.01534)"
 FICKLE = 0.8
@@ -37,9 +38,17 @@ def _about_strength(strength: float) -> list[str]:
 def _about_judges(config: Config, comparison: dict[str, Any]) -> list[str]:
     said = []
     judges, models = comparison["judges"], comparison["teacher_models"]
-    if STATIC_JUDGE in judges:
+    people = [judge for judge in judges if judge.startswith(PEOPLE)]
+    judges = [judge for judge in judges if judge not in people]
+    others = [judge for judge in judges if judge != STATIC_JUDGE]
+    if STATIC_JUDGE in judges and others:
+        said.append(f"The scores are the mean of static analysis and {plural(len(others), 'LLM judge')}.")
+    elif STATIC_JUDGE in judges:
         said.append("The scores are static analysis, not an LLM: they measure the code, not its taste.")
-    if kind_of(config.teacher.spec) == "recorded" or is_traces(config.teacher.spec):
+    if people and others:
+        named = f"{plural(len(others), 'model')} and {plural(len(people), 'human judge')}"
+        said.append(f"The preference is the mean of {named}, each with the same weight.")
+    if models and (kind_of(config.teacher.spec) == "recorded" or is_traces(config.teacher.spec)):
         said.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
     for judge in judges:
         if judge in (config.teacher.spec, *models):

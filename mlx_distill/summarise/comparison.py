@@ -16,8 +16,18 @@ from mlx_distill.promptset import shorten
 from mlx_distill.records import ROLES, Completion, Generation, Judgment, Preference, Prompt, Role, Score, plain
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise.caveats import caveats
-from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
-from mlx_distill.summarise.scores import CORRECTNESS, checks_part, dimensions_part, marks
+from mlx_distill.summarise.preferences import PAIRS, outcomes, preferences_part, prompt_values
+from mlx_distill.summarise.scores import (
+    CHECKS,
+    CORRECTNESS,
+    ByJudge,
+    checks_part,
+    difference,
+    dimensions_part,
+    mark,
+    marks,
+    pairs_part,
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,8 @@ def comparison_part(run: RunDir, config: Config) -> dict[str, Any] | None:
 
 def _measured(found: Compared) -> dict[str, Any]:
     """The numbers, and the verdict over everything that was tested: one family, adjusted together."""
-    preferences = preferences_part(found.preferences, found.generations)
-    dimensions = dimensions_part(found.prompts, found.judgments, found.scores)
-    checks = checks_part(found.scores)
-    primary = [entry | {"name": "Preference"} for entry in preferences if entry["pair"] == ["distilled", "base"]]
-    beside = [checks["pairs"] | {"name": "Executed checks"}] if checks["pairs"] else []
-    rows = [*primary, *dimensions, *beside]
-    word = stats.decide(rows)
+    preferences, dimensions, checks = _decided(found)
+    rows = [*(p for p in preferences if "verdict" in p), *dimensions, *([checks["pairs"]] if checks["pairs"] else [])]
     judges = sorted({j.judge for j in found.judgments} | {p.judge for p in found.preferences})
     return {
         "judges": judges,
@@ -77,23 +82,47 @@ def _measured(found: Compared) -> dict[str, Any]:
         "judgments": len(found.judgments),
         "pairs_judged": len(found.preferences),
         "n": max((row["n"] for row in rows), default=0),
-        "verdict": word,
+        "verdict": stats.overall([row["verdict"] for row in rows if row["n"]]),
         "verdict_in_words": _in_words(rows),
-        "preferences": [*primary, *(entry for entry in preferences if entry["pair"] != ["distilled", "base"])],
+        "preferences": preferences,
         "dimensions": dimensions,
-        "checks": checks | {"pairs": beside[0] if beside else None},
+        "checks": checks,
         "answers": {role: _answers(found.generations, role) for role in ROLES},
     }
 
 
+def _decided(found: Compared) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """Preferences, dimensions and checks. Preferences of another pair than distilled and base are in no family."""
+    preferences = preferences_part(found.preferences, found.generations)
+    primary = [entry for entry in preferences if entry["pair"] == list(PAIRS[0])]
+    values = list(prompt_values(outcomes(found.preferences, PAIRS[0])).values())
+    dimensions = dimensions_part(found.prompts, found.judgments, found.scores)
+    pairs = pairs_part(found.scores)
+    tests = [stats.Tested(values, stats.paired_p(values), 1)] if primary else []
+    tests += [test for _, test in dimensions] + ([pairs[1]] if pairs else [])
+    decided = iter(stats.decide(tests))
+    named = [{"name": "Preference"} | entry | next(decided) for entry in primary]
+    rows = [row | next(decided) for row, _ in dimensions]
+    executed = {"name": "Executed checks"} | pairs[0] | next(decided) if pairs else None
+    others = [entry for entry in preferences if entry not in primary]
+    return [*named, *others], rows, checks_part(found.scores) | {"pairs": executed}
+
+
 def _in_words(rows: Sequence[dict[str, Any]]) -> str:
-    """`of 6 measures better in 1 (Documentation), worse in 0`: both counts, always."""
+    """`of 6 measures better in 1 (Documentation, n = 28), worse in 0`: both counts, always."""
     scored = [row for row in rows if row["n"]]
     parts = []
     for word in ("better", "worse"):
-        names = [row["name"] for row in scored if row["verdict"] == word]
-        parts.append(f"{word} in {len(names)}" + (f" ({', '.join(names)})" if names else ""))
+        found = [row for row in scored if row["verdict"] == word]
+        parts.append(f"{word} in {len(found)}" + (f" ({_named(found)})" if found else ""))
     return f"of {len(scored)} measures " + ", ".join(parts)
+
+
+def _named(rows: Sequence[dict[str, Any]]) -> str:
+    """Each with its n, which is said once where it is the same."""
+    if len({row["n"] for row in rows}) == 1:
+        return f"{', '.join(row['name'] for row in rows)}, n = {rows[0]['n']}"
+    return "; ".join(f"{row['name']}, n = {row['n']}" for row in rows)
 
 
 def _answers(generations: Sequence[Generation], role: Role) -> dict[str, Any]:
@@ -119,12 +148,10 @@ def _prompts(found: Compared) -> list[dict[str, Any]]:
     return [_prompt(prompt, found, known, values.get(prompt.id)) for prompt in found.prompts]
 
 
-def _prompt(
-    prompt: Prompt, found: Compared, known: dict[tuple[str, Role, str], float], preferred: float | None
-) -> dict[str, Any]:
+def _prompt(prompt: Prompt, found: Compared, known: ByJudge, preferred: float | None) -> dict[str, Any]:
     roles = {role: _role(prompt, role, found, known) for role in ROLES}
-    scores = [roles[role]["overall"] for role in ("base", "distilled")]
-    difference = None if None in scores else scores[1] - scores[0]
+    differences = [d for name in DIMENSIONS if (d := difference(known, prompt.id, name)) is not None]
+    mean = sum(differences) / len(differences) if differences else None
     return {
         "id": prompt.id,
         "title": prompt.title or shorten(prompt.text, 28),
@@ -133,8 +160,8 @@ def _prompt(
         "source": prompt.source,
         "language": prompt.language,
         "preference": preferred,
-        "difference": difference,
-        "outcome": _outcome(difference if preferred is None else preferred),
+        "difference": mean,
+        "outcome": _outcome(mean if preferred is None else preferred),
         "preference_reasons": _preference_reasons(prompt, found.preferences),
     } | roles
 
@@ -159,19 +186,15 @@ def _preference_reasons(prompt: Prompt, preferences: Sequence[Preference]) -> li
     ]
 
 
-def _role(prompt: Prompt, role: Role, found: Compared, known: dict[tuple[str, Role, str], float]) -> dict[str, Any]:
-    scores = {name: known[prompt.id, role, name] for name in DIMENSIONS if (prompt.id, role, name) in known}
+def _role(prompt: Prompt, role: Role, found: Compared, known: ByJudge) -> dict[str, Any]:
+    scores = {name: mark(known[prompt.id, role, name]) for name in DIMENSIONS if (prompt.id, role, name) in known}
     answers = [g for g in found.generations if g.prompt_id == prompt.id and g.role == role]
     return {
         "overall": sum(scores.values()) / len(scores) if scores else None,
         "scores": scores or None,
-        "checked": (prompt.id, role, CORRECTNESS) in known and any(_ran(s, prompt, role) for s in found.scores),
+        "checked": CHECKS in known.get((prompt.id, role, CORRECTNESS), {}),
         "answers": [_answer(answer, found) for answer in sorted(answers, key=lambda g: g.sample)],
     }
-
-
-def _ran(score: Score, prompt: Prompt, role: Role) -> bool:
-    return score.item_id == prompt.id and score.role == role and score.passed is not None
 
 
 def _answer(answer: Generation, found: Compared) -> dict[str, Any]:

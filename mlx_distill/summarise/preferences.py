@@ -47,7 +47,7 @@ def _outcome(said: Sequence[Preference], pair: Pair) -> float | None:
 
 
 def preferences_part(preferences: Sequence[Preference], generations: Sequence[Generation]) -> list[dict[str, Any]]:
-    """An entry for each pair that was judged; the first is the primary result. Holm-adjusted with the rest later."""
+    """An entry for each pair that was judged; the first is the primary result, and is decided with the rest."""
     texts = {(g.prompt_id, g.role, g.sample): g.text for g in generations}
     return [entry for pair in PAIRS if (entry := _pair(preferences, pair, texts))]
 
@@ -67,8 +67,6 @@ def _pair(preferences: Sequence[Preference], pair: Pair, texts: Mapping[Any, str
             "won": sum(value > 0 for value in differences),
             "lost": sum(value < 0 for value in differences),
             "tied": sum(value == 0 for value in differences),
-            "p": stats.paired_p(differences),
-            "smallest": stats.smallest_difference(differences),
             "adjusted": plain(_adjusted(values, pair, texts)),
             "length_ratio": plain(_length_ratio(values, pair, texts)),
             "questions": len(mine),

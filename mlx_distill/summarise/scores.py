@@ -17,26 +17,46 @@ from mlx_distill.records import ROLES, Estimate, Judgment, Prompt, Role, Score, 
 
 CORRECTNESS = "Code Correctness"
 
-Marks = dict[tuple[str, Role, str], float]
-"""(prompt, role, dimension) → mean score over judges, samples and repeats."""
+ByJudge = dict[tuple[str, Role, str], dict[str, float]]
+"""(prompt, role, dimension) → judge → mean score over samples and repeats."""
+
+CHECKS = "executed checks"
+"""The judge of correctness where there are any."""
 
 
-def marks(judgments: Sequence[Judgment], scores: Sequence[Score]) -> Marks:
+def marks(judgments: Sequence[Judgment], scores: Sequence[Score]) -> ByJudge:
+    """Where both models' answers to a prompt were executed, that alone says how correct they are."""
     found: dict[tuple[str, Role, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for judgment in judgments:
         for dimension, value in (judgment.scores or {}).items():
             found[judgment.prompt_id, judgment.role, dimension][judgment.judge].append(value)
-    said = {key: _mean([_mean(values) for values in by_judge.values()]) for key, by_judge in found.items()}
-    return said | {(item, role, CORRECTNESS): 10 * share for (item, role), share in _checked(scores).items()}
+    said = {key: {judge: _mean(values) for judge, values in by.items()} for key, by in found.items()}
+    return said | {(item, role, CORRECTNESS): {CHECKS: 10 * share} for (item, role), share in _checked(scores).items()}
+
+
+def mark(by_judge: Mapping[str, float]) -> float:
+    """Every judge weighs the same."""
+    return _mean(list(by_judge.values()))
+
+
+def difference(known: ByJudge, prompt: str, dimension: str) -> float | None:
+    """Distilled minus base, by the judges who scored both: who scored one alone would bring in his own mildness."""
+    base, distilled = (known.get((prompt, role, dimension), {}) for role in ("base", "distilled"))
+    both = [distilled[judge] - base[judge] for judge in base if judge in distilled]
+    return _mean(both) if both else None
 
 
 def _checked(scores: Sequence[Score]) -> dict[tuple[str, Role], float]:
-    """The share of checks passed, over samples; of those that were run."""
+    """The share of checks passed, over samples, of prompts whose checks were run for base and distilled."""
     found: dict[tuple[str, Role], list[float]] = defaultdict(list)
     for score in scores:
         if score.passed is not None and score.checks:
             found[score.item_id, score.role].append(score.checks_passed / score.checks)
-    return {key: _mean(values) for key, values in found.items()}
+    return {
+        (item, role): _mean(values)
+        for (item, role), values in found.items()
+        if (item, "base") in found and (item, "distilled") in found
+    }
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -48,31 +68,26 @@ def _mean(values: Sequence[float]) -> float:
 
 def dimensions_part(
     prompts: Sequence[Prompt], judgments: Sequence[Judgment], scores: Sequence[Score]
-) -> list[dict[str, Any]]:
-    """A row for each dimension. Holm-adjusted with the rest later."""
+) -> list[tuple[dict[str, Any], stats.Tested]]:
+    """For each dimension what its row says beside the test, and the test."""
     known = marks(judgments, scores)
     checked = {item for item, _ in _checked(scores)}
     return [_dimension(name, [prompt.id for prompt in prompts], known, checked, judgments) for name in DIMENSIONS]
 
 
 def _dimension(
-    name: str, prompts: Sequence[str], known: Marks, checked: set[str], judgments: Sequence[Judgment]
-) -> dict[str, Any]:
-    values = {role: {p: known[p, role, name] for p in prompts if (p, role, name) in known} for role in ROLES}
-    both = [p for p in prompts if p in values["base"] and p in values["distilled"]]
-    differences = [values["distilled"][p] - values["base"][p] for p in both]
-    return (
-        {"name": name, "n": len(both)}
-        | {role: plain(_estimate(list(values[role].values()))) for role in ROLES}
-        | {
-            "difference": plain(_estimate(differences)),
-            "p": stats.paired_p(differences),
-            "smallest": stats.smallest_difference(differences),
-            "from_checks": len(checked & set(both)) if name == CORRECTNESS else 0,
-            "agreement": plain(_agreement(judgments, name)),
-            "repeat_agreement": plain(_repeat_agreement(judgments, name)),
-        }
-    )
+    name: str, prompts: Sequence[str], known: ByJudge, checked: set[str], judgments: Sequence[Judgment]
+) -> tuple[dict[str, Any], stats.Tested]:
+    values = {role: [mark(known[p, role, name]) for p in prompts if (p, role, name) in known] for role in ROLES}
+    found = {p: d for p in prompts if (d := difference(known, p, name)) is not None}
+    differences = list(found.values())
+    row: dict[str, Any] = {"name": name} | {role: plain(_estimate(values[role])) for role in ROLES}
+    row |= {
+        "from_checks": len(checked & set(found)) if name == CORRECTNESS else 0,
+        "agreement": plain(_agreement(judgments, name)),
+        "repeat_agreement": plain(_repeat_agreement(judgments, name)),
+    }
+    return row, stats.Tested(differences, stats.paired_p(differences), 10)
 
 
 def _estimate(values: Sequence[float]) -> Estimate | None:
@@ -122,8 +137,17 @@ def checks_part(scores: Sequence[Score]) -> dict[str, Any]:
         }
         for role in ROLES
     }
-    levels = sorted({score.sandbox for score in scores if score.sandbox})
-    return {"sandbox": levels, "roles": counted, "pairs": _pairs(passed)}
+    return {"sandbox": sorted({score.sandbox for score in scores if score.sandbox}), "roles": counted}
+
+
+def pairs_part(scores: Sequence[Score]) -> tuple[dict[str, Any], stats.Tested] | None:
+    """Distilled against base, paired by prompt, with the exact McNemar test; None where nothing was run for both."""
+    passed = _passed(scores)
+    items = sorted({item for item, _ in passed})
+    pairs = [
+        (passed[i, "base"], passed[i, "distilled"]) for i in items if {(i, "base"), (i, "distilled")} <= set(passed)
+    ]
+    return stats.pass_fail(pairs) if pairs else None
 
 
 def _passed(scores: Sequence[Score]) -> dict[tuple[str, Role], bool]:
@@ -133,26 +157,3 @@ def _passed(scores: Sequence[Score]) -> dict[tuple[str, Role], bool]:
             key = (score.item_id, score.role)
             found[key] = found.get(key, True) and score.passed
     return found
-
-
-def _pairs(passed: Mapping[tuple[str, Role], bool]) -> dict[str, Any] | None:
-    """Distilled against base, paired by prompt, with the exact McNemar test."""
-    items = sorted({item for item, _ in passed})
-    pairs = [
-        (passed[i, "base"], passed[i, "distilled"]) for i in items if {(i, "base"), (i, "distilled")} <= set(passed)
-    ]
-    if not pairs:
-        return None
-    gained, lost = pairs.count((False, True)), pairs.count((True, False))
-    differences = [float(after) - float(before) for before, after in pairs]
-    enough = len(pairs) >= stats.SMALLEST_TEST
-    return {
-        "n": len(pairs),
-        "gained": gained,
-        "lost": lost,
-        "both": pairs.count((True, True)),
-        "neither": pairs.count((False, False)),
-        "difference": plain(stats.estimate(differences)),
-        "p": stats.mcnemar(gained, lost) if enough else None,
-        "smallest": stats.smallest_difference(differences),
-    }

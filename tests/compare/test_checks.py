@@ -278,11 +278,15 @@ def test_a_prompt_without_checks_has_no_score() -> None:
     assert run_checks(asking(), "base", "x") is None
 
 
-def test_an_answer_without_code_fails_without_being_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "level", lambda: "none")
-    score = run_checks(ADD, "base", "I would write a function.")
-    assert score is not None
-    assert (score.passed, score.detail) == (False, "no code in the answer")
+def test_an_answer_without_code_fails_only_where_one_with_code_could_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "run", None)
+    for level, passed in (("namespaces", False), ("none", None)):
+        monkeypatch.setattr(sandbox, "level", lambda level=level: level)
+        if passed is None:
+            monkeypatch.setattr(sandbox, "run", lambda *_, **__: sandbox.Outcome("not run", "no sandbox"))
+        score = run_checks(ADD, "base", "I would write a function.")
+        assert score is not None
+        assert (score.passed, score.detail) == (passed, "no sandbox" if passed is None else "no code in the answer")
 
 
 @pytest.mark.usefixtures("sandboxed")

@@ -103,8 +103,10 @@ def check_alone(question: str, tag: str, text: str) -> None:
     """Nothing but the frame speaks the tag: it opens once, closes once, and is named once at the end."""
     shown = blinded(text)
     assert tag not in shown
+    task = f"task-{tag.rpartition('-')[2]}"
+    assert task not in shown
     assert question == (
-        f"<task>\n{PROMPT.text}\n</task>\n\n<{tag}>\n{shown}\n</{tag}>\n\nScore what stands inside <{tag}>."
+        f"<{task}>\n{PROMPT.text}\n</{task}>\n\n<{tag}>\n{shown}\n</{tag}>\n\nScore what stands inside <{tag}>."
     )
 
 

@@ -134,6 +134,7 @@ def test_when_nothing_could_be_scored_there_is_no_number() -> None:
     (entry,) = preferences_part(both("p", None, None), generations(["p"]))
     assert entry["n"] == 0
     assert entry["difference"] is None
+    assert entry["share"] is None
 
 
 WORDS = st.sampled_from(["distilled", "base", "tie", None])

@@ -7,20 +7,36 @@ from pathlib import Path
 import pytest
 from runs import Made, made_run, results_of
 
+from mlx_distill.compare import DIMENSIONS
 from mlx_distill.records import Generation, Judgment, Preference, Prompt, Score
+from mlx_distill.stats import decide
 from mlx_distill.summarise import summarise
-from mlx_distill.summarise.scores import checks_part, dimensions_part, marks
+from mlx_distill.summarise.scores import checks_part, dimensions_part, mark, marks, pairs_part
 
 PROMPTS = [Prompt(name, name) for name in "abcdefgh"]
+MANY = [Prompt(f"p{i}", f"p{i}") for i in range(27)]
 
 
 def test_executed_checks_decide_correctness_whatever_a_judge_says() -> None:
     judged = [Judgment("a", "base", "j", {"Code Correctness": 9.0, "Documentation": 3.0})]
-    scored = [Score("checks", "a", "base", False, 4, 1)]
-    assert marks(judged, scored)["a", "base", "Code Correctness"] == 2.5
-    assert marks(judged, scored)["a", "base", "Documentation"] == 3.0
-    not_run = [Score("checks", "a", "base", None, 4)]
-    assert marks(judged, not_run)["a", "base", "Code Correctness"] == 9.0
+    scored = [Score("checks", "a", "base", False, 4, 1), Score("checks", "a", "distilled", True, 4, 4)]
+    assert mark(marks(judged, scored)["a", "base", "Code Correctness"]) == 2.5
+    assert mark(marks(judged, scored)["a", "base", "Documentation"]) == 3.0
+    for not_run in ([Score("checks", "a", "base", None, 4), scored[1]], scored[:1]):
+        assert mark(marks(judged, not_run)["a", "base", "Code Correctness"]) == 9.0
+
+
+def test_a_judge_who_scored_one_model_alone_does_not_bring_in_his_mildness() -> None:
+    """The strict one is silent on a third of the distilled answers; both see no difference anywhere."""
+    judged = []
+    for index, prompt in enumerate(MANY):
+        for judge, score in (("mild", 9.0), ("strict", 4.0)):
+            for role in ("base", "distilled"):
+                silent = judge == "strict" and role == "distilled" and index % 3 == 0
+                judged.append(Judgment(prompt.id, role, judge, None if silent else dict.fromkeys(DIMENSIONS, score)))  # type: ignore[arg-type]
+    for _, test in dimensions_part(MANY, judged, []):
+        assert set(test.differences) == {0.0}
+        assert len(test.differences) == len(MANY)
 
 
 def test_samples_repeats_and_judges_become_one_number_and_unscored_is_no_zero() -> None:
@@ -30,7 +46,7 @@ def test_samples_repeats_and_judges_become_one_number_and_unscored_is_no_zero() 
         Judgment("a", "base", "j", None, problem="refused", repeat=2),
         Judgment("a", "base", "k", {"Documentation": 9.0}),
     ]
-    assert marks(judged, [])["a", "base", "Documentation"] == 6.0
+    assert mark(marks(judged, [])["a", "base", "Documentation"]) == 6.0
 
 
 def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats_agree() -> None:
@@ -44,7 +60,8 @@ def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats
         for repeat in range(2)
     ]  # type: ignore[misc]
     scored = [Score("checks", "a", role, True, 1, 1) for role in ("base", "distilled")]  # type: ignore[misc]
-    rows = {row["name"]: row for row in dimensions_part(PROMPTS, judged, scored)}
+    parts = dimensions_part(PROMPTS, judged, scored)
+    rows = {row["name"]: row | decided for (row, _), decided in zip(parts, decide([t for _, t in parts]), strict=True)}
     assert rows["Code Correctness"]["from_checks"] == 1
     assert rows["Documentation"]["from_checks"] == 0
     assert rows["Documentation"]["n"] == 8
@@ -63,13 +80,14 @@ def test_checks_are_paired_by_prompt_and_a_prompt_passes_only_in_every_sample() 
     ]  # type: ignore[misc]
     scored.append(Score("checks", "d", "distilled", False, 1, 0, "", 1, "seatbelt"))
     scored.append(Score("checks", "f", "base", None, 1, 0, "no sandbox", 0, "none"))
-    part = checks_part(scored)
-    pairs = part["pairs"]
-    assert (pairs["gained"], pairs["lost"], pairs["both"], pairs["neither"], pairs["n"]) == (2, 2, 0, 1, 5)
+    part, found = checks_part(scored), pairs_part(scored)
+    assert found is not None
+    assert found[0] == {"gained": 2, "lost": 2, "both": 0, "neither": 1}
+    assert len(found[1].differences) == 5
     assert part["roles"]["base"] == {"passed": 2, "run": 5, "not_run": 1}
     assert part["roles"]["distilled"]["passed"] == 2
     assert part["sandbox"] == ["none", "seatbelt"]
-    assert pairs["p"] is None  # five prompts can show nothing
+    assert found[1].p is None  # five prompts can show nothing
 
 
 # ---------------------------------------------------------------- whole runs
@@ -155,6 +173,17 @@ def test_what_was_cut_and_what_is_unscored_is_said(tmp_path: Path) -> None:
     unscored = comparison["unscored"]["answers"]
     assert unscored
     assert any(f"{unscored} of " in caveat and "unscored" in caveat for caveat in comparison["caveats"])
+
+
+def test_a_rater_named_as_a_model_is_no_model(tmp_path: Path) -> None:
+    people = Made(judges=("human: Claude",), name="people")
+    assert not any("family" in caveat for caveat in results_of(tmp_path, people)["comparison"]["caveats"])
+
+
+def test_each_measure_that_decided_says_its_own_n(tmp_path: Path) -> None:
+    said = results_of(tmp_path, Made(effect=4.0))["comparison"]["verdict_in_words"]
+    assert said.startswith("of 7 measures better in 7 (Preference, ")
+    assert said.endswith("Executed checks, n = 28), worse in 0")
 
 
 def test_a_part_whose_stage_has_not_run_is_missing(tmp_path: Path) -> None:

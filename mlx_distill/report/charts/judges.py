@@ -47,7 +47,7 @@ def _sentences(comparison: dict[str, Any], entry: dict[str, Any] | None) -> list
     repeats = f"asked {plural(comparison['repeats'], 'time')} each"
     if entry is None:
         return [f"{plural(comparison['judgments'], 'judgment')} of single answers, {repeats}"]
-    said = f"{plural(entry['questions'], 'question')} on {plural(entry['n'], 'prompt')}, {repeats}"
+    said = f"{plural(entry['questions'], 'question')} on {plural(entry['n'], 'prompt')}, orders and repeats included"
     said += f", {entry['unscored']} unscored" if entry["unscored"] else ""
     alpha = entry["agreement"] and entry["agreement"]["alpha"]
     judges = plural(len(entry["judges"]), "judge")

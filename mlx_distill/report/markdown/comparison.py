@@ -118,7 +118,7 @@ def _smallest(row: dict[str, Any]) -> str:
 COULD = "could have shown"
 EXPLAINED = (
     f"*{COULD.capitalize()}*: the smallest difference that so many prompts, scattering so, would have shown four "
-    "times of five."
+    "times of five, beside the other measures."
 )
 
 
@@ -141,7 +141,7 @@ def _preference(entry: dict[str, Any]) -> dict[str, Any]:
         "Verdict": strong(entry["verdict"]) if decided else NOTHING,
         "Share preferred (ties count half)": percent(entry["share"]),
         "Won minus lost, −1 to 1": estimate(entry["difference"], 2, "+"),
-        "p": p_value(entry["p"]),
+        "p": p_value(entry.get("p")),
         "p (Holm)": p_value(entry.get("p_holm")),
         "Prompts won, lost, tied": f"{entry['won']}, {entry['lost']}, {entry['tied']} (n = {entry['n']})",
         COULD.capitalize(): _smallest(entry) if decided else NOTHING,

@@ -104,7 +104,7 @@ def training(results: dict[str, Any]) -> str:
 def cost(results: dict[str, Any]) -> str:
     rows = results["cost_scaling"]
     usd = (results["comparison"] or {}).get("judge_usd")
-    judged = "" if usd is None else f"The judges cost {money(usd)} in this run."
+    judged = "" if usd is None else f"The judges' answers cost {money(usd)} when they were first asked for."
     if not rows:
         return section("Cost", judged)
     cells = [
