@@ -14,7 +14,7 @@ import itertools
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def _from_file(path: Path, split: Split) -> Iterable[Prompt]:
     if path.suffix == ".toml":
         return _from_toml(path, split, expanded=True)
     if path.suffix in (".jsonl", ".ndjson"):
-        return (_from_row(row, path, split) for row in read_rows(path))
+        return (prompt_of(row, path, split) for row in read_rows(path))
     return [_plain(line.strip(), split) for line in _read_text(path).splitlines() if line.strip()]
 
 
@@ -127,7 +127,8 @@ def _plain(text: str, split: Split) -> Prompt:
     return Prompt(id=content_id(text), text=text, split=split)
 
 
-def _from_row(row: dict[str, Any], path: Path, split: Split) -> Prompt:
+def prompt_of(row: Mapping[str, Any], path: Path | str, split: Split = "test") -> Prompt:
+    """A row of `prompt` or `text`, with checks and the like if it has them. Raises DataError that names `path`."""
     text = row.get("text", row.get("prompt"))
     if not isinstance(text, str):
         raise DataError(f"{path}: a line has no 'prompt' or 'text': every line needs one.")
@@ -139,7 +140,7 @@ def _from_row(row: dict[str, Any], path: Path, split: Split) -> Prompt:
     return dataclasses.replace(_plain(text, split), checks=checks, **fields)
 
 
-def _check(check: Any, path: Path) -> Check:
+def _check(check: Any, path: Path | str) -> Check:
     try:
         found = Check(**check)
         ast.literal_eval(found.expected)
@@ -156,7 +157,7 @@ def _from_toml(path: Path, split: Split, *, expanded: bool) -> list[Prompt]:
     rows = content.get("prompt", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} has no [[prompt]] tables: write each prompt as one, with a text.")
-    prompts = [_from_row(row, path, split) for row in rows]
+    prompts = [prompt_of(row, path, split) for row in rows]
     if expanded:
         modifications = content.get("modifications", {})
         if not all(isinstance(row.get("expand", []), list) for row in rows) or not isinstance(modifications, dict):

@@ -15,9 +15,9 @@ from typing import Any
 
 from messages_api import message
 
+from mlx_distill.checks.code import code_of
 from mlx_distill.collect import Budget, Ledger, Patience, ask_all
 from mlx_distill.compare import DIMENSIONS
-from mlx_distill.compare.code import code_of
 from mlx_distill.config import ComparisonConfig
 from mlx_distill.records import Generation, Prompt, Role
 from mlx_distill.teachers import Ask, Reply, Request, open_teacher

@@ -5,9 +5,8 @@ import json
 import pytest
 
 from mlx_distill import sandbox
-from mlx_distill.compare import checking
-from mlx_distill.compare.checks import run_checks, runs, untagged
-from mlx_distill.compare.code import code_of, parts
+from mlx_distill.checks import programs, run_checks, runs, untagged
+from mlx_distill.checks.code import code_of, parts
 from mlx_distill.config import resolve
 from mlx_distill.promptset import data_folder, load_prompts
 from mlx_distill.records import Check, Prompt
@@ -70,7 +69,7 @@ def test_answer_passes_its_checks(prompt: Prompt) -> None:
 def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
     prompt = next(p for p in DEMO if words in p.text)
     task = {"code": code_of(ANSWERS[prompt.text], "sql"), "setup": STAFF}
-    ((rows,),) = sandbox.run(checking.SQL, task).result
+    ((rows,),) = sandbox.run(programs.SQL, task).result
     values = {value for row in untagged(rows) for value in row}
     assert values >= SQL_EXPECTED[words]
     assert not values & {"Ada", "Root", "Other"}

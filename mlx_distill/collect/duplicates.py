@@ -139,6 +139,20 @@ class Protected:
         return names
 
 
+def overlapping(questions: Mapping[str, str], texts: Iterable[str]) -> list[str]:
+    """The names of the questions that share an n-gram with one of the texts; the form of the questions is no overlap.
+
+    As `Protected`, with the sides changed: there the texts are left out, here the questions are named.
+    """
+    words = {name: word_hashes(text) for name, text in questions.items()}
+    found = {name: np.unique(grams(own, OVERLAP)) for name, own in words.items()}
+    held, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *found.values()]), return_counts=True)
+    held = held[counts <= BOILERPLATE]
+    shared = [held[np.isin(held, grams(word_hashes(text), OVERLAP))] for text in texts]
+    hits = np.unique(np.concatenate([np.empty(0, np.uint64), *shared]))
+    return [name for name, own in found.items() if np.isin(own, hits).any()]
+
+
 def _sorted_with_owner(parts: list[tuple[Hashes, int]]) -> tuple[Hashes, npt.NDArray[np.int32]]:
     hashes = np.concatenate([part for part, _ in parts])
     owners = np.repeat(np.array([owner for _, owner in parts], np.int32), [len(part) for part, _ in parts])

@@ -18,11 +18,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlx_distill.collect.traces import rows_of
 from mlx_distill.config import FilterConfig
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import shorten
 from mlx_distill.records import Completion, Prompt
+from mlx_distill.rows import rows_of
 
 if TYPE_CHECKING:
     from mlx_distill.collect.duplicates import Hashes, Protected

@@ -7,10 +7,7 @@ when they are not named; a row that does not have them is an error and never a s
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -20,6 +17,7 @@ from typing import Any
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import shorten
 from mlx_distill.records import Completion, Prompt, content_id
+from mlx_distill.rows import rows_of
 
 FIELDS = ("prompt", "completion", "messages", "reasoning", "stop_reason", "model")
 
@@ -29,7 +27,6 @@ _COMPLETIONS = ("completion", "response", "output", "answer", "solution", "gener
 _ROLES = {"human": "user", "gpt": "assistant"}
 _STOPS = {"length": "max_tokens", "stop": "end_turn", "eos": "end_turn", "content_filter": "refusal"}
 _THOUGHT = re.compile(r"\s*<think>(.*?)(</think>\s*|\Z)", re.DOTALL)
-_JSON_LINES = (".jsonl", ".ndjson", ".json")
 _ADVICE = "name them with --columns prompt=COLUMN,completion=COLUMN (a.0.b reaches into lists and objects)"
 
 
@@ -198,50 +195,3 @@ def _split(wanted: str, there: list[str], spec: str) -> str:
     if not wanted and ("train" in there or len(there) == 1):
         return "train" if "train" in there else there[0]
     raise DataError(f"{spec} has the splits {', '.join(there)}: name one, as in {spec.partition('@')[0]}@{there[0]}.")
-
-
-def rows_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON-lines file, plain or gzipped, or a Parquet file. Raises DataError naming the broken line."""
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    if suffix not in (*_JSON_LINES, ".parquet") or path.name.endswith(".parquet.gz"):
-        raise DataError(f"{path} is neither .jsonl, .jsonl.gz nor .parquet: convert it to one of them.")
-    try:
-        yield from _parquet_rows(path) if suffix == ".parquet" else _json_rows(path)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: check the path.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}): is it whole?") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                yield from batch.to_pylist()
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path} is not a Parquet file ({shorten(str(error))}): is it whole?") from error
-
-
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _json_row(line, f"{path}, line {number}")
-
-
-def _json_row(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode())
-        json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not UTF-8: convert it, e.g. with iconv -t UTF-8.") from error
-    except UnicodeEncodeError as error:
-        raise DataError(f"{where} holds half a character (\\ud800 …): remove it.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not JSON: mend or remove the line.") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{where} is not a JSON object: write one object a line.")
-    return row

@@ -1,8 +1,6 @@
-"""Comparing: the test prompts answered by base and distilled, checked by execution, and judged."""
+"""Comparing: what base and distilled answered, judged."""
 
-from mlx_distill.compare.checks import run_checks
 from mlx_distill.compare.cost import most_usd
-from mlx_distill.compare.generate import generate
 from mlx_distill.compare.judge import Count, count_questions
 from mlx_distill.compare.pairwise import judge_pairs
 from mlx_distill.compare.rubric import judge_alone
@@ -18,12 +16,10 @@ __all__ = [
     "STATIC_JUDGE",
     "Count",
     "count_questions",
-    "generate",
     "judge_alone",
     "judge_pairs",
     "most_usd",
     "read_votes",
-    "run_checks",
     "static_judge",
     "votes_table",
 ]

@@ -14,8 +14,8 @@ import warnings
 from collections.abc import Sequence
 
 from mlx_distill import sandbox
-from mlx_distill.compare.checks import runs
-from mlx_distill.compare.code import code_of, parts
+from mlx_distill.checks import runs
+from mlx_distill.checks.code import code_of, parts
 from mlx_distill.records import Generation, Judgment, Prompt
 
 NAME = "static analysis, not an LLM"

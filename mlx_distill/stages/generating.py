@@ -24,37 +24,46 @@ def read_test_prompts(job: Job) -> list[Prompt]:
 
 
 def generate(job: Job) -> None:
-    from mlx_distill import compare, students
+    from mlx_distill import students
+    from mlx_distill.students.generate import Decoding, generate
 
     config, prompts = job.config, read_test_prompts(job)
     known = job.run.read_resumable("generations.jsonl", Generation)
+    texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
+    decoding = Decoding(
+        config.training.system,
+        wanted.max_tokens,
+        wanted.batch_size,
+        wanted.samples,
+        wanted.temperature,
+        config.training.seed,
+    )
     student = students.load(config.training.student)
-    dial = _adapter(job, student) if config.comparison.strength else _no_adapter
-    with job.view.tracking("generate", len(COMPARED) * len(prompts) * (config.comparison.samples or 1)) as update:
+    dial = dialled(job, student, wanted.strength)
+    with job.view.tracking("generate", len(COMPARED) * len(prompts) * (wanted.samples or 1)) as update:
         for role in COMPARED:
-            dial(config.comparison.strength if role == "distilled" else 0.0)
+            dial(role)
             done = {(generation.prompt_id, generation.sample) for generation in known if generation.role == role}
-            settings = (config.training.system, config.comparison, config.training.seed)
-            for batch in compare.generate(student, role, prompts, *settings, done):
+            for batch in generate(student, role, texts, decoding, done):
                 for generation in batch:
                     job.run.append("generations.jsonl", generation)
                 known += batch
-                update(len(known), f"{role}: {_speed(batch):.0f} tok/s")
+                update(len(known), f"{role}: {speed(batch):.0f} tok/s")
     job.run.write_records("generations.jsonl", _in_order(prompts, known + _teacher_generations(job, prompts)))
 
 
-def _adapter(job: Job, student: Student) -> Callable[[float], None]:
+def dialled(job: Job, student: Student, strength: float) -> Callable[[Role], None]:
+    """Turns the student into base or distilled. At strength 0 both are the base, and nothing has to be trained."""
     from mlx_distill.students import adapter
 
+    if not strength:
+        return lambda role: None
     job.view.note(f"{student.spec} answers without and with its adapter")
-    return adapter.load(student.model, job.run / ADAPTER).dial
+    dial = adapter.load(student.model, job.run / ADAPTER).dial
+    return lambda role: dial(strength if role == "distilled" else 0.0)
 
 
-def _no_adapter(strength: float) -> None:
-    """At strength 0 the distilled model is the base, and nothing has to have been trained."""
-
-
-def _speed(batch: Sequence[Generation]) -> float:
+def speed(batch: Sequence[Generation]) -> float:
     return sum(g.tokens for g in batch) / max(1e-9, sum(g.seconds for g in batch))
 
 

@@ -69,7 +69,7 @@ def _refuse_double_votes(preferences: Sequence[Preference]) -> None:
 
 
 def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Score]:
-    from mlx_distill.compare import run_checks
+    from mlx_distill.checks import run_checks
 
     by_id, unsandboxed = {prompt.id: prompt for prompt in prompts}, job.config.comparison.unsandboxed
     scores = []

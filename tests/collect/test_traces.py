@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlx_distill.collect.traces import FIELDS, parse_columns, read_traces, rows_of
+from mlx_distill.collect.traces import FIELDS, parse_columns, read_traces
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Completion, Prompt, content_id
+from mlx_distill.rows import rows_of
 
 Row = dict[str, Any]
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlx_distill import sandbox
-from mlx_distill.compare import checking, run_checks
-from mlx_distill.compare.checks import runs, untagged
+from mlx_distill.checks import programs, run_checks, runs, untagged
 from mlx_distill.records import Check, Prompt, Score
 from mlx_distill.sandbox import Limits
 
@@ -311,7 +310,7 @@ LITERALS = st.recursive(
 @given(LITERALS)
 def test_every_literal_comes_out_as_it_was(value: Any) -> None:
     names: dict[str, Any] = {}
-    exec(checking.VALUES, names)
+    exec(programs.VALUES, names)
     found = untagged(json.loads(json.dumps(names["tagged"](value))))
     assert repr(found) == repr(value) or found == value
     assert type(found) is type(value)

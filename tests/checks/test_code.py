@@ -1,6 +1,6 @@
 import pytest
 
-from mlx_distill.compare.code import code_of, parts
+from mlx_distill.checks.code import code_of, parts
 
 TEXT = "a\n```python\nx = 1\n```\nb\n```sql\nSELECT 1\n```\n```\ny = 2\n```\n"
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.compare import checking
-from mlx_distill.compare.code import code_of
+from mlx_distill.checks import programs
+from mlx_distill.checks.code import code_of
 from mlx_distill.records import Check, Prompt, Role, Score
 from mlx_distill.sandbox import Level, Limits, Outcome
 
@@ -33,7 +33,7 @@ def run_checks(
     if not code.strip() and (level := _level(unsandboxed)):
         return _score(prompt, role, sample, [], Outcome("failed", "no code in the answer", None, level))
     tasks = _tasks(prompt, code)
-    program = checking.SQL if prompt.language == "sql" else checking.PYTHON
+    program = programs.SQL if prompt.language == "sql" else programs.PYTHON
     outcome = sandbox.run(program, *tasks, limits=limits, unsandboxed=unsandboxed)
     results = outcome.result if outcome.ended == "ok" and isinstance(outcome.result, list) else []
     return _score(prompt, role, sample, results, outcome)
@@ -92,7 +92,7 @@ def _truths(value: Any) -> Any:
 
 
 def untagged(value: Any) -> Any:
-    """Back from `checking.VALUES`."""
+    """Back from `programs.VALUES`."""
     if not isinstance(value, list):
         return value
     kind, *items = value
@@ -104,4 +104,4 @@ def untagged(value: Any) -> Any:
 
 def runs(code: str, *, unsandboxed: bool = False) -> Outcome:
     """Whether a Python program ends without an error, run as a script."""
-    return sandbox.run(checking.AS_SCRIPT, {"code": code}, unsandboxed=unsandboxed)
+    return sandbox.run(programs.AS_SCRIPT, {"code": code}, unsandboxed=unsandboxed)

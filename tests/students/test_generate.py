@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from tiny import tiny
 
-from mlx_distill.compare.generate import batches, generate
-from mlx_distill.config import ComparisonConfig
-from mlx_distill.records import Generation, Prompt, Role
+from mlx_distill.records import Generation, Role
 from mlx_distill.students import Student
+from mlx_distill.students.generate import Decoding, batches, generate
 
-PROMPTS = [Prompt(f"p{i}", "Say " + "very " * (i * 3 % 7) + f"much, {i}.") for i in range(5)]
-GREEDY = ComparisonConfig(max_tokens=6, batch_size=2)
+PROMPTS = {f"p{i}": "Say " + "very " * (i * 3 % 7) + f"much, {i}." for i in range(5)}
+GREEDY = Decoding("Answer.", max_tokens=6, batch_size=2)
 SAMPLED = dataclasses.replace(GREEDY, samples=3, temperature=1.0, batch_size=4)
 
 
@@ -23,21 +22,19 @@ def student(smollm: Student) -> Student:
     return tiny(smollm)
 
 
-def answers(
-    student: Student, config: ComparisonConfig, role: Role = "base", seed: int = 0, done: Any = ()
-) -> list[Generation]:
-    return [g for batch in generate(student, role, PROMPTS, "Answer.", config, seed, done) for g in batch]
+def answers(student: Student, decoding: Decoding, role: Role = "base", done: Any = ()) -> list[Generation]:
+    return [g for batch in generate(student, role, PROMPTS, decoding, done) for g in batch]
 
 
 def test_every_prompt_is_answered_in_every_sample(student: Student) -> None:
     found = answers(student, SAMPLED)
-    assert sorted((g.prompt_id, g.sample) for g in found) == [(p.id, s) for p in PROMPTS for s in range(3)]
+    assert sorted((g.prompt_id, g.sample) for g in found) == [(name, s) for name in PROMPTS for s in range(3)]
     assert all(0 < g.tokens <= 6 and g.seconds > 0 for g in found)
     assert {g.finish_reason for g in found if g.tokens == 6} <= {"length"}
 
 
 def test_long_prompts_go_first_so_that_a_batch_is_of_one_length(student: Student) -> None:
-    made = batches(student, PROMPTS, "Answer.", GREEDY)
+    made = batches(student, PROMPTS, GREEDY)
     lengths = [len(tokens) for batch in made for tokens in batch.prompts]
     assert lengths == sorted(lengths, reverse=True)
     assert [len(batch.cases) for batch in made] == [2, 2, 1]
@@ -47,8 +44,8 @@ def test_a_greedy_answer_is_that_of_mlx_lm_alone(student: Student) -> None:
     import mlx_lm
 
     for g in answers(student, GREEDY):
-        prompt = next(p for p in PROMPTS if p.id == g.prompt_id)
-        tokens = student.tokens([{"role": "system", "content": "Answer."}, {"role": "user", "content": prompt.text}])
+        messages = [{"role": "system", "content": "Answer."}, {"role": "user", "content": PROMPTS[g.prompt_id]}]
+        tokens = student.tokens(messages)
         alone = mlx_lm.generate(student.model, student.tokenizer, tokens, max_tokens=6)
         assert g.text.strip() == alone.strip()  # its detokenizer drops the first space
 
@@ -56,7 +53,7 @@ def test_a_greedy_answer_is_that_of_mlx_lm_alone(student: Student) -> None:
 def test_samples_are_the_same_again_and_others_with_another_seed_or_role(student: Student) -> None:
     first = [g.text for g in answers(student, SAMPLED)]
     assert first == [g.text for g in answers(student, SAMPLED)]
-    assert first != [g.text for g in answers(student, SAMPLED, seed=1)]
+    assert first != [g.text for g in answers(student, dataclasses.replace(SAMPLED, seed=1))]
     assert first != [g.text for g in answers(student, SAMPLED, role="distilled")]
     assert len(set(first)) > len(PROMPTS)
 

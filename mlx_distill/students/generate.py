@@ -1,4 +1,4 @@
-"""Generating: base and distilled answer the test prompts, from one model in memory.
+"""Generating: a student answers many prompts in batches, as base or distilled.
 
 In: a student whose adapter is dialled by the caller, and prompts. Out: generations, a batch at a time. Both roles
 get the same prompts in the same batches, longest first: what differs between them is the adapter. Greedy, or several
@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill.config import ComparisonConfig
-from mlx_distill.records import Generation, Prompt, Role, content_id
+from mlx_distill.records import Generation, Role, content_id
 from mlx_distill.students import Student
 
 Case = tuple[str, int]
 """Prompt id and sample."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are made. `samples` None is one greedy answer; `batch_size` answers are written at a time."""
+
+    system: str
+    max_tokens: int
+    batch_size: int
+    samples: int | None = None
+    temperature: float = 0.7
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,50 +41,42 @@ class Batch:
 
 
 def generate(
-    student: Student,
-    role: Role,
-    prompts: Sequence[Prompt],
-    system: str,
-    config: ComparisonConfig,
-    seed: int,
-    done: Collection[Case] = (),
+    student: Student, role: Role, prompts: Mapping[str, str], decoding: Decoding, done: Collection[Case] = ()
 ) -> Iterator[list[Generation]]:
-    """The role's answers, batch by batch; batches whose cases are all in `done` are left out."""
-    for batch in batches(student, prompts, system, config):
+    """The role's answers to prompts (id → text), batch by batch; batches whose cases are all in `done` are left out."""
+    for batch in batches(student, prompts, decoding):
         if not all(case in done for case in batch.cases):
-            yield _answers(student, role, batch, config, _sampler(role, batch, config, seed))
+            yield _answers(student, role, batch, decoding, _sampler(role, batch, decoding))
 
 
-def batches(student: Student, prompts: Sequence[Prompt], system: str, config: ComparisonConfig) -> list[Batch]:
+def batches(student: Student, prompts: Mapping[str, str], decoding: Decoding) -> list[Batch]:
     """The same for every role: the longest prompts first, the samples of one prompt together."""
-    tokens = {
-        prompt.id: student.tokens([{"role": "system", "content": system}, {"role": "user", "content": prompt.text}])
-        for prompt in prompts
-    }
+    system = [{"role": "system", "content": decoding.system}] if decoding.system else []
+    tokens = {name: student.tokens([*system, {"role": "user", "content": text}]) for name, text in prompts.items()}
     ordered = sorted(tokens, key=lambda name: (-len(tokens[name]), name))
-    cases = list(itertools.product(ordered, range(config.samples or 1)))
-    parts = (cases[start : start + config.batch_size] for start in range(0, len(cases), config.batch_size))
+    cases = list(itertools.product(ordered, range(decoding.samples or 1)))
+    parts = (cases[start : start + decoding.batch_size] for start in range(0, len(cases), decoding.batch_size))
     return [Batch(tuple(part), [tokens[name] for name, _ in part]) for part in parts]
 
 
-def _sampler(role: Role, batch: Batch, config: ComparisonConfig, seed: int) -> Callable[[Any], Any] | None:
+def _sampler(role: Role, batch: Batch, decoding: Decoding) -> Callable[[Any], Any] | None:
     """None is greedy. Roles draw apart, so that a model compared with itself does not just repeat itself."""
-    if config.samples is None:
+    if decoding.samples is None:
         return None
     import mlx.core as mx
 
-    key = mx.random.key(int(content_id(f"{seed} {role} {batch.cases}"), 16) % 2**32)
+    key = mx.random.key(int(content_id(f"{decoding.seed} {role} {batch.cases}"), 16) % 2**32)
 
     def draw(logprobs: Any) -> Any:
         nonlocal key
         key, now = mx.random.split(key)
-        return mx.random.categorical(logprobs / config.temperature, key=now)
+        return mx.random.categorical(logprobs / decoding.temperature, key=now)
 
     return draw
 
 
 def _answers(
-    student: Student, role: Role, batch: Batch, config: ComparisonConfig, sampler: Callable[[Any], Any] | None
+    student: Student, role: Role, batch: Batch, decoding: Decoding, sampler: Callable[[Any], Any] | None
 ) -> list[Generation]:
     from mlx_lm import batch_generate
 
@@ -82,7 +85,7 @@ def _answers(
         student.model,
         student.tokenizer,
         batch.prompts,
-        max_tokens=config.max_tokens,
+        max_tokens=decoding.max_tokens,
         return_token_ids=True,
         completion_batch_size=len(batch.prompts),
         prefill_batch_size=len(batch.prompts),
@@ -90,7 +93,7 @@ def _answers(
     )
     seconds = (time.monotonic() - started) / len(batch.prompts)
     return [
-        Generation(name, role, text, len(tokens), seconds, _ended(len(tokens), config.max_tokens), sample)
+        Generation(name, role, text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
         for (name, sample), text, tokens in zip(batch.cases, response.texts, response.token_ids, strict=True)
     ]
 
