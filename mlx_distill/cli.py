@@ -15,7 +15,7 @@ import click
 
 from mlx_distill import __version__
 from mlx_distill.errors import DataError, DistillError, MachineError
-from mlx_distill.options import configuration_of, settings
+from mlx_distill.options import bench_settings, configuration_of, settings
 from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
 
 
@@ -26,15 +26,20 @@ def cli(debug: bool) -> None:
     """Distil a large teacher model into a small student, and find out honestly whether it got better.
 
     Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 6 the machine (out of memory, or the GPU was taken
-    away), 130 interrupted, 143 ended. The same command, run again, goes on where it stopped.
+    away), 7 not let through (--gate), 130 interrupted, 143 ended. The same command, run again, goes on where it
+    stopped.
     """
+
+
+GATE = click.option("--gate", is_flag=True, help="exit code 7 unless the benchmarks' verdict is ship")
 
 
 @cli.command()
 @settings
-def run(**options: Any) -> None:
-    """Everything: collect, train, compare, report."""
-    _in_run(options, "run_all", computes=True)
+@GATE
+def run(gate: bool, **options: Any) -> None:
+    """Everything: collect, train, compare, put the benchmarks if any are named, report."""
+    _in_run(options, "run_all", computes=True, gate=gate)
 
 
 @cli.command()
@@ -57,6 +62,27 @@ def train(**options: Any) -> None:
 def compare(self_check: bool, **options: Any) -> None:
     """Let base and distilled answer the test prompts, check and judge the answers."""
     _in_run(options, "self_check_stage" if self_check else "compare_stages", computes=True)
+
+
+@cli.command()
+@bench_settings
+@click.option(
+    "--answers", multiple=True, help="[ROLE=]FILE: answers made elsewhere, instead of the student's (repeatable)"
+)
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+@click.option("--inspect-log", is_flag=True, help="also write logs that inspect-ai shows, where it is installed")
+@GATE
+def bench(answers: tuple[str, ...], as_json: bool, inspect_log: bool, gate: bool, **options: Any) -> None:
+    """Put published benchmarks, or your own, to base and distilled: ship, mixed, or do not ship?
+
+    Without --benchmark and --data: the default suite, HumanEval+, MBPP+, MATH-500, GSM8K and IFEval, from the hub.
+    """
+    from mlx_distill.bench.elsewhere import given
+
+    files = [given(text) for text in answers]
+    _in_run(
+        options, "bench_stages", computes=not files, gate=gate, as_json=as_json, given=files, inspect_log=inspect_log
+    )
 
 
 @cli.command()
@@ -158,7 +184,9 @@ def doctor() -> None:
     Terminal().table("mlx-distill doctor", ("what", "state", "to do"), rows)
 
 
-def _in_run(options: dict[str, Any], stage: str, *, computes: bool, **more: Any) -> None:
+def _in_run(
+    options: dict[str, Any], stage: str, *, computes: bool, gate: bool = False, as_json: bool = False, **more: Any
+) -> None:
     from mlx_distill import blas, watchdog
 
     if computes:
@@ -167,7 +195,9 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool, **more: Any)
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
     from mlx_distill.stages import Job
+    from mlx_distill.stages.terms import accept_terms
     from mlx_distill.summarise import SELF_CHECK
+    from mlx_distill.summarise.gate import check_gate
 
     rank = environment.launched_rank()
     if rank:
@@ -178,17 +208,21 @@ def _in_run(options: dict[str, Any], stage: str, *, computes: bool, **more: Any)
     if any(spec.startswith("mlx:") for spec in (config.teacher.spec, *config.comparison.judges)):
         computes = True
         blas.ensure()
-    terminal = Terminal()
+    terminal = Terminal(aside=as_json)
     watched = watchdog.watch() if computes and sys.platform == "darwin" else contextlib.nullcontext()
     with watched, RunDir(path).locked() as run_dir:
         changed = pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
-            pipeline.accept_terms(run_dir, config, options["accept_terms"])
+            accept_terms(run_dir, config, options["accept_terms"])
         results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]), **more)
         if rank is not None:
             pipeline.dismiss()
-        if results:
+        if results and as_json:
+            terminal.json({name: results[name] for name in ("benchmarks", "gate", "published")})
+        elif results:
             terminal.summary(results, str(path / SELF_CHECK if stage == "self_check_stage" else path))
+        if gate:
+            check_gate(results)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The configuration of a run: seven small sections, four presets, one TOML file.
+"""The configuration of a run: eight small sections, four presets, one TOML file.
 
 In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
 Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
@@ -160,6 +160,37 @@ class ComparisonConfig:
 
 
 @dataclass(frozen=True)
+class BenchConfig:
+    """Which benchmarks are put to base and distilled, how, and what a student must show to be shipped.
+
+    `benchmarks`: names, or "default" for the default suite; `data`: files of published formats, or of your own
+    (JSON lines of prompt and checks or answer); `limit`: so many items of each, a fixed stratified subset;
+    `max_tokens` None: each benchmark's own cap; `samples` and `temperature` as in a comparison; `system`: nothing by
+    default, as published. `own`: the capabilities or benchmarks that the student was distilled for; `rules`: what has
+    to hold before it is shipped. `published`: a file of other models' published scores, shown beside. `since` and
+    `until` bound LiveCodeBench's contest dates.
+    """
+
+    benchmarks: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    limit: int | None = None
+    max_tokens: int | None = None
+    batch_size: int = 32
+    samples: int | None = None
+    temperature: float = 0.7
+    system: str = ""
+    own: tuple[str, ...] = ("code",)
+    rules: tuple[str, ...] = ("no benchmark worse", "own domain better")
+    published: tuple[str, ...] = ()
+    since: str = "2024-08-01"
+    until: str = "2025-02-01"
+
+    @property
+    def asked(self) -> bool:
+        return bool(self.benchmarks or self.data)
+
+
+@dataclass(frozen=True)
 class Config:
     preset: str = "standard"
     prompts: PromptConfig = field(default_factory=PromptConfig)
@@ -169,6 +200,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
+    bench: BenchConfig = field(default_factory=BenchConfig)
 
 
 _DEMO: dict[str, Any] = {
@@ -248,6 +280,7 @@ POSITIVE = {
     "machine": ("memory", "batch_tokens"),
     "comparison": ("judge_max_tokens", "max_tokens", "batch_size", "samples", "temperature", "repeats"),
     "prompts": ("limit",),
+    "bench": ("limit", "max_tokens", "batch_size", "samples", "temperature"),
 }
 
 
@@ -316,7 +349,8 @@ def to_table(config: Config) -> dict[str, Any]:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """What differs, as `training.epochs: 3 → 5`. `collect` and `machine` are left out: they change no result."""
+    """What differs, as `training.epochs: 3 → 5`. `collect` and `machine` are left out: they change no result; and
+    `bench`, of which everything that was made is kept."""
     lines = []
     for section in ("prompts", "teacher", "filters", "training", "comparison"):
         before = dataclasses.asdict(getattr(old, section))

@@ -46,12 +46,14 @@ class Terminal:
         console: Console | None = None,
         errors: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
+        aside: bool = False,
     ) -> None:
+        """`aside`: standard output is for a program's JSON alone, so everything else is told on standard error."""
         self._clock = clock
-        self.console = console or Console(
-            highlight=False, emoji=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH
-        )
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        self._values = console or Console(highlight=False, emoji=False, width=width)
         self.errors = errors or Console(stderr=True, highlight=False, emoji=False)
+        self.console = self.errors if aside else self._values
 
     def kept(self, stage: str) -> None:
         self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
@@ -186,7 +188,7 @@ class Terminal:
 
     def json(self, value: Any) -> None:
         """For programs: ASCII, neither wrapped nor coloured."""
-        self.console.out(json.dumps(value, indent=1), highlight=False)
+        self._values.out(json.dumps(value, indent=1), highlight=False)
 
     def _draw(self, parts: Iterable[RenderableType]) -> None:
         for part in parts:

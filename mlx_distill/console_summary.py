@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill.history import Diff, Entry
+from mlx_distill import console_benchmarks
+from mlx_distill.console_text import WIDE
+from mlx_distill.console_text import line as _line
+from mlx_distill.console_text import table as _table
+from mlx_distill.console_text import text as _text
+from mlx_distill.console_text import word as _word
+from mlx_distill.history import Diff, Entry, Paired
 from mlx_distill.records import ROLES
 from mlx_distill.wording import (
     NOTHING,
+    UNSHOWN,
     answers_made,
     duration,
     estimate,
@@ -27,15 +33,9 @@ from mlx_distill.wording import (
     plural,
     share,
     tested,
-    visible,
 )
 
-STYLES = {"better": "green", "worse": "bold red", "mixed": "bold yellow"}
-
-WIDE = 110
-"""Columns from which the scorecard shows the teacher, n and p too."""
-
-UNDECIDED = "no difference shown"
+UNDECIDED = UNSHOWN
 
 
 def summary(results: dict[str, Any], folder: str, width: int) -> Iterable[RenderableType]:
@@ -52,21 +52,9 @@ def summary(results: dict[str, Any], folder: str, width: int) -> Iterable[Render
         yield from _judges(comparison)
         yield _verdict(comparison)
         yield from (_text(f"! {caveat}", "yellow") for caveat in comparison["caveats"])
+    yield from console_benchmarks.benchmarks(results, width)
     yield from _beside(results)
     yield _text(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")
-
-
-def _text(text: str, style: str = "") -> Text:
-    return Text(visible(text), style)
-
-
-def _word(verdict: str) -> Text:
-    return _text(verdict, STYLES.get(verdict, "dim"))
-
-
-def _line(before: str, verdict: str, after: str = "") -> Text:
-    """A line in which the verdict has its colour."""
-    return Text.assemble(visible(before), _word(verdict), visible(after))
 
 
 def _heldout(training: dict[str, Any]) -> Text:
@@ -118,15 +106,6 @@ def _scorecard(comparison: dict[str, Any], width: int) -> Table:
         reach = f"{min(known):.2f} to {max(known):.2f}"
         table.caption = _text(f"No difference shown: {reach} points would have been, 4 times of 5.", "dim")
         table.caption_justify = "left"
-    return table
-
-
-def _table(title: str, header: Sequence[str], left: Sequence[str]) -> Table:
-    table = Table(
-        title=_text(title, "bold"), title_justify="left", pad_edge=False, padding=(0, 1, 0, 0), box=box.SIMPLE_HEAD
-    )
-    for name in header:
-        table.add_column(_text(name), justify="left" if name in left else "right", overflow="fold")
     return table
 
 
@@ -215,15 +194,17 @@ def diff(found: Diff) -> Iterable[RenderableType]:
         table.add_row(_text(f"  {row.name}"), _text(row.a), _text(row.b, "" if row.a == row.b else "bold"))
         part = row.part
     yield table
+    whose = f"The distilled model of {found.b} against that of {found.a}"
     if found.paired:
-        yield _paired(found)
+        yield _paired(f"{whose}, prompt by prompt", found.paired)
+    if found.benchmarks:
+        yield _paired(f"{whose}, item by item (share passed)", found.benchmarks)
     yield from (_text(f"! {note}", "yellow") for note in found.notes)
 
 
-def _paired(found: Diff) -> Table:
-    title = f"The distilled model of {found.b} against that of {found.a}, prompt by prompt"
+def _paired(title: str, rows: Sequence[Paired]) -> Table:
     table = _table(title, ["", "difference", "n", "p (Holm)", "could show", "verdict"], left=("", "verdict"))
-    for row in found.paired:
+    for row in rows:
         smallest = NOTHING if row.verdict != UNDECIDED or row.smallest is None else f"{row.smallest:.2f}"
         n = str(row.difference["n"])
         cells = (row.name, estimate(row.difference, 2, "+"), n, p_value(row.p_holm), smallest)

@@ -6,6 +6,7 @@
       TeacherError    4    the teacher or judge cannot answer
       BudgetError     5    going on would cost more than was allowed
       MachineError    6    the machine: out of memory, or the GPU was taken away
+      GateError       7    the benchmarks do not let the student through (only with --gate)
 
 The number is the exit code. A message is one line: what happened, then what to do.
 """
@@ -33,3 +34,7 @@ class BudgetError(DistillError):
 
 class MachineError(DistillError):
     exit_code = 6
+
+
+class GateError(DistillError):
+    exit_code = 7

@@ -6,7 +6,7 @@ setting has one flag, one description and one default wherever it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,17 +105,58 @@ REPEATABLE = (
     ("--test-prompts", "prompts.test", "prompts of the comparison"),
     ("--judge", "comparison.judges", "a Claude model id, mlx:MODEL, recorded:FILE, or static: analysis without an LLM"),
     ("--human", "comparison.human", "a CSV of people's votes, from `mlx-distill export votes`"),
-    ("--benchmark", "filters.benchmarks", "a benchmark's file, whose items may not be trained on"),
+    ("--keep-out", "filters.benchmarks", "a benchmark's file, whose items may not be trained on"),
+)
+
+
+BENCH_SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--limit", "bench.limit", int, "so many items of each benchmark: a fixed, stratified subset (default: all)"),
+    ("--max-tokens", "bench.max_tokens", int, "cap of an answer (default: each benchmark's own)"),
+    ("--batch-size", "bench.batch_size", int, "answers that are written at a time"),
+    ("--samples", "bench.samples", int, "seeded answers to each item, for pass@k (default: one, greedy)"),
+    ("--temperature", "bench.temperature", float, "of --samples"),
+    ("--system", "bench.system", str, "a system prompt (default: none, as published)"),
+    ("--since", "bench.since", str, "first contest date of LiveCodeBench"),
+    ("--until", "bench.until", str, "its last"),
+    ("--student", "training.student", str, "the base, where there is no run to take it from"),
+    ("--seed", "training.seed", int, "of --samples"),
+    ("--strength", "comparison.strength", float, "of the adapter: 0 base, 1 distilled"),
+    ("--unsandboxed", "comparison.unsandboxed", bool, "run models' code in the open where there is no sandbox"),
+)
+
+BENCHMARK = ("--benchmark", "bench.benchmarks", "a benchmark's name, or default for the default suite")
+RULES_AND_FILES = (
+    (
+        "--data",
+        "bench.data",
+        "a file: a published benchmark's (known by its columns), or your own (prompt, checks|answer)",
+    ),
+    ("--own-domain", "bench.own", "a capability or benchmark that the student was distilled for"),
+    ("--rule", "bench.rules", "what must hold before the student is shipped"),
+    ("--published", "bench.published", "JSON lines of other models' published scores: model, benchmark, score, source"),
 )
 
 
 def settings(command: Callable[..., None]) -> Callable[..., None]:
     """The options that change a run's configuration."""
-    for flag, name, kind, text in reversed(SETTINGS):
+    return _options(command, SETTINGS, (*REPEATABLE, BENCHMARK))
+
+
+def bench_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Those that change how benchmarks are asked, and when a student may be shipped."""
+    return _options(command, BENCH_SETTINGS, (BENCHMARK, *RULES_AND_FILES))
+
+
+def _options(
+    command: Callable[..., None],
+    single: Sequence[tuple[str, str, Any, str]],
+    repeatable: Sequence[tuple[str, str, str]],
+) -> Callable[..., None]:
+    for flag, name, kind, text in reversed(single):
         text = f"{text}{_default(name)}"
         flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
         command = click.option(flags, name.replace(".", "__"), type=kind, default=None, help=text)(command)
-    for flag, name, text in reversed(REPEATABLE):
+    for flag, name, text in reversed(repeatable):
         command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
     options = (
         click.option("--run", "run_path", type=click.Path(path_type=Path), help="run directory [runs/PRESET]"),

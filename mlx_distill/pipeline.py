@@ -3,6 +3,7 @@
     prompts ──collect──▶ teacher_data.jsonl ──filter──▶ dataset.json
     both ──train──▶ distilled-student/, metrics.jsonl, training.json
     test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl, preferences.jsonl
+    benchmarks ──bench──▶ bench/
     all of it ──report──▶ results.json ──▶ RESULTS.md, visuals/
 
 A stage runs when an output is missing or what it was made from has changed; otherwise it is kept. What each one
@@ -21,8 +22,10 @@ import tomli_w
 
 from mlx_distill import config as configuration
 from mlx_distill import environment, promptset, students
+from mlx_distill.bench.elsewhere import Given
+from mlx_distill.bench.inspect_log import check_installed
 from mlx_distill.config import Config
-from mlx_distill.errors import DataError, TeacherError, UsageError
+from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Split
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.rundir import RunDir
@@ -30,15 +33,13 @@ from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, estimating, exp
 from mlx_distill.stages.asking import ledger_path
 from mlx_distill.stages.keeping import plain_settings, run_stage
 from mlx_distill.summarise import SELF_CHECK, summarise
-from mlx_distill.teachers import check, identity, is_traces, needs_terms
+from mlx_distill.summarise.gate import check_rules
+from mlx_distill.teachers import check, identity, is_traces
 
 WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
 """What another configuration must not silently redo. Answers in the ledger stay valid under any."""
 
-TERMS = (
-    "Anthropic's terms restrict using Claude's outputs to train models without authorisation. "
-    "Read them (https://www.anthropic.com/legal) and decide whether your use is allowed."
-)
+BENCH_OUTPUTS = ("bench/protocol.json", "bench/items.jsonl", "bench/answers.jsonl", "bench/scores.jsonl")
 
 
 # ---------------------------------------------------------------- the run
@@ -50,6 +51,7 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> bool:
     Raises UsageError when it has another one and something was made with that, unless `update` says to change it.
     """
     configuration.check(config)
+    check_rules(config.bench.rules)
     students.check_name(config.training.student)
     path = run / "config.toml"
     has_work = any((run / name).exists() for name in WORK)
@@ -77,6 +79,8 @@ def run_all(job: Job) -> dict[str, Any]:
     job = _settled(job)
     _train(job)
     _compare(job)
+    if job.config.bench.asked:
+        bench_stage(job)
     return report_stage(job)
 
 
@@ -143,16 +147,6 @@ def _compare(job: Job) -> None:
     if not job.yes:  # not asked yet, or other answers than those that were judged
         _agree_on_costs(job, ("judge",))
     judge_stage(job)
-
-
-def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
-    """Claude's answers need one acknowledgement, kept in the run. Raises TeacherError without it."""
-    spec = config.teacher.spec
-    if not needs_terms(spec) or config.training.data or (run / "terms.json").exists():
-        return
-    if not accepted:
-        raise TeacherError(f"{TERMS} Then add --accept-terms, once.")
-    run.write_json("terms.json", {"text": TERMS, "teacher": spec, "accepted": environment.now()})
 
 
 # ---------------------------------------------------------------- collect
@@ -349,6 +343,31 @@ def self_check_stage(job: Job) -> dict[str, Any]:
         return report_stage(inner)
 
 
+# ---------------------------------------------------------------- bench
+
+
+def bench_stages(job: Job, given: Sequence[Given] = (), inspect_log: bool = False) -> dict[str, Any]:
+    """The benchmarks, and the report with what they say. `given`: answers made elsewhere, instead of the student's."""
+    if inspect_log:
+        check_installed()
+    bench_stage(job, given)
+    if inspect_log:
+        from mlx_distill.stages.benching.inspecting import write_logs
+
+        for path in write_logs(job, environment.now()):
+            job.view.note(str(path))
+    return report_stage(job)
+
+
+def bench_stage(job: Job, given: Sequence[Given] = ()) -> None:
+    from mlx_distill.stages import benching
+
+    inputs = ["prompts.jsonl", f"{ADAPTER}/adapters.safetensors"]
+    run_stage(
+        job, "bench", benching.made_from(job, given), inputs, BENCH_OUTPUTS, lambda: benching.run_benchmarks(job, given)
+    )
+
+
 # ---------------------------------------------------------------- report
 
 
@@ -356,7 +375,7 @@ def report_stage(job: Job, look: Look = DEFAULT, animated: bool = False) -> dict
     """results.json from the run's files, and from it alone the charts, RESULTS.md and report.html."""
     from mlx_distill.report import draw
 
-    if not any((job.run / name).exists() for name in WORK):
+    if not any((job.run / name).exists() for name in (*WORK, *BENCH_OUTPUTS)):
         raise DataError(f"{job.run.path} holds nothing to report: run `mlx-distill run` there first.")
     if not (job.run / "environment.json").exists():
         training.write_environment(job)

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -158,9 +158,11 @@ class Preference:
 
 @dataclass(frozen=True)
 class Score:
-    """An executed check set. `passed` None means that it was not run (`detail` says why).
+    """What an answer to a prompt with checks, or to a benchmark's item, is worth. `passed` None means that it was not
+    scored (`detail` says why).
 
-    `sandbox` is the level that it ran at: seatbelt, bubblewrap, namespaces, or none.
+    `sandbox` is the level that code ran at: seatbelt, bubblewrap, namespaces, or none. Of a benchmark: `found` is the
+    answer that was read out of the text, None where there was none to be read; `parts` are further results by name.
     """
 
     benchmark: str
@@ -172,6 +174,8 @@ class Score:
     detail: str = ""
     sample: int = 0
     sandbox: str = ""
+    found: str | None = None
+    parts: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from mlx_distill.records import Estimate, plain
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 REGRESSIONS = 1999
+AT_ONCE = 4_000_000
+"""Values that are drawn at a time: a benchmark of thousands of items would take gigabytes. No number depends on it."""
+
 SEED = 0
 SMALLEST_INTERVAL = 5
 """Below this many prompts no interval is shown: the bootstrap has nothing to resample."""
@@ -69,6 +72,7 @@ def ratio(sums: Sequence[float], counts: Sequence[float]) -> Estimate:
         paired=True,
         vectorized=True,
         n_resamples=RESAMPLES,
+        batch=max(1, AT_ONCE // len(sums)),
         confidence_level=_expanded(len(sums)),
         method="percentile",
         rng=np.random.default_rng(SEED),

@@ -29,6 +29,12 @@ def percent(found: dict[str, Any] | None) -> str:
     return _interval(found, ".0%")
 
 
+def points(found: dict[str, Any] | None, digits: int = 1, sign: str = "") -> str:
+    """A share, or a difference of shares, in points of a hundred: `+28.0 [+20.1, +36.0]`."""
+    scaled = found and {end: None if found[end] is None else 100 * found[end] for end in ("mean", "low", "high")}
+    return estimate(scaled, digits, sign)
+
+
 def dollars(found: dict[str, Any] | None) -> str:
     return _interval(found, ",.2f")
 
@@ -73,3 +79,49 @@ def answers_made(comparison: Mapping[str, Any]) -> str:
     if comparison["samples"] is None:
         return "one greedy answer a prompt"
     return f"{plural(comparison['samples'], 'answer')} a prompt, sampled at temperature {comparison['temperature']:g}"
+
+
+# ---------------------------------------------------------------- benchmarks
+
+UNSHOWN = "no difference shown"
+
+
+def changed(row: Mapping[str, Any]) -> str:
+    """Items gained and lost; several answers an item have none that simply is."""
+    if row["gained"] is None:
+        return f"{plural(row['samples'], 'answer')} an item"
+    return f"{row['gained']} gained, {row['lost']} lost"
+
+
+def equivalence(row: Mapping[str, Any]) -> str:
+    """Whether both models are shown to be alike: "yes" only where a test says so."""
+    found = row["equivalence"]
+    return NOTHING if found is None else f"{'yes' if found['shown'] else 'not shown'} ({tested(found['p'])})"
+
+
+def worth(row: Mapping[str, Any]) -> str:
+    """What "no difference shown" is worth; it is never the same as no difference. "" for other verdicts."""
+    if row["verdict"] != UNSHOWN:
+        return ""
+    found = row.get("equivalence")
+    if found and found["shown"]:
+        return f"equivalent within ±{100 * found['margin']:.0f} points"
+    return f"could have shown {100 * row['smallest']:.0f} points" if row["smallest"] is not None else ""
+
+
+def overlapping(row: Mapping[str, Any]) -> str:
+    """Which items share words with the training prompts; "" for none."""
+    found = row["overlap"]
+    if not found or found["checked"] is None:
+        return "not checked for items among the training prompts"
+    if not found["items"]:
+        return ""
+    count = len(found["items"])
+    share_ = "shares" if count == 1 else "share"
+    return f"{count} of {plural(row['items'], 'item')} {share_} 13 words in a row with a training prompt"
+
+
+def published(row: Mapping[str, Any], results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What others have published of this benchmark, whichever of its names they used."""
+    names = {str(row["name"]).casefold(), str(row["title"]).casefold()}
+    return [entry for entry in results.get("published") or [] if str(entry["benchmark"]).casefold() in names]

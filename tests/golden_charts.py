@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarked import benchmarked
 from runs import Made, results_of
 
 from mlx_distill.report.charts import draw_charts
@@ -14,9 +15,9 @@ LOOK = Look(size=(720, 405))
 
 
 def golden_results(folder: Path) -> dict[str, Any]:
-    """A run with people among the judges, gains and losses."""
+    """A run with people among the judges, gains and losses, by benchmarks too."""
     made = Made(samples=2, repeats=2, effect=1.5, judges=("claude-opus-4-6", "human: anna"), seed=3)
-    return results_of(folder, made)
+    return benchmarked(results_of(folder, made), folder / "benchmarked")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ LEVEL = {
     "errors": 0,
     "records": 1,
     "prices": 1,
+    "rows": 1,
     "config": 2,
     "rundir": 2,
     "stats": 3,
@@ -22,7 +23,16 @@ LEVEL = {
     "promptset": 3,
     "sandbox": 3,
 }
-LEVEL |= {"wording": 1, "history": 4, "console_summary": 5}
+LEVEL |= {
+    "wording": 1,
+    "history": 4,
+    "console_text": 2,
+    "console_benchmarks": 4,
+    "console_summary": 5,
+    "checks": 4,
+    "proportions": 4,
+    "ranks": 4,
+}
 LEVEL |= {"blas": 3, "watchdog": 3, "console_training": 3, "students": 3, "environment": 4, "teachers": 4, "fit": 4}
 LEVEL |= dict.fromkeys(STAGES, 5)
 LEVEL |= {
@@ -43,21 +53,27 @@ ROOMS = {
     "httpx2": {"teachers"},
     "aiohttp": {"teachers"},
     "llguidance": {"teachers"},
-    "mlx": {"students", "train", "compare", "teachers", "export"},
-    "mlx_lm": {"students", "train", "compare", "teachers"},
+    "mlx": {"students", "train", "teachers", "export"},
+    "mlx_lm": {"students", "train", "teachers"},
     "matplotlib": {"report"},
-    "rich": {"console", "console_training", "console_summary"},
+    "rich": {"console", "console_training", "console_summary", "console_benchmarks", "console_text"},
     "click": {"cli", "options"},
-    "datasets": {"promptset", "collect"},
+    "datasets": {"promptset", "collect", "bench"},
     "py3langid": {"collect"},
     "gguf": {"students"},
     "tokenizers": {"students"},
-    "scipy": {"stats"},
-    "markdown_it": {"compare", "report"},
+    "scipy": {"stats", "proportions", "ranks"},
+    "markdown_it": {"checks", "bench", "compare", "report"},
     "jinja2": {"report", "students"},
     "markupsafe": {"report"},
     "PIL": {"report"},
-    "psutil": {"sandbox"},
+    "psutil": {"sandbox", "bench"},
+    "inspect_ai": {"bench"},
+    "math_verify": {"bench"},
+    "sympy": {"bench"},
+    "langdetect": {"bench"},
+    "punkt": {"bench"},
+    "latex2sympy2_extended": {"bench"},
     "pygments": {"compare", "report"},
 }
 

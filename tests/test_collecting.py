@@ -23,6 +23,7 @@ from mlx_distill.errors import BudgetError, DataError, TeacherError, UsageError
 from mlx_distill.records import StepMetrics
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import Job
+from mlx_distill.stages.terms import accept_terms
 from mlx_distill.stages.training import _collected
 
 Serve = Callable[..., MessagesServer]
@@ -392,7 +393,7 @@ def test_existing_traces_need_no_teacher(serve: Serve, sets: Callable[[int], dic
 def test_traces_that_claude_wrote_need_the_acknowledgement(tmp_path: Path) -> None:
     config = configuration.resolve("quick", {"teacher.spec": "hf:somebody/claude-4.5-opus-reasoning"})
     with pytest.raises(TeacherError, match="Anthropic's terms"):
-        pipeline.accept_terms(RunDir(tmp_path), config, accepted=False)
+        accept_terms(RunDir(tmp_path), config, accepted=False)
 
 
 def test_a_local_model_teaches_without_key_terms_or_cost(

@@ -4,7 +4,7 @@ In: folders with results.json. Out: short values for tables and RESULTS.md. Runs
 another version: in a list they are named as such, and only `diff` raises.
 """
 
-from mlx_distill.history.diff import Diff, diff
+from mlx_distill.history.diff import Diff, Paired, diff
 from mlx_distill.history.runs import Entry, listed, previous, summary
 
-__all__ = ["Diff", "Entry", "diff", "listed", "previous", "summary"]
+__all__ = ["Diff", "Entry", "Paired", "diff", "listed", "previous", "summary"]

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlx_distill import stats, wording
 from mlx_distill.errors import DataError
+from mlx_distill.history import benchmarks
 from mlx_distill.history.runs import BROKEN, as_estimate, measures, results_of, summary
 from mlx_distill.records import ROLES
 
@@ -50,6 +51,7 @@ class Diff:
     b: str
     rows: list[Row]
     paired: list[Paired]
+    benchmarks: list[Paired]
     notes: list[str]
     """What was not compared, and why."""
 
@@ -62,10 +64,11 @@ def diff(a: Path, b: Path) -> Diff:
     try:
         rows = [*_settings(a, b, notes), *_figures(first, second)]
         paired = _paired(first["comparison"], second["comparison"], notes)
+        benchmarked = _decided(benchmarks.paired(first, second, notes))
     except BROKEN as error:
         reason = "is of another version: `mlx-distill report --run` writes it anew"
         raise DataError(f"The results.json of {a} or {b} {reason}.") from error
-    return Diff(str(a), str(b), rows, paired, notes)
+    return Diff(str(a), str(b), rows, paired, benchmarked, notes)
 
 
 def _located(path: Path) -> Path:
@@ -108,7 +111,7 @@ def _setting(value: Any) -> str:
 
 def _figures(a: Results, b: Results) -> list[Row]:
     parts = {"run": _run, "teacher": _teacher, "training": _training, "comparison": _comparison}
-    parts |= {"gain over its base": _gains, "answers": _answers}
+    parts |= {"gain over its base": _gains, "answers": _answers, "benchmarks": benchmarks.scores}
     return [row for part, values in parts.items() for row in _side_by_side(part, values(a), values(b))]
 
 

@@ -15,7 +15,8 @@ __all__ = ["draw"]
 def draw(
     results: dict[str, Any], report_folder: Path, visuals_folder: Path, look: Look = DEFAULT, animated: bool = False
 ) -> list[Path]:
-    """Writes RESULTS.md and report.html into one folder, charts and pipeline.mmd into the other. Returns the paths."""
+    """Writes RESULTS.md and report.html into one folder, charts and pipeline.mmd into the other, and a model card to
+    the adapter, where the folder has one. Returns the paths."""
     from mlx_distill.report.charts import draw_charts
     from mlx_distill.report.markdown import pipeline_diagram, results_markdown
 
@@ -27,7 +28,18 @@ def draw(
     write_atomic(text, results_markdown(results, names, visuals_folder.relative_to(report_folder)))
     shown = report_folder / "report.html"
     write_atomic(shown, _page(results))
-    return [*written, *(_animated(results, visuals_folder, look) if animated else []), diagram, text, shown]
+    moving = _animated(results, visuals_folder, look) if animated else []
+    return [*written, *moving, diagram, text, shown, *_card(results, report_folder)]
+
+
+def _card(results: dict[str, Any], report_folder: Path) -> list[Path]:
+    from mlx_distill.report.card import FOLDER, model_card
+
+    if results["training"] is None or not (report_folder / FOLDER).is_dir():
+        return []
+    card = report_folder / FOLDER / "README.md"
+    write_atomic(card, model_card(results))
+    return [card]
 
 
 def _page(results: dict[str, Any]) -> str:

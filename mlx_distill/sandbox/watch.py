@@ -25,7 +25,9 @@ MARK = "MLX_DISTILL_SANDBOX"
 Broken = tuple[Literal["timeout", "failed"], str]
 """How the program ended, and the limit that it broke."""
 
-INTERVAL = 0.03
+INTERVAL, LONGEST_INTERVAL = 0.03, 0.1
+"""Seconds between two looks, a twentieth of the time that a program has run: a look costs some milliseconds."""
+
 GONE_SECONDS = 10
 MAX_ENTRIES = 4096
 
@@ -59,10 +61,10 @@ def until_end(process: subprocess.Popen[bytes], work: Path, limits: Limits, *, l
 
 
 def _wait(process: subprocess.Popen[bytes], work: Path, limits: Limits, family: set[psutil.Process]) -> Broken | None:
-    deadline = time.monotonic() + limits.seconds
-    while time.monotonic() < deadline:
+    started = time.monotonic()
+    while (ran := time.monotonic() - started) < limits.seconds:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=INTERVAL)
+            process.wait(timeout=min(LONGEST_INTERVAL, max(INTERVAL, ran / 20)))
             return None
         now = _descendants(process.pid)
         family |= now

@@ -14,8 +14,10 @@ from mlx_distill import history, prices
 from mlx_distill.config import Config
 from mlx_distill.records import Completion
 from mlx_distill.rundir import RunDir
+from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
+from mlx_distill.summarise.published import published_part
 from mlx_distill.summarise.training import training_part
 
 SCHEMA = 2
@@ -28,6 +30,7 @@ def summarise(run: RunDir, config: Config) -> dict[str, Any]:
     environment = run.read_json("environment.json")
     completions = run.read("teacher_data.jsonl", Completion)
     training = run.read_json("training.json") if (run / "training.json").exists() else None
+    benchmarks, gate = benchmarks_part(run, config)
     return {
         "schema": SCHEMA,
         "run": {
@@ -45,7 +48,9 @@ def summarise(run: RunDir, config: Config) -> dict[str, Any]:
         "training": training_part(run, config, training),
         "comparison": comparison_part(run, config),
         "self_check": _self_check(run, config),
-        "benchmarks": [],
+        "benchmarks": benchmarks,
+        "gate": gate,
+        "published": published_part(run),
         "cost_scaling": cost_part(config, completions, training),
         "previous": history.previous(run.path, environment["created"]),
     }

@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
+from benchmarked import BENCHMARKS, benchmarked
 from golden_charts import GOLDEN, LOOK, golden_results
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
@@ -45,7 +46,16 @@ RUNS = {
     "nobody asked": Made(missing=("teacher",), judges=JUDGES[:1], against_teacher=True),
 }
 OTHER_SIZES = ((1080, 1080), (1080, 1920), (2400, 800), (960, 540))
-HARD = ("one prompt", "forty", "two hundred", "long_titles")
+HARD = (
+    "one prompt",
+    "forty",
+    "two hundred",
+    "long_titles",
+    "benchmarks: one",
+    "benchmarks: nine",
+    "benchmarks: sampled",
+)
+ASKED = ("benchmark_comparison", "gained_lost", "forgetting", "reasoning_length")
 
 
 def all_equal(results: Results) -> None:
@@ -105,6 +115,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
         name: results_of(folder, dataclasses.replace(made, name=made.name[:90] + str(index)))
         for index, (name, made) in enumerate(RUNS.items())
     }
+    for name in ("usual", "nothing trained"):
+        found[name] = benchmarked(found[name], folder / f"{name}, benchmarked")
+    bare = results_of(folder, Made(missing=("teacher", "training", "comparison"), name="bare"))
+    for name in BENCHMARKS:
+        found[f"benchmarks: {name}"] = benchmarked(bare, folder / f"bare, {name}", name)
     for change in CHANGES:
         found[change.__name__] = copy.deepcopy(found["usual"])
         change(found[change.__name__])
@@ -141,7 +156,7 @@ def faults(canvas: Canvas) -> list[str]:
     return found + [f"tiny: {words!r}" for words in small]
 
 
-EVERY = [*RUNS, *(change.__name__ for change in CHANGES)]
+EVERY = [*RUNS, *(f"benchmarks: {name}" for name in BENCHMARKS), *(change.__name__ for change in CHANGES)]
 
 
 def assert_legible(results: Results, size: tuple[int, int]) -> None:
@@ -175,6 +190,14 @@ def test_what_is_not_there_is_not_drawn(runs: dict[str, Results], tmp_path: Path
     assert drawn("nothing judged") == {"training_curves", "cost_scaling"}
     assert drawn("nothing trained") == set(CHARTS) - {"training_curves"}
     assert "judge_agreement" not in drawn("all_unscored")
+    assert drawn("benchmarks: one") == set(ASKED)
+    assert drawn("benchmarks: sampled") == set(ASKED) - {"gained_lost"}
+    assert drawn("benchmarks: base alone") == {"benchmark_comparison", "reasoning_length"}
+
+
+def test_results_of_before_there_were_benchmarks_are_drawn(runs: dict[str, Results], tmp_path: Path) -> None:
+    old = {key: value for key, value in runs["usual"].items() if key not in ("benchmarks", "gate", "published")}
+    assert {path.stem for path in draw_charts(old, tmp_path)} == set(CHARTS) - set(ASKED)
 
 
 def words(canvas: Canvas | None) -> list[str]:
@@ -202,6 +225,39 @@ def test_the_scorecard_begins_with_the_preference_and_names_preference_leakage(r
     order = [found.index(name) for name in ("Preference", *names, "Executed checks")]
     assert order == sorted(order)
     assert any("of one family" in line for line in found)
+
+
+def test_benchmarks_say_losses_as_loudly_as_gains(runs: dict[str, Results]) -> None:
+    for chart in ("benchmark_comparison", "gained_lost"):
+        for name in ("usual", "benchmarks: nine"):
+            canvas = drawing(chart, runs[name], Look())
+            assert canvas
+            found = {t.get_text(): t for t in canvas.figure.findobj(Text)}
+            better, worse = found["▲ better"], found["▼ worse"]
+            assert (better.get_fontsize(), better.get_weight()) == (worse.get_fontsize(), worse.get_weight())
+            assert any(said.startswith("Mixed: MBPP+ is worse: 75.7 → 57.1 %") for said in found)
+
+
+def test_what_is_gained_and_lost_has_bars_of_one_scale(runs: dict[str, Results]) -> None:
+    canvas = drawing("gained_lost", runs["usual"], Look())
+    assert canvas
+    rows = runs["usual"]["benchmarks"]
+    bars = [bar for bar in canvas.axes.patches if bar.get_height() > 30]
+    wanted = [row[key] / row["n"] for row in rows for key in ("lost", "gained")]
+    assert [bar.get_width() / bars[1].get_width() for bar in bars] == pytest.approx([w / wanted[1] for w in wanted])
+
+
+def test_published_scores_are_marked_and_named(runs: dict[str, Results]) -> None:
+    found = words(drawing("benchmark_comparison", runs["usual"], Look()))
+    assert "published, not tested" in found
+    assert any(said.startswith("Published by others: a Qwen2.5-Coder-7B-Instruct") for said in found)
+    assert "published, not tested" not in words(drawing("benchmark_comparison", runs["benchmarks: one"], Look()))
+
+
+def test_no_difference_shown_is_worth_something_or_not(runs: dict[str, Results]) -> None:
+    found = words(drawing("benchmark_comparison", runs["benchmarks: nine"], Look()))
+    assert "equivalent within ±3 points" in found
+    assert any(said.startswith("could have shown") for said in found)
 
 
 def test_unscored_is_said_and_no_zero_is_drawn(runs: dict[str, Results]) -> None:
@@ -357,7 +413,7 @@ def test_the_charts_look_as_they_did_when_someone_looked(chart: str, tmp_path: P
 
 
 def test_the_golden_pictures_stay_small() -> None:
-    assert sum(path.stat().st_size for path in GOLDEN.iterdir()) < 600_000
+    assert sum(path.stat().st_size for path in GOLDEN.iterdir()) < 800_000
 
 
 # ---------------------------------------------------------------- the script

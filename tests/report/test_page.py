@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarked import BENCHMARKS, benchmarked
 from browsing import CONTRASTS, CONTROLS, FILTERING, Opened, chromium, visit
 from PIL import Image
 from runs import ATTACK, Made, results_of
@@ -443,6 +444,89 @@ def test_two_hundred_prompts_are_there_within_a_second_and_filter_at_once(large:
     filtering, opening = opened.page.evaluate(FILTERING)
     assert sorted(filtering)[2] < 100  # the slowest of four may be the machine's
     assert opening < 500
+
+
+# ---------------------------------------------------------------- benchmarks
+
+
+@pytest.fixture(scope="module")
+def asked(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Results]:
+    """Results with benchmarks of this name, each computed once."""
+    known: dict[str, str] = {}
+
+    def make(name: str = "study") -> Results:
+        if name not in known:
+            known[name] = json.dumps(benchmarked(made(prompts=3), tmp_path_factory.mktemp("bench"), name))
+        found: Results = json.loads(known[name])
+        return found
+
+    return make
+
+
+def test_the_gate_heads_the_page_and_its_rules_the_benchmarks(asked: Any, show: Open) -> None:
+    results = asked()
+    found = show(results).page
+    assert found.title() == "made-up: mixed"
+    assert "Mixed" in found.text_content("h1")
+    assert found.text_content(".lede") == results["gate"]["because"]
+    assert results["comparison"]["verdict"] in found.text_content(".beside")
+    rule = " ".join(found.locator(".rules li").first.text_content().split())
+    assert rule.startswith("✗ no benchmark worse does not hold: MBPP+ is worse")
+    order = found.eval_on_selector_all("main > section[id]", "all => all.map(s => s.id)")
+    assert order[:2] == ["benchmarks", "scorecard"]
+
+
+def test_benchmarks_show_gains_losses_and_doubts_in_one_size(asked: Any, show: Open) -> None:
+    results = asked()
+    found = show(results).page
+    for row in results["benchmarks"]:
+        text = " ".join(found.locator("#benchmarks [role=row]", has_text=row["title"]).first.text_content().split())
+        assert f"{row['gained']} gained" in text
+        assert f"{row['lost']} lost" in text
+        assert f"{100 * row['difference']['mean']:+.1f} [" in text
+        assert row["verdict"] in text
+    assert "14 of 541 answers cut off at 1,024 tokens" in found.text_content("#benchmarks .warning")
+    fonts = "all => all.map(e => getComputedStyle(e).font)"
+    sizes = [set(found.eval_on_selector_all(f"#benchmarks .verdict.{word}", fonts)) for word in ("better", "worse")]
+    assert sizes[0] == sizes[1] != set()
+    fold = found.locator("#benchmarks .fold", has_text="MBPP+").first
+    fold.locator("summary").focus()
+    found.keyboard.press("Enter")
+    boxes = [fold.locator(f".change.{word}").bounding_box() for word in ("worse", "better")]
+    assert (boxes[0]["y"], boxes[0]["width"]) == (boxes[1]["y"], boxes[1]["width"])
+    assert "The first 50 of 90." in fold.locator(".change.worse").text_content()
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks_of_every_kind_make_a_whole_page(asked: Any, show: Open, name: str) -> None:
+    opened = show(asked(name), viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    opened.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    assert not re.search(r"\b(None|nan|Undefined|undefined)\b", opened.page.inner_text("#benchmarks"))
+    assert opened.page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [360, 360]
+    assert opened.page.evaluate(CONTRASTS) == []
+
+
+def test_benchmarks_alone_make_a_page_and_all_of_it_is_printed(asked: Any, show: Open) -> None:
+    results = asked("nine")
+    results.update(comparison=None, training=None)
+    opened = show(results)
+    opened.page.emulate_media(media="print")
+    hidden = "all => all.filter(e => !e.checkVisibility({ contentVisibilityAuto: true }) || !e.offsetHeight).length"
+    assert opened.page.locator("#benchmarks .fold li").count() > 100
+    assert opened.page.eval_on_selector_all("#benchmarks .fold li", hidden) == 0
+
+
+def test_an_attack_in_every_text_of_the_benchmarks_is_only_shown(asked: Any, show: Open) -> None:
+    results = asked()
+    for part in ("benchmarks", "gate", "published"):
+        results[part] = attacked(results[part])
+    opened = show(results)
+    opened.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    opened.page.wait_for_timeout(50)
+    assert opened.page.evaluate("document.scripts.length") == 1
+    assert opened.page.locator("[onerror]").count() == 0
+    for place in (".rules li", ".fold li", ".fold dd", "#benchmarks [role=rowheader]", "#benchmarks td"):
+        assert any(ATTACK in text for text in opened.page.locator(place).all_text_contents()), place
 
 
 # ---------------------------------------------------------------- what others wrote

@@ -13,17 +13,25 @@ from typing import Any
 
 import matplotlib as mpl
 
+from mlx_distill.report.charts.benchmarks import benchmark_comparison
 from mlx_distill.report.charts.canvas import Canvas
+from mlx_distill.report.charts.changed import gained_lost
 from mlx_distill.report.charts.cost import cost_scaling
+from mlx_distill.report.charts.forgetting import forgetting
 from mlx_distill.report.charts.judges import judge_agreement
 from mlx_distill.report.charts.lengths import answer_lengths
 from mlx_distill.report.charts.prompts import prompt_comparison
+from mlx_distill.report.charts.reasoning import reasoning_length
 from mlx_distill.report.charts.scorecard import model_scorecard
 from mlx_distill.report.charts.training import training_curves
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.report.style import SETTINGS
 
 CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
+    "benchmark_comparison": benchmark_comparison,
+    "gained_lost": gained_lost,
+    "forgetting": forgetting,
+    "reasoning_length": reasoning_length,
     "model_scorecard": model_scorecard,
     "prompt_comparison": prompt_comparison,
     "training_curves": training_curves,

@@ -175,17 +175,20 @@ class Canvas:
         self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=thick * 0.72, zorder=order, alpha=opacity))
 
     def dot(self, x: float, y: float, colour: str, marker: str = "o", size: float = 14.0) -> None:
+        """A marker of matplotlib's, or ◇, which is open."""
+        ground, hollow = self.theme.background, marker == "◇"
         self.axes.add_line(
             Line2D(
                 [x],
                 [y],
                 color=colour,
-                marker=marker,
+                marker="D" if hollow else marker,
                 markersize=size * 0.72,
                 linestyle="",
                 zorder=4.5,
-                markeredgecolor=self.theme.background,
-                markeredgewidth=1.2,
+                markerfacecolor=ground if hollow else colour,
+                markeredgecolor=colour if hollow else ground,
+                markeredgewidth=1.8 if hollow else 1.2,
             )
         )
 

@@ -30,6 +30,19 @@ def tried(row: dict[str, Any]) -> str:
     return f"n = {row['n']}{p}"
 
 
+def gated(results: dict[str, Any]) -> str:
+    """The gate's verdict, and the sentence that decided it."""
+    gate = results.get("gate")
+    return f"{gate['verdict'].capitalize()}: {gate['because']}" if gate else "No gate has judged these benchmarks"
+
+
+def doubts(row: dict[str, Any]) -> str:
+    """What makes a benchmark's result doubtful, shortly; the reports have all of it."""
+    said = [*row["degraded"], *(["the base passes next to nothing"] if row["at_floor"] else [])]
+    more = f", and {len(said) - 1} more" if len(said) > 1 else ""
+    return f"! {said[0].split(' (')[0]}{more}" if said else ""
+
+
 def percent(value: float) -> str:
     return f"{value:.0%}"
 

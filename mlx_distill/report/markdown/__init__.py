@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.report.markdown import comparison, making, prompts
+from mlx_distill.report.markdown import benchmarks, comparison, making, prompts
 from mlx_distill.report.markdown.making import pipeline_diagram
 from mlx_distill.report.markdown.text import fence, inline, section
 
@@ -19,9 +19,14 @@ __all__ = ["fence", "inline", "pipeline_diagram", "results_markdown"]
 def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Path) -> str:
     parts = [
         f"# Results: {inline(results['run']['name'])}",
+        benchmarks.gate(results),
         comparison.verdict(results),
         comparison.caveats(results),
         comparison.changes(results),
+        benchmarks.scores(results),
+        benchmarks.details(results),
+        benchmarks.forgetting(results),
+        benchmarks.protocol(results),
         comparison.preference(results),
         comparison.scorecard(results),
         comparison.checks(results),

@@ -9,9 +9,22 @@ from typing import Any
 
 from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
-from mlx_distill.wording import NOTHING, answers_made, estimate, p_value, percent, plural, share, tested
+from mlx_distill.wording import (
+    NOTHING,
+    UNSHOWN,
+    answers_made,
+    changed,
+    estimate,
+    p_value,
+    percent,
+    plural,
+    points,
+    share,
+    tested,
+    worth,
+)
 
-UNDECIDED = "no difference shown"
+UNDECIDED = UNSHOWN
 BRACKETS = (
     "Brackets are 95 % intervals over whole prompts, for one number at a time; verdicts are adjusted for looking at "
     "several (Holm), so an interval beside zero can come with no verdict. Every number comes from this run's files."
@@ -20,6 +33,8 @@ BRACKETS = (
 
 def verdict(results: dict[str, Any]) -> str:
     comparison = results["comparison"]
+    if comparison is None and results.get("gate"):
+        return f"No judge has compared the answers to the run's own prompts.\n\n{BRACKETS}"
     if comparison is None:
         return f"**No verdict: nothing has been compared yet.**\n\n{BRACKETS}"
     words = inline(comparison["verdict_in_words"])
@@ -46,7 +61,8 @@ def _basis(comparison: dict[str, Any]) -> str:
 
 
 def caveats(results: dict[str, Any]) -> str:
-    found = (results["comparison"] or {}).get("caveats", [])
+    gate = (results.get("gate") or {}).get("caveats", [])
+    found = [*gate, *(results["comparison"] or {}).get("caveats", [])]
     return section("Read with care", bullets(inline(caveat) for caveat in found))
 
 
@@ -67,20 +83,31 @@ TITLES = {
 
 
 def changes(results: dict[str, Any]) -> str:
-    """Never left out, and of equal size, whatever there is to say."""
-    comparison, training = results["comparison"], results["training"]
-    if comparison is None:
+    """Never left out, and of equal size, whatever there is to say. The benchmarks first: they are no opinion."""
+    comparison, benchmarks = results["comparison"], results.get("benchmarks") or []
+    if comparison is None and not benchmarks:
         return ""
     lines: dict[str, list[str]] = {name: [] for name in TITLES}
-    for row in measures(comparison):
+    found = [(row, _passed(row)) for row in benchmarks]
+    found += [(row, _change(row)) for row in (measures(comparison) if comparison else [])]
+    for row, text in found:
         if row["difference"] is not None:
-            lines[row["verdict"] if row["verdict"] in lines else UNDECIDED].append(_change(row))
-    if training is not None:
-        change = training["heldout_loss"]["change"]
+            lines[row["verdict"] if row["verdict"] in lines else UNDECIDED].append(text)
+    if results["training"] is not None:
+        change = results["training"]["heldout_loss"]["change"]
         lines[_direction(change)].append(f"Held-out loss: {estimate(change, 3, '+')} nats per token (less is better)")
     return "\n\n".join(
         section(title, bullets(lines[name], "Nothing that could be shown.")) for name, title in TITLES.items()
     )
+
+
+def _passed(row: dict[str, Any]) -> str:
+    text = (
+        f"{inline(row['title'])}: {points(row['difference'], sign='+')} points; n = {row['n']}, {tested(row['p_holm'])}"
+    )
+    if row["verdict"] in ("better", "worse"):
+        return f"{text}; {changed(row)}"
+    return "; ".join(filter(None, (f"{text}: {inline(row['verdict'])}", worth(row))))
 
 
 UNITS = {"Preference": " (won minus lost, −1 to 1)", "Executed checks": " (share of prompts passed whole)"}

@@ -48,10 +48,10 @@ def bullets(lines: Iterable[str], otherwise: str = "") -> str:
     return "\n".join(f"- {line}" for line in lines) or otherwise
 
 
-def section(title: str, *parts: str) -> str:
+def section(title: str, *parts: str, level: int = 2) -> str:
     """A heading and what stands under it; nothing where that is empty."""
     filled = [part for part in parts if part]
-    return "\n\n".join([f"## {title}", *filled]) if filled else ""
+    return "\n\n".join([f"{'#' * level} {title}", *filled]) if filled else ""
 
 
 def strong(verdict: str) -> str:

@@ -17,11 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mlx_distill.records import ROLES
-from mlx_distill.report.page import numbers, views
+from mlx_distill.report.page import benchmarks, numbers, views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import strip
-from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural
+from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural, points
 
 __all__ = ["Picture", "page"]
 
@@ -39,6 +39,8 @@ def page(results: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
             run=results["run"],
             comparison=results["comparison"],
             training=results["training"],
+            gate=results.get("gate"),
+            benchmarks=results.get("benchmarks") or [],
             pictures=pictures,
             style=Markup(style),
             script=Markup(script),
@@ -71,5 +73,13 @@ def _environment() -> Environment:
     made = Environment(autoescape=True, loader=templates, undefined=StrictUndefined, trim_blocks=True)
     made.lstrip_blocks = True
     made.globals.update(ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, pieces=pieces)
-    made.globals.update(estimate=estimate, percent=percent, p_value=p_value, plural=plural, duration=duration)
+    made.globals.update(
+        bench=benchmarks,
+        points=points,
+        estimate=estimate,
+        percent=percent,
+        p_value=p_value,
+        plural=plural,
+        duration=duration,
+    )
     return made

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.comparison import measures
-from mlx_distill.wording import NOTHING, dollars, estimate, p_value, percent, share
+from mlx_distill.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share
 
 Results = dict[str, Any]
 
@@ -137,7 +137,71 @@ def _lengths(results: Results) -> Table | None:
     return Table(header, rows)
 
 
+# ---------------------------------------------------------------- benchmarks
+
+MODELS = ("base", "distilled")
+
+
+def _benchmarks(results: Results) -> Table | None:
+    counts = ("gained", "lost", "both", "neither")
+    header = ("benchmark", "n", "base, %", "distilled, %", "difference", *counts, "p", "p (Holm)", "verdict")
+    rows = [
+        (row["title"], str(row["n"]), *_tested(row), *_counted(row, counts), *_decided(row), equivalence(row))
+        for row in _asked(results)
+    ]
+    return Table((*header, "equivalent within ±3 points"), rows) if rows else None
+
+
+def _asked(results: Results) -> list[Results]:
+    return results.get("benchmarks") or []
+
+
+def _tested(row: dict[str, Any]) -> tuple[str, ...]:
+    return (*(points(row[role]) for role in MODELS), points(row["difference"], sign="+"))
+
+
+def _counted(row: dict[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_number(row[name], ",.0f") for name in names)
+
+
+def _decided(row: dict[str, Any]) -> tuple[str, ...]:
+    return p_value(row["p"]), p_value(row["p_holm"]), row["verdict"]
+
+
+def _changed(results: Results) -> Table | None:
+    counts = ("gained", "lost", "both", "neither")
+    rows = [(row["title"], str(row["n"]), *_counted(row, counts), *_decided(row)) for row in _asked(results)]
+    return Table(("benchmark", "n", *counts, "p", "p (Holm)", "verdict"), rows) if rows else None
+
+
+def _forgetting(results: Results) -> Table | None:
+    rows = [
+        (row["domain"], ", ".join(row["benchmarks"]), str(row["n"]), *_tested(row), *_decided(row))
+        for row in (results.get("gate") or {"forgetting": []})["forgetting"]
+    ]
+    header = ("domain", "benchmarks", "n", "base, %", "distilled, %", "difference", "p", "p (Holm)", "verdict")
+    return Table(header, rows) if rows else None
+
+
+def _reasoning(results: Results) -> Table | None:
+    rows = [
+        (
+            row["title"],
+            *(estimate(row["roles"][role]["characters"], 0) for role in MODELS),
+            estimate(row["length_ratio"]),
+            *(f"{row['roles'][role]['cut_off']} of {row['roles'][role]['answers']}" for role in MODELS),
+        )
+        for row in _asked(results)
+    ]
+    header = ("benchmark", "base, characters", "distilled, characters", "ratio", "base, cut off", "distilled, cut off")
+    return Table(header, rows) if rows else None
+
+
 TABLES: dict[str, tuple[str, Callable[[Results], Table | None]]] = {
+    "benchmark_comparison": ("Benchmarks, base and distilled", _benchmarks),
+    "gained_lost": ("Items gained and lost", _changed),
+    "forgetting": ("What was forgotten", _forgetting),
+    "reasoning_length": ("Length of the answers to benchmarks", _reasoning),
     "model_scorecard": ("Scores, base and distilled beside the teacher", _scorecard),
     "prompt_comparison": ("Every prompt", _prompts),
     "answer_lengths": ("Length of the answers", _lengths),

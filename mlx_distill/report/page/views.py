@@ -14,7 +14,7 @@ from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.comparison import measures
 from mlx_distill.report.page.numbers import Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.wording import NOTHING, duration, estimate, money, percent, plural
+from mlx_distill.wording import NOTHING, UNSHOWN, duration, estimate, money, percent, plural, points, worth
 
 Results = dict[str, Any]
 Facts = list[tuple[str, str]]
@@ -49,7 +49,7 @@ def _row(row: dict[str, Any], comparison: dict[str, Any], most: float) -> Row:
         counts = [(word, row[word]) for word in ("gained", "lost")]
         could = f"{100 * row['smallest']:.0f} points" if row["smallest"] is not None else ""
         lanes, shown = _passed(comparison["checks"]["roles"]), strip(row["difference"], (-1, 1), 0)
-        return Row(row, lanes, counts, _points(row["difference"]), "% points", shown, could)
+        return Row(row, lanes, counts, points(row["difference"], 0, "+"), "% points", shown, could)
     lanes = [(role, strip(row[role], (0, 10)), estimate(row[role], 1)) for role in ROLES]
     could = f"{row['smallest']:.1f}" if row["smallest"] is not None else ""
     difference = estimate(row["difference"], 2, "+")
@@ -66,22 +66,20 @@ def _passed(roles: dict[str, Any]) -> list[tuple[str, Strip | None, str]]:
     return [(role, *lane(roles[role])) for role in ROLES]
 
 
-def _points(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return NOTHING
-    scaled = {name: None if found[name] is None else 100 * found[name] for name in ("mean", "low", "high")}
-    return estimate(scaled, 0, "+")
-
-
 # ---------------------------------------------------------------- what changed
 
 
 def changes(results: Results) -> dict[str, list[tuple[str, str]]]:
     """Measures by verdict: gains and losses under headings of one size, whatever there is to say."""
     found: dict[str, list[tuple[str, str]]] = {"better": [], "worse": [], "undecided": []}
+    for benchmark in results.get("benchmarks") or []:
+        word, told = benchmark["verdict"], worth(benchmark)
+        text = f"{points(benchmark['difference'], sign='+')} points, n = {benchmark['n']}"
+        beside = f": {word}" if word not in (*found, UNSHOWN) else f": {told}" if told else ""
+        found[word if word in found else "undecided"].append((benchmark["title"], text + beside))
     for row in scorecard(results["comparison"]) if results["comparison"] else []:
         word = row.measure["verdict"]
-        beside = "" if word in (*found, "no difference shown") else f": {word}"
+        beside = "" if word in (*found, UNSHOWN) else f": {word}"
         found[word if word in found else "undecided"].append(
             (row.measure["name"], f"{row.difference}, n = {row.measure['n']}{beside}")
         )
@@ -168,11 +166,11 @@ def _training(training: dict[str, Any] | None) -> Facts:
     if training is None:
         return []
     loss, accuracy = training["heldout_loss"], training["token_accuracy"]
-    trained, total = training["trainable_parameters"], training["total_parameters"]
+    moved, total = training["trainable_parameters"], training["total_parameters"]
     return [
         ("Student", training["student"]),
-        ("Trained", _trained(training)),
-        ("Parameters", f"{trained:,} of {total:,} ({trained / total:.2%})"),
+        ("Trained", trained(training)),
+        ("Parameters", f"{moved:,} of {total:,} ({moved / total:.2%})"),
         ("Examples", _counts(training["examples"])),
         (
             "Epochs, steps",
@@ -186,7 +184,8 @@ def _training(training: dict[str, Any] | None) -> Facts:
     ]
 
 
-def _trained(training: dict[str, Any]) -> str:
+def trained(training: dict[str, Any]) -> str:
+    """Which weights, and how."""
     layers = "all layers" if training["layers"] == "all" else f"top {training['layers']} layers"
     if training["fine_tune"] == "full":
         return f"every weight of {layers}"

@@ -1,0 +1,24 @@
+"""Benchmarks: published questions whose answers can be checked, put to base and distilled."""
+
+from mlx_distill.bench.benchmark import Benchmark, Capability, Case, Item, Mark, Scoring, Source
+from mlx_distill.bench.elsewhere import Given, read_answers
+from mlx_distill.bench.load import BENCHMARKS, DEFAULT, Loaded, load
+from mlx_distill.bench.subset import subset, words
+
+__all__ = [
+    "BENCHMARKS",
+    "DEFAULT",
+    "Benchmark",
+    "Capability",
+    "Case",
+    "Given",
+    "Item",
+    "Loaded",
+    "Mark",
+    "Scoring",
+    "Source",
+    "load",
+    "read_answers",
+    "subset",
+    "words",
+]

@@ -1,0 +1,191 @@
+"""The comparing process: is an answer the gold answer, perhaps written otherwise? By math-verify and a few rules.
+
+In, on standard input, a pair a line: JSON [gold, answer]. Out, a line each: {"equal": bool}. It runs as a program of
+its own, by its path, because some answers can only be stopped by ending a process; its parent is `mathematics`. Of
+math-verify it uses the reading and the comparing; not its search through prose (the parent hands it one answer), and
+not its clocks, which are signals and cannot interrupt a computation that is in C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import resource
+import sys
+from typing import Any, NoReturn
+
+CPU_SECONDS = 5
+MEMORY_BYTES = 1 << 30
+RENEW_BYTES = 512 << 20
+"""A process that has used so much is replaced after the pair, so that what one answer left costs no other one."""
+
+DECIMALS = 10
+"""Places to which a decimal must agree with an exact value. By math-verify's default, six, .0000674 passed for .0000672
+and 0.333333 for a third."""
+
+INERT = re.compile(r"[0-9.]+(?:[eE][-+]?[0-9]{1,4})?(?:/[0-9]+)?|[A-Za-z]+", re.ASCII)
+"""Strings that sympy may evaluate: a number, or one name (of those it makes symbols, for units that it loads late)."""
+
+REWRITTEN = (
+    (re.compile(r"(?<=[0-9])\\[,;:]\s*(?=[0-9])"), ""),  # 2\,220 is one number
+    (re.compile("°"), r"^\\circ "),
+    (re.compile(r"√\s*([0-9]+|[a-zA-Z])"), r"\\sqrt{\1}"),
+    (re.compile(r"\(([0-9]+)\)\s*_"), r"\1_"),  # (52)_8, which math-verify takes for a count of permutations
+    (re.compile(r"(?<=[0-9])\s*_\s*\{?\s*(?:\\text\s*\{[a-z ]+\}|[a-z]+)\s*\}?"), ""),  # 52_{\text{eight}}
+    (re.compile(r"^\s*[a-zA-Z]\s*\\in\b"), ""),  # x \in [-2,7]
+    (re.compile(r"^[\s*]+|[\s*.]+$"), ""),
+)
+"""What math-verify misreads, as it is rewritten first: (pattern, replacement)."""
+
+BASE = re.compile(r"[0-9]\s*_\s*\{?\s*([0-9]+)\s*\}?\s*$")
+
+FORBIDDEN = ("os.", "subprocess.", "socket.", "ctypes.", "shutil.", "pty.", "tempfile.", "sys.addaudithook")
+HARMLESS = ("os.listdir", "os.scandir", "os.walk", "os.getxattr", "os.listxattr", "os.putenv", "os.unsetenv")
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def equal(gold: str, answer: str) -> bool:
+    """Whether two LaTeX expressions have the same value. The order is that of `math_verify.verify`: gold first.
+
+    Of variables the names count; a set's order does not, a tuple's does; an interval's ends must be open or closed
+    alike; units and degree signs are not compared; an inequality equals the interval that it describes; of an equation
+    the right side counts where the gold answer is none, so that f(2) = 7 is 7.
+    """
+    from math_verify import verify
+    from math_verify.grader import should_treat_as_complex
+
+    gold, answer = rewritten(gold), rewritten(answer)
+    if not _bases_agree(gold, answer):
+        return False
+    real = not (should_treat_as_complex(gold) or should_treat_as_complex(answer))
+    return bool(
+        verify(
+            _read(gold, real),
+            _read(answer, real),
+            float_rounding=DECIMALS,
+            strict=True,
+            allow_set_relation_comp=True,
+            timeout_seconds=None,
+        )
+    )
+
+
+def rewritten(text: str) -> str:
+    for pattern, replacement in REWRITTEN:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _bases_agree(gold: str, answer: str) -> bool:
+    """math-verify ignores the base of a number. Here an answer may leave it out, but not have another one."""
+    wanted, found = BASE.search(gold), BASE.search(answer)
+    return not found or int(found[1]) == int(wanted[1] if wanted else 10)
+
+
+def _read(latex: str, real: bool) -> list[Any]:
+    """As `math_verify.parse` reads what is in a box: an expression where there is one, then the normalised text.
+
+    `real` is the same for both sides: math-verify decides it for each, so that 1+2 i was not 1+2i.
+    """
+    from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, latex2sympy, normalize_latex
+    from math_verify.parser import get_last_eq
+
+    config = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
+    text = normalize_latex(latex, config)
+    for candidate in dict.fromkeys((text, get_last_eq(text))):
+        try:
+            return [latex2sympy(candidate, is_real=real, normalization_config=None), text]
+        except Exception:
+            continue
+    return [text]
+
+
+def close_doors() -> None:
+    """Nothing that an answer says can become Python, and nothing here can write, connect, or start a program.
+
+    sympy turns strings into expressions with `eval` and functions into Python with `exec`. What reaches the first from
+    an answer are digits only, by math-verify's grammar, and the second needs a sum or root to be evaluated; this holds
+    whether or not that grammar does. The audit hook (PEP 578) is there should both be wrong.
+    """
+    import latex2sympy2_extended.latex2sympy2 as reading
+    import math_verify.parser as parser
+    from sympy.core.sympify import SympifyError
+    from sympy.parsing import sympy_parser
+
+    original = sympy_parser.parse_expr
+
+    def inert_only(text: str, *args: Any, **options: Any) -> Any:
+        if not INERT.fullmatch(text):
+            raise SympifyError(text)
+        return original(text, *args, **options)
+
+    for module in (sympy_parser, reading, parser):
+        module.parse_expr = inert_only
+    for name in ("sympy.utilities.lambdify", "mpmath.identification"):
+        vars(sys.modules[name]).update(exec=_refuse, eval=_refuse)
+    sys.dont_write_bytecode = True
+    sys.addaudithook(_audit)
+
+
+def _refuse(*_: Any) -> NoReturn:
+    """sympy takes a NotImplementedError for a way that is not open, and tries the next."""
+    raise NotImplementedError("answers do not become code")
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    writes = event == "open" and isinstance(args[2], int) and args[2] & WRITES
+    if writes or (event.startswith(FORBIDDEN) and event not in HARMLESS):
+        raise PermissionError(f"{event} in a comparison")
+
+
+def limit() -> None:
+    """Limits are set one by one: macOS refuses some, and one refusal must not stop the others."""
+    wanted = {"AS": MEMORY_BYTES, "FSIZE": 0, "CORE": 0, "NPROC": 0, "NOFILE": 64}
+    for kind, most in wanted.items():
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (most, most))
+
+
+def _allow_one_pair(seconds: int) -> None:
+    """The kernel ends this process when a pair has had its seconds: processor time, so that a busy machine changes no
+    mark."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    with contextlib.suppress(OSError, ValueError):  # where the user's own limit is lower
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _compared(line: bytes) -> bool:
+    gold, answer = json.loads(line)
+    try:
+        return equal(gold, answer)
+    except Exception:
+        return False
+
+
+def main() -> None:
+    """Replies {"ready": true} when all is loaded; a reply with "last" is this process's last one."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else CPU_SECONDS
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    equal("1", "x")  # loads math-verify and sympy
+    limit()
+    close_doors()
+    replies.write('{"ready": true}\n')
+    for line in sys.stdin.buffer:
+        _allow_one_pair(seconds)
+        reply = {"equal": _compared(line), "last": _peak_bytes() > RENEW_BYTES}
+        replies.write(json.dumps(reply) + "\n")
+        if reply["last"]:
+            return
+
+
+if __name__ == "__main__":
+    main()

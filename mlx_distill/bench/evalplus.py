@@ -1,0 +1,188 @@
+"""What HumanEval+ and MBPP+ have in common (EvalPlus, Liu et al. 2023, arXiv 2305.01210).
+
+In: the inputs that a published row has, as values or inside a test program. Out: Items, and the marks of answers. Of a
+test program only literals are read; its asserts are those of `outputs`, because the program would hold the expected
+outputs in the process of the answer.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mlx_distill import sandbox
+from mlx_distill.bench import execution, program
+from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
+from mlx_distill.bench.execution import Calls, Ran
+from mlx_distill.bench.outputs import right
+from mlx_distill.bench.running import whole
+from mlx_distill.errors import DataError
+
+BASE = "base tests"
+NO_CODE = "no answer extracted"
+INPUTS = re.compile(r"^[ \t]*inputs = (.*)$", re.MULTILINE)
+TOLERANCE = re.compile(r"(?:, |<= )([\d.e+-]+)\)?\s*\Z")
+
+DEVIATIONS = (
+    "An answer is asked for as a chat, with an instruction of our own and no prefilled beginning.",
+    "The last complete code block that defines the function is taken as it is, where EvalPlus looks for the longest "
+    "run of lines that parses and drops what the function does not need.",
+    "Answers run in a sandbox without any package, numpy too; expected outputs never enter it: they are compared "
+    "outside.",
+    "A derived type (Counter, namedtuple) is compared as its base type; an object of any other type equals nothing.",
+    "An output of more than a million characters is compared without a tolerance.",
+    "Time is limited as in EvalPlus (an input 4 x the reference's time on this machine, at least 1 s; 60 s for all), "
+    "but for an input it is the processor's time, so that a busy machine fails nobody; all inputs together have at "
+    "least twice what the reference takes, and 10 s more for the sandbox to start.",
+    "A tolerance belongs to one output; in EvalPlus's loop the 1e-6 of a float stays for all outputs that follow.",
+)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read(rows: Iterable[Mapping[str, Any]], made: Callable[[Mapping[str, Any]], Item]) -> list[Item]:
+    """Raises DataError naming the row that is not as published."""
+    found = []
+    for row in rows:
+        try:
+            found.append(made(row))
+        except (LookupError, TypeError, ValueError, SyntaxError, AttributeError) as error:
+            name = row.get("task_id", "a row without task_id")
+            raise DataError(f"{name} is not as EvalPlus publishes it ({error!r}): download the file again.") from error
+    return found
+
+
+def literal_inputs(test: str) -> list[Any]:
+    """The inputs of a self-contained test program, in its order. Raises DataError where it has none."""
+    line = INPUTS.search(test)
+    try:
+        return literal(line[1]) if line else _missing()
+    except (ValueError, SyntaxError, RecursionError) as error:
+        raise DataError(f"A test program's inputs are no literals ({error}): give EvalPlus's own file.") from None
+
+
+def _missing() -> list[Any]:
+    raise DataError("A test program has no inputs: give EvalPlus's file, not the original benchmark's.")
+
+
+def literal(text: str) -> Any:
+    """The value of a Python literal, in which inf and nan are floats. Raises ValueError or SyntaxError for all else.
+
+    Most of the lines are JSON but for their quotes, and that is read ten times faster. With no backslash and one
+    kind of quotes no quote stands inside a text.
+    """
+    if "\\" not in text and not ("'" in text and '"' in text):
+        try:
+            return json.loads(text.replace("'", '"'))
+        except ValueError:
+            pass
+    return ast.literal_eval(_Infinities().visit(ast.parse(text, mode="eval")))
+
+
+class _Infinities(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.copy_location(ast.Constant(float(node.id)), node) if node.id in ("inf", "nan") else node
+
+
+def tolerance_of(test: str) -> float:
+    """The absolute tolerance in a test program's last line."""
+    found = TOLERANCE.search(test)
+    return float(found[1]) if found else 0.0
+
+
+def item(
+    benchmark: str,
+    name: str,
+    prompt: str,
+    *,
+    reference: str,
+    entry_point: str,
+    inputs: tuple[Iterable[Any], Iterable[Any]],
+    tolerance: float,
+    setup: str = "",
+    shape: str = "",
+    accept: str = "",
+) -> Item:
+    """`inputs`: the original benchmark's, and those that EvalPlus added. An input that is there twice is run once; the
+    self-contained test programs leave it out too. `setup` is run before an answer; `shape` is of `running.SHAPES`,
+    `accept` of `outputs.ACCEPTED`."""
+    base = dict.fromkeys(map(whole, inputs[0]))
+    plus = dict.fromkeys(text for text in map(whole, inputs[1]) if text not in base)
+    data: dict[str, Any] = {"reference": reference, "entry_point": entry_point, "base": (*base,), "plus": (*plus,)}
+    data |= {"tolerance": tolerance, "setup": setup, "shape": shape, "accept": accept}
+    return Item(benchmark, name, prompt, data=data)
+
+
+# ---------------------------------------------------------------- scoring
+
+
+def score(cases: Sequence[Case], scoring: Scoring, first: Callable[[Case], Any] = lambda case: False) -> Iterator[Mark]:
+    return execution.in_order(cases, lambda case: mark(*case, scoring), scoring.workers, first)
+
+
+def mark(item: Item, text: str, scoring: Scoring) -> Mark:
+    """One answer's. `passed` is None where no code is run, or the reference could not be."""
+    data = item.data
+    code = program.defining(text, data["entry_point"])
+    if reason := execution.reason_not_to_run(scoring):
+        return Mark(None, code, reason)
+    if code is None:
+        return Mark(False, None, NO_CODE, {BASE: False}, sandbox.level())
+    calls = calls_of(item)
+    known = execution.reference(data["reference"], calls, unsandboxed=scoring.unsandboxed)
+    if known.why or len(known.outputs) < len(calls.inputs):
+        return Mark(None, code, f"the reference could not be run: {known.why}"[:200], sandbox=known.level)
+    allowed = execution.allowed_beside(known)
+    ran = execution.run(code, calls, allowed, unsandboxed=scoring.unsandboxed)
+    return _compared(item, code, ran, known, scoring)
+
+
+def calls_of(item: Item, *, only_base: bool = False) -> Calls:
+    data = item.data
+    inputs = (*data["base"],) if only_base else (*data["base"], *data["plus"])
+    return Calls(inputs, data["entry_point"], setup=data["setup"], shape=data["shape"])
+
+
+def _compared(item: Item, code: str, ran: Ran, known: Ran, scoring: Scoring) -> Mark:
+    inputs, base = (*item.data["base"], *item.data["plus"]), len(item.data["base"])
+    good = _right(item, ran, known)
+    if good == len(inputs):
+        return Mark(True, code, "", {BASE: True}, ran.level)
+    base_good = good >= base or (not ran.whole and _base_right(item, code, known, scoring))
+    return Mark(False, code, _reason(item, inputs[good], ran, known, good), {BASE: base_good}, ran.level)
+
+
+def _right(item: Item, ran: Ran, known: Ran) -> int:
+    """How many outputs are right, up to the first that is not."""
+    data = item.data
+    for at, (found, expected) in enumerate(zip(ran.outputs, known.outputs, strict=False)):
+        inputs = data["base"] if at < len(data["base"]) else data["plus"]
+        arguments = inputs[at if at < len(data["base"]) else at - len(data["base"])]
+        if not right(found, expected, data["tolerance"], data["accept"], arguments):
+            return at
+    return len(ran.outputs)
+
+
+def _base_right(item: Item, code: str, known: Ran, scoring: Scoring) -> bool:
+    """An answer that took its process down with it told nothing; the base tests alone it may survive."""
+    base = len(item.data["base"])
+    allowed = execution.allowed_beside(Ran(known.outputs[:base], known.seconds[:base]))
+    ran = execution.run(code, calls_of(item, only_base=True), allowed, unsandboxed=scoring.unsandboxed)
+    return _right(item, ran, known) == base
+
+
+def _reason(item: Item, arguments: str, ran: Ran, known: Ran, at: int) -> str:
+    if not ran.whole:
+        return ran.why
+    call = f"{item.data['entry_point']}({_short(arguments[1:-1])})"
+    if at < len(ran.outputs):
+        return f"{call} is {_short(ran.outputs[at])}, not {_short(known.outputs[at])}"
+    return f"{call}: {ran.why or 'no output'}"[:200]
+
+
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

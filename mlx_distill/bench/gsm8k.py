@@ -1,0 +1,81 @@
+"""GSM8K: 1,319 grade-school word problems, each answered by one number.
+
+In: the rows of the published test split, whose reference ends in "#### number". Out: Items with that number as the gold
+"answer". Cobbe et al. 2021 (arXiv 2110.14168).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mlx_distill.bench import mathematics
+from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
+from mlx_distill.errors import DataError
+
+HASHES = "####"
+
+
+def read(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
+    """Raises DataError for a reference without a number."""
+    return [_item(position, row) for position, row in enumerate(rows)]
+
+
+def _item(position: int, row: Mapping[str, Any]) -> Item:
+    reference = str(row["answer"])
+    gold = after_hashes(reference)
+    if gold is None or mathematics.number(gold) is None:
+        raise DataError(f"row {position + 1} of GSM8K has no number after {HASHES}: use the published file")
+    return Item(
+        benchmark="gsm8k",
+        id=f"gsm8k-{position}",
+        prompt=mathematics.ask(str(row["question"])),
+        difficulty=steps(reference),
+        data={"answer": gold},
+    )
+
+
+def steps(reference: str) -> str:
+    """How many calculations the reference marks (<<48/2=24>>), in three classes of about a third of the items each."""
+    count = reference.count("<<")
+    return "1-2 steps" if count <= 2 else "3 steps" if count == 3 else "4+ steps"
+
+
+def after_hashes(text: str) -> str | None:
+    """The rest of the line after the last ####."""
+    _, hashes, rest = text.rpartition(HASHES)
+    return (rest.strip().splitlines() or [""])[0].strip() or None if hashes else None
+
+
+def found(text: str) -> str | None:
+    """What the last box contains; where there is no box, the number after ####, as in the published references.
+
+    #### is also a heading in Markdown: anything but a number after it is no answer.
+    """
+    if mathematics.BOX.search(text):
+        return mathematics.boxed(text)
+    rest = after_hashes(text)
+    return rest if rest and mathematics.number(rest) is not None else None
+
+
+def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
+    return mathematics.score(cases, scoring, found)
+
+
+GSM8K = Benchmark(
+    name="gsm8k",
+    title="GSM8K",
+    capability="mathematics",
+    source=Source("openai/gsm8k", "740312add88f781978c0658806c59bc2815b9866", "test", name="main"),
+    columns=(frozenset({"question", "answer"}),),
+    size=1319,
+    max_tokens=1024,
+    scorer=mathematics.SCORER,
+    read=read,
+    score=score,
+    deviations=(
+        "Zero-shot, with a request for a box, where the paper's answers and few-shot prompts end in #### and a number; "
+        "a text without a box is read so too.",
+        "An answer is right when its number is: currency, percent signs and units are not compared.",
+    ),
+)

@@ -1,0 +1,48 @@
+"""MATH-500: 500 competition problems in seven subjects and five levels, answered in LaTeX.
+
+In: the rows of the published file. Out: Items whose gold "answer" is compared by value. Hendrycks et al. 2021
+(arXiv 2103.03874); the 500 are the test split of Lightman et al. 2023 (arXiv 2305.20050).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlx_distill.bench import equivalence, mathematics
+from mlx_distill.bench.benchmark import Benchmark, Item, Source
+
+
+def read(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
+    return [_item(row) for row in rows]
+
+
+def _item(row: Mapping[str, Any]) -> Item:
+    return Item(
+        benchmark="math-500",
+        id=str(row["unique_id"]),
+        prompt=mathematics.ask(str(row["problem"])),
+        category=str(row["subject"]),
+        difficulty=f"level {row['level']}",
+        data={"answer": str(row["answer"])},
+    )
+
+
+MATH500 = Benchmark(
+    name="math-500",
+    title="MATH-500",
+    capability="mathematics",
+    source=Source("HuggingFaceH4/MATH-500", "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be", "test"),
+    columns=(frozenset({"problem", "answer", "subject", "level", "unique_id"}),),
+    size=500,
+    max_tokens=2048,
+    scorer=mathematics.SCORER,
+    read=read,
+    score=mathematics.score,
+    deviations=(
+        "Zero-shot, with a request for a box; the answer is what the last box contains, and nothing else is read.",
+        "Answers are compared by value (math-verify), not by their characters: an unreduced fraction or a "
+        "calculation not carried out passes, and units, degree signs and a left-out base are not compared.",
+        f"A decimal passes for an exact answer only where {equivalence.DECIMALS} places agree.",
+    ),
+)

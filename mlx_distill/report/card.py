@@ -1,0 +1,130 @@
+"""The model card of a distilled student: what a hub shows of it, whether to use it first of all.
+
+In: results. Out: Markdown with a YAML front matter, as Hugging Face reads it
+(https://huggingface.co/docs/hub/model-cards). Losses stand where gains do; nothing that others wrote is rendered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from mlx_distill.report.markdown import benchmarks, comparison
+from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
+from mlx_distill.report.page.views import trained
+from mlx_distill.students import STUDENTS
+from mlx_distill.wording import NOTHING, estimate, plural, points, worth
+
+FOLDER = "distilled-student"
+"""Where a run keeps the adapter that the card describes."""
+
+REPOSITORY = re.compile(r"\w[\w.-]*/[\w.-]+", re.ASCII)
+TERMS = (
+    "The teacher was Claude. Anthropic's terms restrict using Claude's outputs to train models without authorisation; "
+    "whether you may train, use or share this model is for you to find out: https://www.anthropic.com/legal."
+)
+MODELS = ("base", "distilled")
+
+
+def model_card(results: dict[str, Any]) -> str:
+    """README.md of the adapter. Raises KeyError where nothing was trained: there is no model then."""
+    parts = [
+        _front_matter(results),
+        f"# {inline(results['run']['name'])}",
+        _verdict(results),
+        _judged(results),
+        _scores(results),
+        comparison.changes(results),
+        comparison.caveats(results),
+        _made(results),
+        _use(results["training"]),
+        section("Terms", TERMS if _from_claude(results["teacher"]) else ""),
+        f"Written by mlx-distill {inline(results['run']['versions'].get('mlx-distill', ''))} from its results.json.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(results: dict[str, Any]) -> str:
+    """A base that is no repository of the hub has no place in it."""
+    base = _repository(results["training"])
+    lines = [f"base_model: {json.dumps(base)}", "base_model_relation: adapter"] if base else []
+    lines += ["library_name: mlx", "pipeline_tag: text-generation", "license: other", "tags:"]
+    tags = ["mlx", "lora", "distillation", "mlx-distill"]
+    return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---"])
+
+
+def _repository(training: dict[str, Any]) -> str:
+    """On the hub, as its owner writes it; "" for a folder or a file."""
+    student = STUDENTS.get(training["student"], str(training["student"]))
+    return student if REPOSITORY.fullmatch(student) and not student.endswith(".gguf") else ""
+
+
+# ---------------------------------------------------------------- how good it is
+
+
+def _verdict(results: dict[str, Any]) -> str:
+    found = results.get("gate")
+    if found is None:
+        return "**Not benchmarked:** nobody knows what this model lost against its base."
+    return benchmarks.gate(results)
+
+
+def _judged(results: dict[str, Any]) -> str:
+    found = results["comparison"]
+    if found is None:
+        return ""
+    return (
+        f"Judged against its base on {plural(found['n'], 'test prompt')}: {inline(found['verdict'])} "
+        f"({inline(found['verdict_in_words'])})."
+    )
+
+
+def _scores(results: dict[str, Any]) -> str:
+    rows = [
+        (
+            inline(row["title"]),
+            row["n"],
+            *(points(row[role]) for role in MODELS),
+            points(row["difference"], sign="+"),
+            NOTHING if row["gained"] is None else f"{row['gained']} / {row['lost']}",
+            "; ".join(filter(None, (strong(row["verdict"]), worth(row)))),
+        )
+        for row in results.get("benchmarks") or []
+    ]
+    header = ("Benchmark", "n", "base, %", "this model, %", "difference", "gained / lost", "verdict")
+    words = "Brackets are 95 % intervals. No difference shown is not the same as no difference."
+    return section("Benchmarks", table(header, rows), words) if rows else ""
+
+
+# ---------------------------------------------------------------- how it was made
+
+
+def _made(results: dict[str, Any]) -> str:
+    training, teacher = results["training"], results["teacher"]
+    loss, examples = training["heldout_loss"], training["examples"]
+    counts = ", ".join(f"{count:,} {inline(name)}" for name, count in examples.items())
+    lines = [
+        f"Student: {inline(_repository(training) or training['student'])}",
+        f"Teacher: {', '.join(inline(model) for model in teacher['models'])}" if teacher else "Teacher: not known",
+        f"Examples: {counts}",
+        f"Trained: {inline(trained(training))}; {training['trainable_parameters']:,} of "
+        f"{training['total_parameters']:,} parameters",
+        f"Settings: {training['epochs']:g} epochs, {plural(training['steps'], 'step')}, learning rate "
+        f"{training['learning_rate']:g}, batch size {training['batch_size']}, seed {results['run']['seed']}",
+    ]
+    if loss:
+        lines.append(f"Held-out loss: {estimate(loss['base'], 3)} → {estimate(loss['best'], 3)} nats per token")
+    return section("How it was made", bullets(lines))
+
+
+def _use(training: dict[str, Any]) -> str:
+    base = _repository(training)
+    words = "" if base else "Put the base model that it was trained on where BASE stands.\n\n"
+    command = f'mlx_lm.generate --model {base or "BASE"} --adapter-path . --prompt "..."'
+    return section("How to use it", f"{words}```bash\npip install mlx-lm\n{command}\n```")
+
+
+def _from_claude(teacher: dict[str, Any] | None) -> bool:
+    named = [teacher["spec"], *teacher["models"]] if teacher else []
+    return any("claude" in str(name).casefold() for name in named)

@@ -1,0 +1,117 @@
+"""Base and distilled answer the benchmarks' items, from one model in memory, and the answers are scored.
+
+In: benchmarks, the adapter; or files of answers that were made elsewhere. Out: the run's `bench` folder: items,
+answers, scores, and the protocol that they were made under. Answers and scores are kept item by item.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx_distill import bench, environment, students
+from mlx_distill.bench import Given, Item, Mark, Scoring
+from mlx_distill.records import Generation, Role, Score
+from mlx_distill.stages import Job
+from mlx_distill.stages.benching.answering import answer_items
+from mlx_distill.stages.benching.asked import Asked, answered, everything, protocol
+from mlx_distill.stages.benching.made import ANSWERS, SCORES, Made
+from mlx_distill.summarise.published import PUBLISHED, read_published
+
+ITEMS, PROTOCOL = "bench/items.jsonl", "bench/protocol.json"
+
+FOUND = 200
+"""Characters of what was read out of an answer that are kept: a program stands whole in bench/answers.jsonl."""
+
+
+def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
+    """What the stage's outputs depend on, beside the adapter; another version of a scorer scores anew."""
+    config = job.config
+    files = [*config.bench.data, *config.bench.published, *(str(file.path) for file in given)]
+    return [
+        config.bench,
+        [environment.hash_of(file) for file in files],
+        [file.role for file in given],
+        students.identity(config.training.student),
+        config.training.seed,
+        (config.comparison.strength, config.comparison.unsandboxed),
+        environment.sandbox_level(),
+        [benchmark.scorer for benchmark in bench.BENCHMARKS.values()],
+    ]
+
+
+def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
+    published = read_published(job.config.bench.published)  # what is wrong with a file is said first
+    asked = everything(job)
+    made = Made(job, asked, given)
+    if given:
+        answers = bench.read_answers(given, [item for one in asked for item in one.items])
+        asked = [answered(one, answers) for one in asked]
+        job.run.write_records(ANSWERS, [*made.answers(), *answers])
+    else:
+        answer_items(job, asked, made)
+    job.run.write_records(ITEMS, [_line(item) for one in asked for item in one.items])
+    _score(job, asked, made)
+    job.run.write_json(PUBLISHED, published)
+    elsewhere = bool(given)
+    job.run.write_json(PROTOCOL, [protocol(job, one, made.template(one.benchmark.name), elsewhere) for one in asked])
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Of an item what a report shows."""
+
+    benchmark: str
+    id: str
+    category: str
+    difficulty: str
+    prompt: str
+
+
+def _line(item: Item) -> _Line:
+    return _Line(item.benchmark, item.id, item.category, item.difficulty, item.prompt)
+
+
+def _score(job: Job, asked: Sequence[Asked], made: Made) -> None:
+    answers: dict[str, list[Generation]] = defaultdict(list)
+    for answer in made.answers():
+        answers[answer.prompt_id].append(answer)
+    known = {(score.benchmark, score.item_id, score.role, score.sample) for score in job.run.read(SCORES, Score)}
+    cases = [(one, list(_open_cases(one, answers, known))) for one in asked]
+    scoring = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed)
+    count = 0
+    with job.view.tracking("score", sum(len(open_) for _, open_ in cases)) as update:
+        for one, open_ in cases:
+            marks = one.benchmark.score([(item, answer.text) for item, answer in open_], scoring)
+            for (item, answer), mark in zip(open_, marks, strict=True):
+                job.run.append(SCORES, _score_of(item, answer, mark))
+                count += 1
+                update(count, one.benchmark.title)
+
+
+def _open_cases(
+    asked: Asked, answers: Mapping[str, Sequence[Generation]], known: Collection[tuple[str, str, Role, int]]
+) -> Iterator[tuple[Item, Generation]]:
+    """Answers that have no score yet."""
+    samples = asked.decoding.samples or 1
+    for item in asked.items:
+        for answer in answers.get(item.key, ()):
+            if answer.sample < samples and (item.benchmark, item.id, answer.role, answer.sample) not in known:
+                yield item, answer
+
+
+def _score_of(item: Item, answer: Generation, mark: Mark) -> Score:
+    return Score(
+        benchmark=item.benchmark,
+        item_id=item.id,
+        role=answer.role,
+        passed=mark.passed,
+        detail=mark.detail,
+        sample=answer.sample,
+        sandbox=mark.sandbox,
+        found=None if mark.found is None else mark.found[:FOUND],
+        parts=dict(mark.parts),
+    )

@@ -1,0 +1,71 @@
+"""The student answers the items: as base and as distilled, batch by batch, going on where it stopped.
+
+In: what is asked. Out: bench/answers.jsonl, appended after every batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+from mlx_distill import students
+from mlx_distill.records import Generation, Role, digest
+from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.stages.benching.asked import Asked
+from mlx_distill.stages.benching.made import ANSWERS, Made
+from mlx_distill.stages.generating import COMPARED, dialled, speed
+from mlx_distill.students.generate import generate
+
+Answered = set[tuple[Role, str, int]]
+"""Role, item and sample of the answers that are there."""
+
+
+def answer_items(job: Job, asked: Sequence[Asked], made: Made) -> None:
+    roles = _roles(job)
+    done = {(answer.role, answer.prompt_id, answer.sample) for answer in made.answers()}
+    wanted = {case for one in asked for case in _cases(one, roles)}
+    count = len(wanted & done)
+    if count == len(wanted):
+        return
+    student = students.load(job.config.training.student)
+    dial = dialled(job, student, job.config.comparison.strength if "distilled" in roles else 0.0)
+    with job.view.tracking("bench", len(wanted)) as update:
+        for one in asked:
+            made.note_template(one.benchmark.name, _template(student, one.decoding.system))
+            for role, batch in _batches(student, one, roles, done, dial):
+                new = [answer for answer in batch if (role, answer.prompt_id, answer.sample) not in done]
+                for answer in new:
+                    job.run.append(ANSWERS, answer)
+                count += len(new)
+                update(count, f"{one.benchmark.title}, {role}: {speed(batch):.0f} tok/s")
+
+
+def _roles(job: Job) -> tuple[Role, ...]:
+    if (job.run / ADAPTER / "adapters.safetensors").exists() or not job.config.comparison.strength:
+        return COMPARED
+    job.view.warn(f"{job.run.path} holds no adapter: the base answers alone, and there is no verdict.")
+    return ("base",)
+
+
+def _cases(asked: Asked, roles: Sequence[Role]) -> Iterator[tuple[Role, str, int]]:
+    samples = range(asked.decoding.samples or 1)
+    yield from itertools.product(roles, (item.key for item in asked.items), samples)
+
+
+def _batches(
+    student: students.Student, asked: Asked, roles: Sequence[Role], done: Answered, dial: Callable[[Role], None]
+) -> Iterator[tuple[Role, list[Generation]]]:
+    """Items that every role has answered take no place in a batch, so that a larger subset costs only what is new."""
+    missing = {name for role, name, sample in _cases(asked, roles) if (role, name, sample) not in done}
+    texts = {item.key: item.prompt for item in asked.items if item.key in missing}
+    for role in roles:
+        dial(role)
+        mine = {(name, sample) for whose, name, sample in done if whose == role}
+        for batch in generate(student, role, texts, asked.decoding, mine):
+            yield role, batch
+
+
+def _template(student: students.Student, system: str) -> str:
+    """What the chat template makes of a question: two that make the same of it are the same."""
+    messages = [{"role": "system", "content": system}] if system else []
+    return digest([student.render([*messages, {"role": "user", "content": "question"}], generate=True)])[:12]

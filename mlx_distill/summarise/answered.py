@@ -1,0 +1,100 @@
+"""How a benchmark's answers came out, whatever they were worth: cut off, unreadable, not scored, and how long.
+
+In: an Asked. Out: counts for each role, what they make doubtful, and lengths in characters.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlx_distill import stats
+from mlx_distill.records import Estimate, Role, plain
+from mlx_distill.summarise.asked import MODELS, Asked
+
+DEGRADED = 0.02
+"""Above this share of answers cut off, unreadable, not scored or missing, a result says too much of that."""
+
+SMALLEST_CATEGORY = 5
+"""Items from which a category's lengths are shown."""
+
+
+def roles_part(asked: Asked) -> dict[str, dict[str, Any]]:
+    return {role: _role(asked, role) for role in MODELS}
+
+
+def _role(asked: Asked, role: Role) -> dict[str, Any]:
+    """`missing`: asked for and not answered. `not_run`: answered and not scored, which is no failure. `no_answer`:
+    failed, because no answer could be read out of the text."""
+    answers = [answer for (_, whose, _), answer in asked.answers.items() if whose == role]
+    scores = {case: score for case, score in asked.scores.items() if case[1] == role}
+    cases = {case for case in asked.answers if case[1] == role} | set(scores)
+    lengths = list(_lengths(asked, role).values())
+    return {
+        "answers": len(cases),
+        "cut_off": sum(answer.finish_reason == "length" for answer in answers),
+        "no_answer": sum(score.passed is False and score.found is None for score in scores.values()),
+        "not_run": sum(case not in scores or scores[case].passed is None for case in cases),
+        "missing": max(0, len(asked.items) * asked.samples - len(cases)),
+        "characters": plain(stats.estimate(lengths) if lengths else None),
+    }
+
+
+def degraded(asked: Asked, roles: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for whatever goes above DEGRADED."""
+    limit = asked.protocol.get("max_tokens")
+    at = f" at {limit:,} tokens" if limit else ""
+    said = []
+    for role, counts in roles.items():
+        answers, everything = counts["answers"], counts["answers"] + counts["missing"]
+        said += [
+            f"{role}: {count:,} of {of:,} answers {what} ({100 * count / of:.1f} %)"
+            for count, of, what in (
+                (counts["missing"], everything, "missing"),
+                (counts["cut_off"], answers, f"cut off{at}"),
+                (counts["no_answer"], answers, "without one that could be read"),
+                (counts["not_run"], answers, "not scored"),
+            )
+            if of and count / of > DEGRADED
+        ]
+    return said
+
+
+# ---------------------------------------------------------------- lengths
+
+
+def _lengths(asked: Asked, role: Role) -> dict[str, float]:
+    """Item → mean characters of the role's answers to it."""
+    mine = ((case[0], float(len(answer.text))) for case, answer in asked.answers.items() if case[1] == role)
+    return stats.by_prompt(mine)
+
+
+def lengths_part(asked: Asked) -> dict[str, Any]:
+    """Distilled over base, over items that both answered; for each category too."""
+    base, distilled = (_lengths(asked, role) for role in MODELS)
+    both = [item for item in asked.items if item in base and item in distilled]
+    categories: dict[str, list[str]] = defaultdict(list)
+    for item in both:
+        if asked.items[item]["category"]:
+            categories[asked.items[item]["category"]].append(item)
+    return {
+        "length_ratio": plain(_ratio(both, base, distilled)),
+        "length_by_category": [
+            {
+                "name": name,
+                "n": len(items),
+                "base": sum(base[item] for item in items) / len(items),
+                "distilled": sum(distilled[item] for item in items) / len(items),
+                "ratio": plain(_ratio(items, base, distilled)),
+            }
+            for name, items in sorted(categories.items())
+            if len(items) >= SMALLEST_CATEGORY and len(categories) > 1
+        ],
+    }
+
+
+def _ratio(items: Sequence[str], base: Mapping[str, float], distilled: Mapping[str, float]) -> Estimate | None:
+    """Over the items to which the base wrote anything; None where it never did."""
+    written = [item for item in items if base[item]]
+    return stats.ratio([distilled[item] for item in written], [base[item] for item in written]) if written else None

@@ -1,0 +1,105 @@
+"""The benchmarks of results.json: what base and distilled model passed, item by item, and whether they may ship.
+
+In: the files of a run's `bench` folder. Out: a row for each benchmark, and the gate over them. Only items that both
+have a scored answer to are compared; all benchmarks of a run are one family, adjusted together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlx_distill import stats
+from mlx_distill.config import Config
+from mlx_distill.proportions import equivalence
+from mlx_distill.records import Role, plain
+from mlx_distill.rundir import RunDir
+from mlx_distill.summarise.answered import degraded, lengths_part, roles_part
+from mlx_distill.summarise.asked import MODELS, Asked, read_asked
+from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_part, pass_at_k_part
+from mlx_distill.summarise.forgetting import coverage_part, domain, forgetting_part
+from mlx_distill.summarise.gate import gate_part
+
+FLOOR = 0.05
+"""Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
+
+GIVEN = (
+    *("name", "title", "capability", "size", "items", "subset", "source", "scorer", "max_tokens", "samples"),
+    *("temperature", "strength", "deviations", "floor", "answers", "overlap", "items_digest", "template", "system"),
+)
+"""What the protocol says, and the results repeat."""
+
+
+def benchmarks_part(run: RunDir, config: Config) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """results["benchmarks"] and results["gate"]; ([], None) where no benchmark was asked. Raises UsageError for a rule
+    that there is not."""
+    own, rules = config.bench.own, config.bench.rules
+    asked = read_asked(run)
+    if not asked:
+        return [], None
+    rows = rows_part(asked, own)
+    return rows, gate_part(rows, rules, forgetting_part(asked, own), coverage_part(run, asked), _sandboxes(asked))
+
+
+def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]]:
+    """`own`: the capabilities and benchmarks that the training was for."""
+    tested = [_tested(one) for one in asked]
+    decided = stats.decide([test for _, test in tested])
+    return [
+        _row(one, own) | dict(counts) | found | {"equivalence": _equivalence(test.differences)}
+        for one, (counts, test), found in zip(asked, tested, decided, strict=True)
+    ]
+
+
+def _tested(asked: Asked) -> tuple[Mapping[str, int | None], stats.Tested]:
+    """One answer an item: McNemar on what changed. Several: sign flips of what items changed by."""
+    pairs = list(asked.pairs.values())
+    if asked.samples == 1:
+        return stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs])
+    differences = [distilled - base for base, distilled in pairs]
+    counts = dict.fromkeys(("gained", "lost", "both", "neither"))
+    return counts, stats.Tested(differences, stats.paired_p(differences), 1)
+
+
+def _equivalence(differences: Sequence[float]) -> dict[str, Any] | None:
+    gained, lost = (sum(max(0.0, sign * value) for value in differences) for sign in (1, -1))
+    return dataclasses.asdict(equivalence(gained, lost, len(differences))) if differences else None
+
+
+def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
+    """All that is not decided together with the other benchmarks. Where only one model was scored, its share is that
+    of all its items."""
+    shares = {
+        role: asked.share([pair[index] for pair in asked.pairs.values()] or list(asked.shares(role).values()))
+        for index, role in enumerate(MODELS)
+    }
+    roles, base = roles_part(asked), shares["base"]
+    return (
+        {name: asked.protocol.get(name) for name in GIVEN}
+        | {"domain": domain(asked, own)}
+        | {role: plain(share) for role, share in shares.items()}
+        | {
+            "roles": roles,
+            "degraded": degraded(asked, roles),
+            "at_floor": base is not None and base.mean < FLOOR,
+            "parts": parts_part(asked),
+            "pass_at_k": pass_at_k_part(asked),
+            "categories": groups_part(asked, "category"),
+            "difficulties": groups_part(asked, "difficulty"),
+            "changes": changes_part(asked),
+            "passed": {role: _marks(asked, role) for role in MODELS},
+        }
+        | lengths_part(asked)
+    )
+
+
+def _marks(asked: Asked, role: Role) -> str:
+    """An item a character, in the items' order, for comparing two runs: 1 passed, 0 did not, . has no score, and with
+    several samples ~ passed in some."""
+    shares = asked.shares(role)
+    return "".join({0.0: "0", 1.0: "1", None: "."}.get(shares.get(item), "~") for item in asked.items)
+
+
+def _sandboxes(asked: Sequence[Asked]) -> set[str]:
+    return {score.sandbox for one in asked for score in one.scores.values() if score.sandbox}

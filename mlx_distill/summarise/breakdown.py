@@ -1,0 +1,129 @@
+"""What a benchmark's one number is made of: parts of the score, several samples, categories, single items.
+
+In: an Asked. Out: lists of results.json, over items that both models have a scored answer to. None of them is tested: a
+table of twenty categories shows a difference by chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlx_distill import stats
+from mlx_distill.promptset import shorten
+from mlx_distill.proportions import pass_at_k, wilson
+from mlx_distill.records import Estimate, Role, Score, plain
+from mlx_distill.summarise.asked import MODELS, Asked
+
+INSTRUCTION = re.compile(r"(strict|loose) \d+ ")
+"""The part of a score that is one instruction of a prompt, e.g. "strict 0 punctuation:no_comma" (IFEval)."""
+
+SHOWN_CHANGES = 50
+TITLE = 60
+
+Counted = tuple[float, float]
+"""What held and of how much, for one item and role: means over its samples."""
+
+
+# ---------------------------------------------------------------- parts of a score
+
+
+def parts_part(asked: Asked) -> list[dict[str, Any]]:
+    """Shares by name. Instructions are counted singly, and resampled with the prompt that they belong to."""
+    found: dict[str, dict[str, tuple[Counted, Counted]]] = defaultdict(dict)
+    for item in asked.pairs:
+        base, distilled = (_counted(asked.scored(item, role)) for role in MODELS)
+        for name in base:
+            if name in distilled:
+                found[name][item] = (base[name], distilled[name])
+    return [_part(asked, name, list(rows.values())) for name, rows in found.items()]
+
+
+def _counted(scores: Sequence[Score]) -> dict[str, Counted]:
+    """Part → what held and of how much."""
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for score in scores:
+        for part, held in score.parts.items():
+            kind = INSTRUCTION.match(part)
+            total = sums[f"instructions, {kind[1]}" if kind else part]
+            total[0] += held / len(scores)
+            total[1] += 1 / len(scores)
+    return {name: (held, of) for name, (held, of) in sums.items()}
+
+
+def _part(asked: Asked, name: str, rows: Sequence[tuple[Counted, Counted]]) -> dict[str, Any]:
+    """`n` counts prompts."""
+    roles = {role: _held([row[index] for row in rows], asked.samples) for index, role in enumerate(MODELS)}
+    gained = [of * (after / of - held / before) for (held, before), (after, of) in rows]
+    difference = stats.ratio(gained, [of for _, (_, of) in rows])
+    return {"name": name} | {role: plain(share) for role, share in roles.items()} | {"difference": plain(difference)}
+
+
+def _held(counts: Sequence[Counted], samples: int) -> Estimate:
+    held, of = [row[0] for row in counts], [row[1] for row in counts]
+    whole = samples == 1 and all(total == 1 for total in of)
+    return wilson(round(sum(held)), len(held)) if whole else stats.ratio(held, of)
+
+
+# ---------------------------------------------------------------- several samples
+
+
+def pass_at_k_part(asked: Asked) -> list[dict[str, Any]]:
+    """One answer, half of them and all of them, over the items with so many scored ones of both models; [] for one
+    sample."""
+    samples = asked.samples
+    ks = sorted({1, samples // 2, samples}) if samples > 1 else []
+    rows = [{"k": k} | {role: plain(share) for role, share in _at_k(asked, k).items()} for k in ks]
+    return [row for row in rows if row["base"]]
+
+
+def _at_k(asked: Asked, k: int) -> dict[Role, Estimate | None]:
+    scored = {role: {item: asked.scored(item, role) for item in asked.pairs} for role in MODELS}
+    items = [item for item in asked.pairs if all(len(scored[role][item]) >= k for role in MODELS)]
+    return {role: _estimate([_chance(scored[role][item], k) for item in items]) for role in MODELS}
+
+
+def _chance(scores: Sequence[Score], k: int) -> float:
+    return pass_at_k(len(scores), sum(bool(score.passed) for score in scores), k)
+
+
+def _estimate(values: Sequence[float]) -> Estimate | None:
+    return stats.estimate(values) if values else None
+
+
+# ---------------------------------------------------------------- categories and items
+
+
+def groups_part(asked: Asked, key: str) -> list[dict[str, Any]]:
+    """By `category` or `difficulty`; [] where the data has not two of them."""
+    found: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
+    for item, pair in asked.pairs.items():
+        if asked.items[item][key]:
+            found[str(asked.items[item][key])][item] = pair
+    return [_group(asked, name, list(found[name].values())) for name in sorted(found)] if len(found) > 1 else []
+
+
+def _group(asked: Asked, name: str, pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    whole = asked.samples == 1
+    return {
+        "name": name,
+        "n": len(pairs),
+        "base": sum(base for base, _ in pairs) / len(pairs),
+        "distilled": sum(distilled for _, distilled in pairs) / len(pairs),
+        "gained": sum(distilled > base for base, distilled in pairs) if whole else None,
+        "lost": sum(distilled < base for base, distilled in pairs) if whole else None,
+        "difference": plain(stats.estimate([distilled - base for base, distilled in pairs])),
+    }
+
+
+def changes_part(asked: Asked) -> dict[str, list[dict[str, str]]]:
+    """The items that changed, the most changed first."""
+    changed = {item: distilled - base for item, (base, distilled) in asked.pairs.items()}
+    return {"gained": _changed(asked, changed, 1), "lost": _changed(asked, changed, -1)}
+
+
+def _changed(asked: Asked, changed: Mapping[str, float], sign: int) -> list[dict[str, str]]:
+    items = sorted((item for item in changed if changed[item] * sign > 0), key=lambda item: -abs(changed[item]))
+    return [{"id": item, "title": shorten(asked.items[item]["prompt"], TITLE)} for item in items[:SHOWN_CHANGES]]

@@ -1,0 +1,102 @@
+"""What a training for one domain did to the others, and whether it helped most where it taught most.
+
+In: Asked benchmarks, the training prompts. Out: the gate's table of domains, the items of a domain's benchmarks pooled;
+and the rank correlation between a category's share of the training and its improvement.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlx_distill import ranks, stats
+from mlx_distill.proportions import wilson
+from mlx_distill.records import Estimate, Prompt, plain
+from mlx_distill.rundir import RunDir
+from mlx_distill.summarise.asked import MODELS, Asked
+from mlx_distill.wording import estimate, tested
+
+OWN, OTHER_CODE = "own domain", "other code"
+DOMAINS = (OWN, OTHER_CODE, "mathematics", "instruction following", "general")
+
+
+def domain(asked: Asked, own: Sequence[str]) -> str:
+    """One of DOMAINS. `own` names capabilities or benchmarks."""
+    protocol = asked.protocol
+    if {str(protocol[key]).casefold() for key in ("name", "title", "capability")} & {word.casefold() for word in own}:
+        return OWN
+    return OTHER_CODE if protocol["capability"] == "code" else str(protocol["capability"])
+
+
+def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each domain with scored items: every item weighs the same, whichever benchmark it is of. The domains
+    are a family of their own: together they say again what the benchmarks say singly."""
+    by_domain: dict[str, list[Asked]] = defaultdict(list)
+    for one in asked:
+        if one.pairs:
+            by_domain[domain(one, own)].append(one)
+    names = [name for name in DOMAINS if name in by_domain]
+    rows = [_pooled(by_domain[name]) for name in names]
+    decided = stats.decide([test for _, test in rows])
+    return [{"domain": name} | row | found for name, (row, _), found in zip(names, rows, decided, strict=True)]
+
+
+def _pooled(asked: Sequence[Asked]) -> tuple[dict[str, Any], stats.Tested]:
+    pairs = [pair for one in asked for pair in one.pairs.values()]
+    whole = all(one.samples == 1 for one in asked)
+    row: dict[str, Any] = {"benchmarks": [one.title for one in asked]}
+    row |= {role: plain(_share([pair[index] for pair in pairs], whole)) for index, role in enumerate(MODELS)}
+    if whole:
+        return row, stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs])[1]
+    differences = [distilled - base for base, distilled in pairs]
+    return row, stats.Tested(differences, stats.paired_p(differences), 1)
+
+
+def _share(passed: Sequence[float], whole: bool) -> Estimate:
+    return wilson(round(sum(passed)), len(passed)) if whole else stats.estimate(passed)
+
+
+# ---------------------------------------------------------------- coverage
+
+
+def coverage_part(run: RunDir, asked: Sequence[Asked]) -> dict[str, Any] | None:
+    """Over the categories that training prompts and benchmarks share by name; None below five of them, or where all
+    have one share or changed alike."""
+    prompts = [prompt for prompt in run.stream("prompts.jsonl", Prompt) if prompt.split == "train"]
+    trained = Counter(prompt.category.strip().casefold() for prompt in prompts)
+    named = {prompt.category.strip().casefold(): prompt.category.strip() for prompt in prompts}
+    rows: list[dict[str, Any]] = [
+        {
+            "name": named[category],
+            "share": trained[category] / len(prompts),
+            "difference": sum(differences) / len(differences),
+            "n": len(differences),
+        }
+        for category, differences in _by_category(asked).items()
+        if category in trained
+    ]
+    found = ranks.spearman([row["share"] for row in rows], [row["difference"] for row in rows])
+    if found is None:
+        return None
+    rows.sort(key=lambda row: -row["share"])
+    return {"rho": plain(found.rho), "p": found.p, "categories": rows, "words": _words(found)}
+
+
+def _by_category(asked: Sequence[Asked]) -> Mapping[str, list[float]]:
+    """Category in lower case → what its items changed by, over all benchmarks."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for one in asked:
+        for item, (base, distilled) in one.pairs.items():
+            if category := one.items[item]["category"].strip().casefold():
+                found[category].append(distilled - base)
+    return found
+
+
+def _words(found: ranks.Correlation) -> str:
+    if found.p >= 1 - stats.CONFIDENCE:
+        said = "no evidence that categories with more training prompts changed otherwise than those with fewer"
+    else:
+        said = f"categories with more training prompts improved {'more' if found.rho.mean > 0 else 'less'}"
+    rho = estimate(plain(found.rho), sign="+")
+    return f"{said} (Spearman's rho {rho}, {tested(found.p)}, {found.rho.n} categories)"

@@ -1,0 +1,263 @@
+"""The gate: may this model ship? Rules over the benchmarks' rows, a verdict, and the sentence that decided it.
+
+In: rows of results.json. Out: results["gate"]. Losses are said first. A rule that asks for the absence of something
+holds only where it could have been seen: what has too few items, was not scored, or has nothing to lose is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx_distill import stats
+from mlx_distill.errors import GateError, UsageError
+from mlx_distill.proportions import MARGIN
+from mlx_distill.summarise.forgetting import OWN
+from mlx_distill.wording import estimate, plural
+
+Row = Mapping[str, Any]
+
+BETTER, WORSE, UNSCORED = "better", "worse", "not scored"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a rule holds, and why: clauses without a full stop."""
+
+    holds: bool
+    clauses: tuple[str, ...]
+
+
+def check_gate(results: Mapping[str, Any]) -> None:
+    """Raises GateError unless the benchmarks say that the student may be shipped."""
+    gate = results["gate"]
+    if gate is None:
+        raise GateError("Nothing is known yet: no benchmark was asked for. Name some with --benchmark.")
+    if gate["verdict"] != "ship":
+        raise GateError(f"{gate['verdict'].capitalize()}: {gate['because']}")
+
+
+def gate_part(
+    rows: Sequence[Row],
+    rules: Sequence[str],
+    forgetting: Sequence[Row] = (),
+    coverage: Row | None = None,
+    sandboxes: Collection[str] = (),
+) -> dict[str, Any]:
+    """ship where every rule holds, else mixed where a benchmark is better, else do not ship. Raises UsageError for a
+    rule that is not in RULES, and for none at all."""
+    check_rules(rules)
+    found = {rule: RULES[rule](rows, forgetting) for rule in rules}
+    ship = all(finding.holds for finding in found.values())
+    return {
+        "verdict": "ship" if ship else "mixed" if _with(rows, BETTER) else "do not ship",
+        "because": _because(rows, forgetting, list(found.values())),
+        "rules": [
+            {"rule": rule, "holds": finding.holds, "because": "; ".join(finding.clauses)}
+            for rule, finding in found.items()
+        ],
+        "forgetting": list(forgetting),
+        "coverage": coverage,
+        "caveats": caveats(rows, forgetting, sandboxes),
+    }
+
+
+def check_rules(rules: Sequence[str]) -> None:
+    """Before hours of work, too."""
+    known = ", ".join(f'"{rule}"' for rule in RULES)
+    if not rules:
+        raise UsageError(f"bench.rules is empty, and anything would ship: choose among {known}.")
+    for rule in rules:
+        if rule not in RULES:
+            raise UsageError(f'There is no rule "{rule}": choose among {known}.')
+
+
+def _because(rows: Sequence[Row], domains: Sequence[Row], found: Sequence[Finding]) -> str:
+    """Losses, then what did not hold (or, where all does, what held), then gains."""
+    failed = [finding for finding in found if not finding.holds]
+    worse, better = ([_moved(row) for row in _with(rows, word)] for word in (WORSE, BETTER))
+    held = [clause for finding in failed or found for clause in finding.clauses]
+    said = "; ".join(dict.fromkeys([*worse, *_lost_together(rows, domains), *held, *better]))
+    named = said.startswith(tuple(row["title"] for row in rows))  # as its owner writes it
+    return f"{said if named else said[0].upper() + said[1:]}."
+
+
+def _lost_together(rows: Sequence[Row], domains: Sequence[Row]) -> list[str]:
+    """Domains that are worse with their benchmarks pooled, though none of these is alone."""
+    alone = {row["domain"] for row in _with(rows, WORSE)}
+    return [_pooled(row) for row in _with(domains, WORSE) if row["domain"] not in alone]
+
+
+def _pooled(row: Row) -> str:
+    """A domain of one benchmark can be worse where that is not: there are fewer domains to adjust for."""
+    *others, last = row["benchmarks"]
+    over = f"over {', '.join(others)} and {last} pooled" if others else f"by domain, with {last} alone"
+    return f"{over}, {row['domain']} is {row['verdict']}: {_percent(row['base'])} → {_percent(row['distilled'])} %"
+
+
+def _with(rows: Sequence[Row], verdict: str) -> list[Row]:
+    return [row for row in rows if row["verdict"] == verdict]
+
+
+def _moved(row: Row) -> str:
+    return f"{row['title']} is {row['verdict']}: {_percent(row['base'])} → {_percent(row['distilled'])} %"
+
+
+def _percent(found: Row) -> str:
+    return f"{100 * found['mean']:.1f}"
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _blind(row: Row, tests: int) -> str:
+    """Why a loss would not have been seen on this benchmark; "" where it would."""
+    if row["verdict"] == UNSCORED:
+        return f"{row['title']} was not scored for both models"
+    if row["verdict"] == stats.UNTOLD:
+        return f"{row['title']} has too few items to tell (n = {row['n']})"
+    passed = round(row["base"]["mean"] * row["n"])
+    if stats.verdict(0.0, passed, 1.0, tests) == stats.UNTOLD:
+        return f"{row['title']} had next to nothing to lose (the base passed {passed} of {row['n']})"
+    return ""
+
+
+def _absent(rows: Sequence[Row], of: str, tests: int) -> Finding:
+    """None of some rows is worse, as far as could be seen."""
+    if worse := _with(rows, WORSE):
+        return Finding(False, tuple(_moved(row) for row in worse))
+    blind = [why for row in rows if (why := _blind(row, tests))]
+    if len(blind) == len(rows):
+        return Finding(False, (f"no {of} could have shown a loss", *blind))
+    shown = f"none of {plural(len(rows), of)} is" if len(rows) > 1 else f"{rows[0]['title']} is not"
+    return Finding(True, (f"{shown} shown to be worse", *blind))
+
+
+def _tests(rows: Sequence[Row]) -> int:
+    return sum(row["p"] is not None for row in rows)
+
+
+def _own(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["domain"] == OWN]
+
+
+NO_OWN = Finding(False, ("no benchmark of the own domain was asked",))
+
+
+def no_benchmark_worse(rows: Sequence[Row], domains: Sequence[Row]) -> Finding:
+    """None is significantly worse after Holm, and one at least could have been."""
+    return _absent(rows, "benchmark", _tests(rows))
+
+
+def no_domain_worse(rows: Sequence[Row], domains: Sequence[Row]) -> Finding:
+    """None is worse with its benchmarks pooled, which shows what each alone has too few items for."""
+    if worse := _with(domains, WORSE):
+        return Finding(False, tuple(_pooled(row) for row in worse))
+    blind = [f"{row['domain']} has too few items to tell" for row in _with(domains, stats.UNTOLD)]
+    if len(blind) == len(domains):
+        return Finding(False, ("no domain could have shown a loss", *blind))
+    return Finding(True, ("no domain is shown to be worse", *blind))
+
+
+def own_domain_not_worse(rows: Sequence[Row], domains: Sequence[Row]) -> Finding:
+    return _absent(_own(rows), "own-domain benchmark", _tests(rows)) if _own(rows) else NO_OWN
+
+
+def own_domain_better(rows: Sequence[Row], domains: Sequence[Row]) -> Finding:
+    """One at least is better, and none worse."""
+    own = _own(rows)
+    if not own:
+        return NO_OWN
+    if worse := _with(own, WORSE):
+        return Finding(False, tuple(_moved(row) for row in worse))
+    blind = [why for row in own if (why := _blind(row, _tests(rows)))]
+    if better := _with(own, BETTER):
+        return Finding(True, (*(_moved(row) for row in better), *blind))
+    return Finding(False, ("no benchmark of the own domain is better", *blind))
+
+
+def no_loss_beyond_the_margin(rows: Sequence[Row], domains: Sequence[Row]) -> Finding:
+    """Every benchmark that is not better rules out, at 5 %, a loss of MARGIN or more: as one side of the test of
+    equivalence does, which an interval from resampled items would not where hardly an item changed."""
+    open_ = [row for row in rows if row["verdict"] != BETTER and not _loss_ruled_out(row)]
+    if open_:
+        return Finding(False, tuple(_may_have_lost(row) for row in open_))
+    return Finding(True, (f"a loss of {100 * MARGIN:.0f} points or more is ruled out on every benchmark",))
+
+
+def _loss_ruled_out(row: Row) -> bool:
+    return row["equivalence"] is not None and row["equivalence"]["no_loss_p"] < 1 - stats.CONFIDENCE
+
+
+def _may_have_lost(row: Row) -> str:
+    if row["difference"] is None:
+        return f"{row['title']} was not scored for both models"
+    points = {key: value and 100 * value for key, value in row["difference"].items()}
+    change = estimate(points, digits=1, sign="+")
+    return f"{row['title']} may have lost {100 * MARGIN:.0f} points or more ({change}, n = {row['n']})"
+
+
+def nothing_degraded(rows: Sequence[Row], domains: Sequence[Row]) -> Finding:
+    said = [f"{row['title']}, {sentence}" for row in rows for sentence in row["degraded"]]
+    return Finding(not said, tuple(said) or ("no benchmark is degraded",))
+
+
+RULES: dict[str, Callable[[Sequence[Row], Sequence[Row]], Finding]] = {
+    "no benchmark worse": no_benchmark_worse,
+    "no domain worse": no_domain_worse,
+    "own domain better": own_domain_better,
+    "own domain not worse": own_domain_not_worse,
+    "no loss beyond the margin": no_loss_beyond_the_margin,
+    "nothing degraded": nothing_degraded,
+}
+
+
+# ---------------------------------------------------------------- caveats
+
+
+def caveats(rows: Sequence[Row], domains: Sequence[Row] = (), sandboxes: Collection[str] = ()) -> list[str]:
+    """What a reader must know before believing the gate, the gravest first."""
+    said = [f"No benchmark shows it alone, but {clause}." for clause in _lost_together(rows, domains)]
+    said += [f"{row['title']}, {sentence}." for row in rows for sentence in row["degraded"]]
+    said += [f"{why}." for row in rows if (why := _blind(row, _tests(rows)))]
+    said += [
+        f"{row['title']} is at the floor: the base passes {_percent(row['base'])} %, and nothing can be lost there."
+        for row in rows
+        if row["at_floor"] and not _blind(row, _tests(rows))
+    ]
+    said += _about_what_is_not_shown(rows) + _about_overlap(rows)
+    said += [f"{row['title']} was asked in part: {row['subset']}." for row in rows if row["subset"]]
+    said += [
+        f"{row['title']}: the distilled model answered with its adapter at strength {row['strength']:g} of 1."
+        for row in rows
+        if row["strength"] is not None and row["strength"] != 1
+    ]
+    if "none" in sandboxes:
+        said.append("Models' code was run without a sandbox: it could have forged its results.")
+    return said
+
+
+def _about_what_is_not_shown(rows: Sequence[Row]) -> list[str]:
+    """No difference shown is no proof that there is none."""
+    open_ = [
+        f"{100 * row['smallest']:.0f} points ({row['title']})"
+        for row in rows
+        if row["smallest"] is not None and not (row["equivalence"] and row["equivalence"]["shown"])
+    ]
+    return (
+        [f"No difference shown does not mean none: what could be shown begins at {', '.join(open_)}."] if open_ else []
+    )
+
+
+def _about_overlap(rows: Sequence[Row]) -> list[str]:
+    said = []
+    for row in rows:
+        overlap = row["overlap"] or {"checked": None, "items": []}
+        if overlap["items"]:
+            count = len(overlap["items"])
+            said.append(f"{plural(count, 'item')} of {row['title']} share 13 words in a row with a training prompt.")
+    unchecked = [row["title"] for row in rows if not row["overlap"] or row["overlap"]["checked"] is None]
+    if unchecked:
+        said.append(f"Not checked for items among the training prompts: {', '.join(unchecked)}.")
+    return said

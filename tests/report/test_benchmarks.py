@@ -1,0 +1,258 @@
+"""The benchmarks in RESULTS.md, the charts' numbers and the model card: losses, doubts, and nobody else's markup."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarked import BENCHMARKS, benchmarked
+from markdown_it import MarkdownIt
+from runs import ATTACK, Made, results_of
+
+from mlx_distill.report import draw
+from mlx_distill.report.card import model_card
+from mlx_distill.report.look import Look
+from mlx_distill.report.markdown import results_markdown
+from mlx_distill.report.page.numbers import numbers_of
+from mlx_distill.wording import equivalence, overlapping, points, published, worth
+
+Results = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return results_of(tmp_path_factory.mktemp("made"), Made(prompts=6))
+
+
+@pytest.fixture(scope="module")
+def made(bare: Results, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
+    folder = tmp_path_factory.mktemp("benchmarked")
+    return {name: benchmarked(bare, folder / name, name) for name in BENCHMARKS}
+
+
+@pytest.fixture
+def results(made: dict[str, Results]) -> Results:
+    return copy.deepcopy(made["study"])
+
+
+def text_of(results: Results) -> str:
+    return results_markdown(results, [], Path("visuals"))
+
+
+def section(text: str, title: str, level: int = 2) -> str:
+    marks = "#" * level
+    return text.split(f"\n{marks} {title}\n")[1].split(f"\n{marks} ")[0]
+
+
+def row_of(text: str, title: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {title} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+# ---------------------------------------------------------------- RESULTS.md
+
+
+def test_the_gate_is_the_first_line_and_the_comparison_follows(results: Results) -> None:
+    lines = text_of(results).splitlines()
+    assert lines[2].startswith("**Gate: mixed.** MBPP+ is worse: 75.7 → 57.1 %; HumanEval+ is better")
+    assert lines[4] == "- ✗ no benchmark worse (does not hold): MBPP+ is worse: 75.7 → 57.1 %"
+    assert next(line for line in lines[5:] if line.startswith("**")).startswith("**Verdict: ")
+
+
+def test_without_a_comparison_nothing_says_that_nothing_was_compared(results: Results) -> None:
+    results["comparison"] = None
+    text = text_of(results)
+    assert "nothing has been compared" not in text
+    assert "- MBPP+: -18.5" in section(text, "What got worse")
+
+
+def test_every_score_is_in_the_table(results: Results) -> None:
+    table = section(text_of(results), "Benchmarks")
+    for row in results["benchmarks"]:
+        cells = row_of(table, row["title"])
+        assert cells[1] == f"{row['n']} of {row['items']}"
+        assert cells[2:5] == [points(row["base"]), points(row["distilled"]), points(row["difference"], sign="+")]
+        assert cells[5:9] == [str(row[name]) for name in ("gained", "lost", "both", "neither")]
+        assert cells[11].strip("*") == row["verdict"]
+    assert row_of(table, "MBPP+")[9:13] == ["< 0.001", "< 0.001", "**worse**", "not shown (p = 1.000)"]
+
+
+def test_a_loss_stands_where_a_gain_does(results: Results) -> None:
+    text = text_of(results)
+    assert "- HumanEval+: +28.0 [" in section(text, "What got better")
+    assert "; 49 gained, 3 lost" in section(text, "What got better")
+    assert "- MBPP+: -18.5 [" in section(text, "What got worse")
+    assert "- AIME 2024: -13.3 [" in section(text, "No difference shown")
+    changed = section(text, "Items that changed", 3)
+    assert [line.split(":")[0] for line in changed.splitlines() if "MBPP+," in line] == [
+        "- MBPP+, lost",
+        "- MBPP+, gained",
+    ]
+    assert "and 80 more" in changed
+
+
+def test_no_difference_shown_is_never_called_none(made: dict[str, Results]) -> None:
+    rows = {row["title"]: row for row in made["nine"]["benchmarks"]}
+    assert worth(rows["GSM8K"]) == "equivalent within ±3 points"
+    assert equivalence(rows["GSM8K"]).startswith("yes (p < ")
+    assert worth(rows["AIME 2024"]).startswith("could have shown ")
+    assert equivalence(rows["AIME 2024"]).startswith("not shown (p = ")
+    assert worth(rows["MBPP+"]) == ""
+    assert "no loss" not in text_of(made["nine"]).casefold()
+
+
+def test_what_makes_a_score_doubtful_is_said(results: Results) -> None:
+    text = text_of(results)
+    said = "IFEval, distilled: 14 of 541 answers cut off at 1,024 tokens (2.6 %)."
+    assert f"- {said}" in section(text, "Read with care")
+    assert f"- {said}" in section(text, "Benchmarks")
+    answers = section(text, "Answers", 3)
+    assert "| IFEval | distilled | 541 | 14 | 0 | 0 | 0 |" in answers
+    assert "| IFEval | base | 541 | 0 | 1 | 0 | 0 |" in answers
+
+
+def test_overlap_deviations_and_the_protocol_are_told(results: Results) -> None:
+    results["benchmarks"][1].update(subset="60 of 541 items, seed 0", overlap={"checked": None, "items": []})
+    text = section(text_of(results), "How the benchmarks were asked")
+    assert "2 of 164 items share 13 words in a row with a training prompt: HumanEval+/3, HumanEval+/9." in text
+    assert "- IFEval: not checked for items among the training prompts." in text
+    assert "| IFEval | 60 of 541 items, seed 0 |" in text
+    assert text.count("Asked as a chat, where") == len(results["benchmarks"])
+    assert "| 1,024 | one, greedy | made here |" in text
+    assert overlapping({"overlap": {"checked": 9, "items": ["a"]}, "items": 5}).startswith("1 of 5 items shares 13")
+
+
+def test_parts_groups_and_samples_have_tables(made: dict[str, Results]) -> None:
+    text = text_of(made["nine"])
+    assert "| HumanEval+ | base tests |" in section(text, "Parts of a score", 3)
+    assert "| MATH-500 | Algebra | 167 |" in section(text, "By category", 3)
+    assert "| MBPP sampled | pass@4 |" in section(text, "Several answers an item", 3)
+    assert "4 at temperature 0.7" in section(text, "How the benchmarks were asked")
+    assert "MATH-500: distilled answers are 1.9" in section(text, "Lengths", 3)
+
+
+def test_forgetting_and_coverage(results: Results) -> None:
+    category = {"name": "a|b", "share": 0.25, "difference": -0.125, "n": 8}
+    results["gate"]["coverage"] = {"rho": None, "p": 0.4, "categories": [category], "words": "no evidence that it did"}
+    text = section(text_of(results), "What was forgotten")
+    assert "| mathematics | MATH-500, AIME 2024 | 530 |" in text
+    assert "no evidence that it did." in text
+    assert "| a\\|b | 25.0% | 8 | -12.5 |" in text
+
+
+def test_what_others_published_is_marked_and_found_by_either_name(results: Results) -> None:
+    text = section(text_of(results), "Benchmarks")
+    assert "Scores that others published, as they gave them" in text
+    assert "| teacher | HumanEval+ | 100.0 | teacher's model card |" in text
+    row = results["benchmarks"][0]
+    for name in ("humaneval+", "HUMANEVAL+", row["name"]):
+        assert published(row, {"published": [{"benchmark": name}]})
+    assert published(row, {}) == []
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks_of_every_kind_make_a_report(made: dict[str, Results], name: str) -> None:
+    for text in (text_of(made[name]), model_card(made[name])):
+        assert not re.search(r"\bNone\b(?! of)", text)
+        assert "nan" not in text
+        assert text.count("**Gate: ") == 1
+    for chart in ("benchmark_comparison", "gained_lost", "forgetting", "reasoning_length"):
+        _, table = numbers_of(chart, made[name])
+        if table:
+            assert {len(row) for row in table.rows} == {len(table.header)}
+
+
+def test_older_results_are_still_told(results: Results) -> None:
+    for key in ("benchmarks", "gate", "published"):
+        del results[key]
+    assert "Gate" not in text_of(results)
+    assert "**Not benchmarked:**" in model_card(results)
+
+
+# ---------------------------------------------------------------- model card
+
+
+def test_a_card_begins_with_the_gate(results: Results) -> None:
+    front, rest = model_card(results).split("---\n\n", 1)
+    assert front.splitlines()[1:6] == [
+        'base_model: "Qwen/Qwen2.5-0.5B-Instruct"',
+        "base_model_relation: adapter",
+        "library_name: mlx",
+        "pipeline_tag: text-generation",
+        "license: other",
+    ]
+    assert rest.splitlines()[2].startswith("**Gate: mixed.** MBPP+ is worse")
+    assert "--model Qwen/Qwen2.5-0.5B-Instruct --adapter-path ." in rest
+    for words in ("Examples: 104 train, 8 valid", "Teacher: claude-sonnet-4-6", "Anthropic's terms restrict"):
+        assert words in rest
+
+
+def test_losses_are_as_loud_as_gains_in_a_card(results: Results) -> None:
+    text = model_card(results)
+    better, worse = (text.split(f"\n## What got {word}\n")[1].split("\n## ")[0] for word in ("better", "worse"))
+    assert "- HumanEval+: +28.0" in better
+    assert "- MBPP+: -18.5" in worse
+    table = section(text, "Benchmarks")
+    assert (row_of(table, "HumanEval+")[-1], row_of(table, "MBPP+")[-1]) == ("**better**", "**worse**")
+
+
+def test_a_base_that_is_no_repository_is_not_named_as_one(results: Results) -> None:
+    for student in ("/home/me/model", "model.gguf", 'a/b"\nlicense: mit', "a/b/c", "me/model.gguf"):
+        results["training"]["student"] = student
+        text = model_card(results)
+        assert "base_model" not in text.split("\n---\n")[0]
+        assert "--model BASE " in text
+        assert text.count("\nlicense:") == 1
+
+
+def test_terms_are_those_of_the_teacher(results: Results) -> None:
+    results["teacher"].update(spec="mlx:Qwen", models=["Qwen"])
+    assert "Anthropic" not in section(model_card(results) + "\n## Terms\n", "Terms")
+    results["teacher"] = None
+    assert "Teacher: not known" in model_card(results)
+
+
+def test_a_card_is_written_only_where_there_is_an_adapter(results: Results, tmp_path: Path) -> None:
+    results["cost_scaling"] = []
+    small = Look(size=(320, 320))
+    assert "README.md" not in {path.name for path in draw(results, tmp_path, tmp_path / "visuals", small)}
+    (tmp_path / "distilled-student").mkdir()
+    assert draw(results, tmp_path, tmp_path / "visuals", small)[-1] == tmp_path / "distilled-student" / "README.md"
+    results["training"] = None
+    assert "README.md" not in {path.name for path in draw(results, tmp_path, tmp_path / "visuals", small)}
+
+
+# ---------------------------------------------------------------- what others wrote
+
+
+def attacked(value: Any, evil: str, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: attacked(inner, evil, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [attacked(inner, evil, key) for inner in value]
+    return f"{value} {evil}" if isinstance(value, str) and key != "verdict" else value
+
+
+EVILS = (ATTACK, "| cell | \n# heading", "[a](https://example.org) ![b](x.png)", "`code` **bold** <!-- ", "\x1b[2J")
+
+
+@pytest.mark.parametrize("evil", EVILS)
+def test_names_titles_and_sentences_make_no_markup(results: Results, evil: str) -> None:
+    results["comparison"] = None
+    known = [structure(text) for text in texts(results)]
+    for key in ("benchmarks", "gate", "published"):
+        results[key] = attacked(results[key], evil)
+    assert [structure(text) for text in texts(results)] == known
+    assert not any("\x1b" in text for text in texts(results))
+
+
+def texts(results: Results) -> list[str]:
+    return [text_of(results), model_card(results).split("---\n\n", 1)[1]]
+
+
+def structure(text: str) -> list[str]:
+    """What a reader makes of it, but for the words."""
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+    found = [[token.type, *(child.type for child in token.children or [] if child.type != "text")] for token in tokens]
+    return [kind for kinds in found for kind in kinds]
