@@ -1,12 +1,9 @@
 """Results of made-up runs with benchmarks, as they look in results.json: usual ones, and all that is hard to draw."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-
-sys.path.append(str(Path(__file__).parent / "summarise"))  # pytest finds a file's neighbours, and no others
 
 from bench_runs import COLLAPSED, STUDY_1, STUDY_2, Made, bench_run, settings
 

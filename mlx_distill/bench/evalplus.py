@@ -152,7 +152,7 @@ def _compared(item: Item, code: str, ran: Ran, known: Ran, scoring: Scoring) -> 
     good = _right(item, ran, known)
     if good == len(inputs):
         return Mark(True, code, "", {BASE: True}, ran.level)
-    base_good = good >= base or (not ran.whole and _base_right(item, code, known, scoring))
+    base_good = good >= base or (not ran.whole and base < len(inputs) and _base_right(item, code, known, scoring))
     return Mark(False, code, _reason(item, inputs[good], ran, known, good), {BASE: base_good}, ran.level)
 
 

@@ -57,8 +57,8 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Ran:
-    """`outputs` and `seconds` (of the processor) of the inputs up to the first that failed; `took` seconds in all; `why` it failed, else
-    empty. `whole`: whether the program lived to tell."""
+    """`outputs` and `seconds` (of the processor) of the inputs up to the first that failed; `took` seconds in all;
+    `why` it failed, else empty. `whole`: whether the program lived to tell."""
 
     outputs: tuple[str, ...] = ()
     seconds: tuple[float, ...] = ()

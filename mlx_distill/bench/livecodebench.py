@@ -215,8 +215,8 @@ LIVECODEBENCH = Benchmark(
         "The last complete code block (of a class: that defines it) is taken; published is the text between the last "
         "two fences.",
         "A program that reads and prints runs as a script in a process of its own for each test, without any package.",
-        f"All tests of an answer have {ALL_SECONDS:.0f} s together (each {EACH_SECONDS:.0f} s as published, but of the processor), and "
-        "4 GiB of memory.",
+        f"All tests of an answer have {ALL_SECONDS:.0f} s together (each {EACH_SECONDS:.0f} s as published, but of the "
+        "processor's time), and 4 GiB of memory.",
     ),
     default=False,
     floor=0.05,

@@ -588,7 +588,7 @@ def test_no_trick_passes_and_nothing_stays(attack: str, monkeypatch: pytest.Monk
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(watch, "MARK", f"MLX_DISTILL_SANDBOX_{tmp_path.name.upper()}")
     started = time.monotonic()
-    found = mark(ATTACKS[attack])
+    found = mark(ATTACKS[attack], item(base=[[1], [2], [3], [40]], plus=[]))
     assert found.passed is False, found
     assert 0 < len(found.detail) <= 200
     assert time.monotonic() - started < 30
@@ -765,9 +765,9 @@ class TestContests:
         assert [each.passed for each in found] == [True, True, True, False, False]
 
     def test_tricks(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(livecodebench, "EACH_SECONDS", 0.5)
-        monkeypatch.setattr(livecodebench, "ALL_SECONDS", 2)
-        monkeypatch.setattr(execution, "START_SECONDS", 2)
+        monkeypatch.setattr(livecodebench, "EACH_SECONDS", 0.2)
+        monkeypatch.setattr(livecodebench, "ALL_SECONDS", 1)
+        monkeypatch.setattr(execution, "START_SECONDS", 1)
         monkeypatch.setattr(execution, "MEMORY", 1 << 28)
         found = contest(
             row(),
