@@ -183,7 +183,7 @@ class BenchConfig:
     rules: tuple[str, ...] = ("no benchmark worse", "own domain better")
     published: tuple[str, ...] = ()
     since: str = "2024-08-01"
-    until: str = "2025-02-01"
+    until: str = "2025-05-01"
 
     @property
     def asked(self) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import compare, environment, fit, prices, students
-from mlx_distill.config import Config
+from mlx_distill import bench, compare, environment, fit, prices, students
+from mlx_distill.config import BenchConfig, Config
 from mlx_distill.fit import Choice, Lengths, Machine, Task, flops, in_gib
 from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
@@ -41,6 +41,7 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in asked.counts.items())))
     rows += _teaching(config, asked)
     rows += _judging(config, asked)
+    rows += _benchmarks(config.bench)
     return rows + _training(config, asked, run)
 
 
@@ -91,6 +92,20 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
         return [*rows, ("Judge's cost", "nothing")]
     most = sum(compare.most_usd(judge, config, count) for judge in paid)
     return [*rows, ("Judge's cost, about at most", f"${most:,.2f}")]
+
+
+def _benchmarks(config: BenchConfig) -> list[tuple[str, str]]:
+    """By what is published of them: nothing is loaded."""
+    asked = [bench.BENCHMARKS[name] for name in bench.named(config.benchmarks)]
+    if not asked and not config.data:
+        return []
+    items = [min(config.limit or one.size, one.size) for one in asked]
+    answers = 2 * (config.samples or 1)
+    tokens = sum(n * answers * (config.max_tokens or one.max_tokens) for n, one in zip(items, asked, strict=True))
+    names = ", ".join(f"{one.title} ({n:,})" for n, one in zip(items, asked, strict=True))
+    files = f"{len(config.data)} of your files" if config.data else ""
+    rows = [("Benchmarks, items", ", ".join(filter(None, [names, files])))]
+    return [*rows, ("Tokens of their answers, at most", f"{tokens:,}")] if asked else rows
 
 
 # ---------------------------------------------------------------- training

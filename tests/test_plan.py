@@ -78,3 +78,14 @@ def test_time_is_unknown_until_a_run_has_measured_it(tmp_path: Path, monkeypatch
 def test_a_recorded_teacher_costs_nothing_and_claude_has_an_upper_bound(tmp_path: Path) -> None:
     assert rows(tmp_path)["Teacher's cost"] == "nothing"
     assert rows(tmp_path, "standard")["Teacher's cost, at most"].startswith("$6.")
+
+
+def test_benchmarks_are_planned_without_being_loaded(tmp_path: Path) -> None:
+    settings = {"bench.benchmarks": ("default", "aime24"), "bench.limit": 100, "bench.data": ("mine.jsonl",)}
+    rows = dict(plan(configuration.resolve("demo", settings), tmp_path))
+    assert rows["Benchmarks, items"] == (
+        "HumanEval+ (100), MBPP+ (100), MATH-500 (100), GSM8K (100), IFEval (100), AIME 2024 (30), 1 of your files"
+    )
+    tokens = 100 * (1024 + 1024 + 2048 + 1024 + 1280) + 30 * 8192
+    assert rows["Tokens of their answers, at most"] == f"{2 * tokens:,}"
+    assert "Benchmarks, items" not in dict(plan(configuration.resolve("demo", {}), tmp_path))

@@ -2,7 +2,7 @@
 
 from mlx_distill.bench.benchmark import Benchmark, Capability, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.elsewhere import Given, read_answers
-from mlx_distill.bench.load import BENCHMARKS, DEFAULT, Loaded, load
+from mlx_distill.bench.load import BENCHMARKS, DEFAULT, Loaded, load, named
 from mlx_distill.bench.subset import subset, words
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Scoring",
     "Source",
     "load",
+    "named",
     "read_answers",
     "subset",
     "words",

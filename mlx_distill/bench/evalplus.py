@@ -106,22 +106,32 @@ def item(
     setup: str = "",
     shape: str = "",
     accept: str = "",
+    published: str = "",
 ) -> Item:
     """`inputs`: the original benchmark's, and those that EvalPlus added. An input that is there twice is run once; the
     self-contained test programs leave it out too. `setup` is run before an answer; `shape` is of `running.SHAPES`,
-    `accept` of `outputs.ACCEPTED`."""
+    `accept` of `outputs.ACCEPTED`; `published` is the prompt that EvalPlus's samples go on from."""
     base = dict.fromkeys(map(whole, inputs[0]))
     plus = dict.fromkeys(text for text in map(whole, inputs[1]) if text not in base)
     data: dict[str, Any] = {"reference": reference, "entry_point": entry_point, "base": (*base,), "plus": (*plus,)}
-    data |= {"tolerance": tolerance, "setup": setup, "shape": shape, "accept": accept}
+    data |= {"tolerance": tolerance, "setup": setup, "shape": shape, "accept": accept, "published": published}
     return Item(benchmark, name, prompt, data=data)
 
 
 # ---------------------------------------------------------------- scoring
 
 
-def score(cases: Sequence[Case], scoring: Scoring, first: Callable[[Case], Any] = lambda case: False) -> Iterator[Mark]:
-    return execution.in_order(cases, lambda case: mark(*case, scoring), scoring.workers, first)
+def score(cases: Sequence[Case], scoring: Scoring, slow: frozenset[str] = frozenset()) -> Iterator[Mark]:
+    """`slow`: ids of items whose reference takes more than a second."""
+
+    def prepare(chunk: Sequence[Case]) -> None:
+        if chunk and not execution.reason_not_to_run(scoring):
+            keys = [(item.data["reference"], calls_of(item)) for item, _ in chunk]
+            execution.references(keys, unsandboxed=scoring.unsandboxed)
+
+    return execution.in_order(
+        cases, lambda case: mark(*case, scoring), scoring.workers, prepare, lambda item: item.id in slow
+    )
 
 
 def mark(item: Item, text: str, scoring: Scoring) -> Mark:

@@ -8,7 +8,9 @@ first's reference.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import Any
 
 from mlx_distill import sandbox
 from mlx_distill.bench import running
-from mlx_distill.bench.benchmark import Case, Mark, Scoring
+from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
 from mlx_distill.sandbox import Limits, Outcome
 
 MEMORY = 4 << 30
@@ -79,15 +81,23 @@ def reason_not_to_run(scoring: Scoring) -> str:
 
 
 def run(code: str, calls: Calls, allowed: Allowed, *, unsandboxed: bool = False) -> Ran:
-    """Runs code in one sandbox. Never raises for what the code does."""
-    task = {**vars(calls), "code": code, "limits": allowed.each}
+    """Runs code in a sandbox of its own. Never raises for what the code does."""
+    outcome = _sandboxed(_task(code, calls, allowed.each), allowed, _disk(calls), unsandboxed)
+    return _read(outcome.result, outcome, len(calls.inputs))
+
+
+def _task(code: str, calls: Calls, each: Sequence[float]) -> dict[str, Any]:
+    return {**vars(calls), "code": code, "limits": each}
+
+
+def _sandboxed(task: Any, allowed: Allowed, disk_bytes: int, unsandboxed: bool) -> Outcome:
     limits = Limits(
         seconds=allowed.seconds,
         memory_bytes=MEMORY,
         output_bytes=allowed.output_bytes,
-        disk_bytes=_disk(calls) + 2 * allowed.output_bytes,
+        disk_bytes=disk_bytes + 2 * allowed.output_bytes,
     )
-    return _read(sandbox.run(_program(), task, limits=limits, unsandboxed=unsandboxed), len(calls.inputs))
+    return sandbox.run(_program(), task, limits=limits, unsandboxed=unsandboxed)
 
 
 def _disk(calls: Calls) -> int:
@@ -95,10 +105,10 @@ def _disk(calls: Calls) -> int:
     return Limits.disk_bytes + (4 * max(map(len, calls.inputs), default=0) if calls.script else 0)
 
 
-def _read(outcome: Outcome, most: int) -> Ran:
+def _read(result: Any, outcome: Outcome, most: int) -> Ran:
     """The program may have been taken over by the answer, and printed anything."""
     try:
-        outputs, seconds, took, why = (outcome.result[key] for key in ("outputs", "seconds", "took", "why"))
+        outputs, seconds, took, why = (result[key] for key in ("outputs", "seconds", "took", "why"))
         if all(isinstance(output, str) for output in outputs) and len(outputs) <= most:
             return Ran(tuple(outputs), tuple(map(float, seconds)), float(took), str(why)[:200], outcome.level)
     except (LookupError, TypeError, ValueError):
@@ -108,35 +118,45 @@ def _read(outcome: Outcome, most: int) -> Ran:
 
 # ---------------------------------------------------------------- references
 
-_known: dict[tuple[str, Calls], Future[Ran]] = {}
+Key = tuple[str, Calls]
+
+_known: dict[Key, Future[Ran]] = {}
 _lock = threading.Lock()
 
 
 def reference(code: str, calls: Calls, *, unsandboxed: bool = False) -> Ran:
     """What the published solution returns, and how long it takes here; `why` is not empty where it could not be run
     to its end, and then it is tried again the next time."""
-    key = (code, calls)
+    (ran,) = references([(code, calls)], unsandboxed=unsandboxed)
+    return ran
+
+
+def references(keys: Sequence[Key], *, unsandboxed: bool = False) -> list[Ran]:
+    """Several; those that are not known yet share a sandbox, which takes longer to start than most of them to run."""
     with _lock:
-        mine = key not in _known
-        future = _known.setdefault(key, Future())
+        mine = [key for key in dict.fromkeys(keys) if key not in _known]
+        _known.update((key, Future()) for key in mine)
+        futures = [_known[key] for key in keys]
     if mine:
-        _find_out(future, key, unsandboxed)
-    return future.result()
+        _find_out(mine, unsandboxed)
+    return [future.result() for future in futures]
 
 
-def _find_out(future: Future[Ran], key: tuple[str, Calls], unsandboxed: bool) -> None:
-    code, calls = key
-    allowed = Allowed((float(REFERENCE_SECONDS),) * len(calls.inputs), REFERENCE_SECONDS, 1 << 30)
-    why = "interrupted"
+def _find_out(keys: Sequence[Key], unsandboxed: bool) -> None:
+    found: dict[Key, Ran] = {}
     try:
-        ran = run(code, calls, allowed, unsandboxed=unsandboxed)
-        why = ran.why
-        future.set_result(ran)
-    except BaseException as error:
-        future.set_exception(error)
-    if why:
+        tasks = [_task(code, calls, (REFERENCE_SECONDS,) * len(calls.inputs)) for code, calls in keys]
+        outcome = _sandboxed(tasks, Allowed((), REFERENCE_SECONDS, 1 << 30), Limits.disk_bytes, unsandboxed)
+        results = outcome.result if isinstance(outcome.result, list) else [None] * len(keys)
+        for key, result in zip(keys, results, strict=True):
+            found[key] = _read(result, outcome, len(key[1].inputs))
+    finally:
         with _lock:
-            del _known[key]
+            for key in keys:
+                ran = found.get(key, Ran(why="interrupted", whole=False))
+                _known[key].set_result(ran)
+                if ran.why:
+                    del _known[key]
 
 
 def allowed_beside(known: Ran) -> Allowed:
@@ -155,16 +175,41 @@ def output_bytes(expected: Iterable[str]) -> int:
 # ---------------------------------------------------------------- many at a time
 
 
+CHUNK = 12
+"""Cases that are prepared at once."""
+
+
 def in_order(
-    cases: Sequence[Case], work: Callable[[Case], Mark], workers: int, first: Callable[[Case], Any] = lambda _: False
+    cases: Sequence[Case],
+    work: Callable[[Case], Mark],
+    workers: int,
+    prepare: Callable[[Sequence[Case]], Any] = lambda cases: None,
+    slow: Callable[[Item], bool] = lambda item: False,
 ) -> Iterator[Mark]:
-    """The cases' marks, in their order; `workers` at a time, those before the others for which `first` holds."""
+    """The cases' marks, in their order, `workers` at a time. Each chunk of cases is prepared while the one before it
+    is worked on; slow items come first, and alone, so that nobody waits for them at the end."""
     pool = ThreadPoolExecutor(max(1, workers))
+    started: dict[int, Future[Mark]] = {}
+    places = [at for at, (item, _) in enumerate(cases) if not slow(item)]
+    chunks = [places[at : at + CHUNK] for at in range(0, len(places), CHUNK)]
     try:
-        started = {
-            at: pool.submit(work, cases[at]) for at in sorted(range(len(cases)), key=lambda at: not first(cases[at]))
-        }
+        for at in _in_turns(cases, slow):
+            started[at] = pool.submit(work, cases[at])
+        for chunk, following in itertools.pairwise([[], *chunks, []]):
+            pool.submit(prepare, [cases[at] for at in following])
+            started |= {at: pool.submit(work, cases[at]) for at in chunk}
         for at in range(len(cases)):
             yield started.pop(at).result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _in_turns(cases: Sequence[Case], slow: Callable[[Item], bool]) -> list[int]:
+    """Where the slow items' answers are: the first answer to each, then the second, which else would wait for it."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for at, (item, _) in enumerate(cases):
+        if slow(item):
+            turns.append((seen[item.id], at))
+            seen[item.id] += 1
+    return [at for _, at in sorted(turns)]

@@ -56,14 +56,15 @@ def load(names: Sequence[str], files: Sequence[str], since: str, until: str) -> 
     found = {loaded.benchmark.name: loaded for loaded in map(_from_file, files)}
     if len(found) < len(files):
         raise UsageError("Two files are of one benchmark: give one of them.")
-    for name in _named(names):
+    for name in named(names):
         if name not in found:
             found[name] = _from_hub(BENCHMARKS[name])
     order = [*BENCHMARKS, *found]
     return [_window(found[name], since, until) for name in sorted(found, key=order.index)]
 
 
-def _named(names: Sequence[str]) -> list[str]:
+def named(names: Sequence[str]) -> list[str]:
+    """Each once, the default suite spelled out. Raises UsageError for a name that there is not."""
     known: list[str] = []
     for name in names:
         if name != DEFAULT and name not in BENCHMARKS:

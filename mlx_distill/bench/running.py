@@ -1,6 +1,6 @@
 """What runs inside the sandbox: one answer, and all that it is called with or reads from its standard input.
 
-In: a task as one line of JSON on standard input. Out: {"outputs", "seconds", "took", "why"} as JSON on standard output.
+In: a task, or a list of them, as JSON on standard input. Out: {"outputs", "seconds", "took", "why"}, or a list of such.
 This file's text is the program, so it imports nothing but the standard library. No expected output ever comes in here:
 an answer that takes over this process can only send what it would have returned anyway.
 """
@@ -319,15 +319,12 @@ def _why(error: BaseException) -> str:
     return text if isinstance(error, Failed) else f"{name}: {text}"[:200] if text else name
 
 
-def main() -> None:
-    """Nothing that an answer prints gets into the result, and nothing of it goes on after the result."""
-    printed, nothing = os.dup(1), os.open(os.devnull, os.O_RDWR)
-    started, task = time.perf_counter(), loads(sys.stdin.read())
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
+def answer(task: dict[str, Any], to: int) -> None:
+    """Never comes back. Nothing that an answer prints gets into the result, and nothing of it goes on after that."""
     result: dict[str, Any] = {"outputs": [], "seconds": [], "took": 0.0, "why": ""}
-    said = open(printed, "w", encoding="utf-8", errors="surrogatepass")
+    said = open(to, "w", encoding="utf-8", errors="surrogatepass")
     clock, leave, write, why = time.perf_counter, os._exit, dumps, _why  # an answer may replace them
+    started = clock()
     try:
         (script if task["script"] else call)(task, result)
     except BaseException as error:
@@ -336,6 +333,29 @@ def main() -> None:
     said.write(write(result))
     said.close()
     leave(0)
+
+
+def several(tasks: list[dict[str, Any]], to: int) -> None:
+    """The results as a list. Each task has a process of its own, but they share the sandbox: not for answers."""
+    with open(to, "w", encoding="utf-8", errors="surrogatepass") as said:
+        for number, task in enumerate(tasks):
+            read, write = os.pipe()
+            child = os.fork()
+            if not child:
+                answer(task, write)
+            os.close(write)
+            with open(read, encoding="utf-8", errors="surrogatepass") as result:
+                said.write(f"{',' if number else '['}{result.read() or 'null'}")
+            os.waitpid(child, 0)
+        said.write("]")
+
+
+def main() -> None:
+    printed, nothing = os.dup(1), os.open(os.devnull, os.O_RDWR)
+    task = loads(sys.stdin.read())
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    (several if isinstance(task, list) else answer)(task, printed)
 
 
 if __name__ == "__main__":
