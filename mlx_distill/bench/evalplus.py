@@ -18,7 +18,7 @@ from mlx_distill.bench import execution, program
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
 from mlx_distill.bench.execution import Calls, Ran
 from mlx_distill.bench.outputs import right
-from mlx_distill.bench.running import whole
+from mlx_distill.bench.values import whole
 from mlx_distill.errors import DataError
 
 BASE = "base tests"

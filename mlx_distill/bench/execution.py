@@ -1,24 +1,25 @@
 """Answers and references, run in sandboxes of their own, several at a time.
 
 In: code and what it is called with. Out: what it returned, encoded. The reference runs once in a process's lifetime;
-its outputs stay here, and its times set the limits of the answers. Of an item with two answers the second waits for the
-first's reference.
+its outputs stay here, and its times set the limits of the answers. Answers have a sandbox each; references, which are
+published code, share some.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.bench import running
+from mlx_distill.bench import running, values
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
 from mlx_distill.sandbox import Limits, Outcome
 
@@ -72,7 +73,9 @@ class Ran:
 
 @functools.cache
 def _program() -> str:
-    return Path(running.__file__).read_text("utf-8")
+    """Two modules as one: inside the sandbox there is no package to import from."""
+    own = re.sub(r"^from mlx_distill.*\n", "", inspect.getsource(running), flags=re.MULTILINE)
+    return inspect.getsource(values) + own
 
 
 def reason_not_to_run(scoring: Scoring) -> str:
@@ -148,7 +151,7 @@ def _find_out(keys: Sequence[Key], unsandboxed: bool) -> None:
         tasks = [_task(code, calls, (REFERENCE_SECONDS,) * len(calls.inputs)) for code, calls in keys]
         outcome = _sandboxed(tasks, Allowed((), REFERENCE_SECONDS, 1 << 30), Limits.disk_bytes, unsandboxed)
         results = outcome.result if isinstance(outcome.result, list) else [None] * len(keys)
-        for key, result in zip(keys, results, strict=True):
+        for key, result in zip(keys, results, strict=False):
             found[key] = _read(result, outcome, len(key[1].inputs))
     finally:
         with _lock:

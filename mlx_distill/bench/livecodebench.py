@@ -21,7 +21,7 @@ from mlx_distill.bench import execution, program
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.execution import Allowed, Calls, Ran
 from mlx_distill.bench.outputs import printed_right, right
-from mlx_distill.bench.running import encoded, whole
+from mlx_distill.bench.values import encoded, whole
 from mlx_distill.errors import DataError, UsageError
 
 NAME = "livecodebench"

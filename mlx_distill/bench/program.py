@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 
 FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})(.*)")
 PYTHON = frozenset({"", "python", "py", "python3"})
 LONGEST_PARSED = 200_000
 """Characters up to which a block is parsed; Python's parser needs much memory for long nonsense."""
+
+_parsing = threading.Lock()
+"""Warnings are silenced for the whole process; two threads would each put back what the other had set."""
 
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
@@ -60,18 +64,18 @@ def _dedented(line: str, depth: int) -> str:
 
 
 def defining(text: str, name: str) -> str | None:
-    """The last closed block that defines the function or class `name` at module level; where the text has no fence at
-    all, the text itself if it does."""
-    if not any(map(FENCE.match, _lines(text))):
-        return text if _parsed(text) and defines(text, name) else None
+    """The last closed block that defines the function or class `name` at module level; the text itself where that is
+    Python and does."""
+    if defines(text, name) and _parsed(text):
+        return text
     return next((code for _, code in reversed(blocks(text)) if defines(code, name)), None)
 
 
 def script(text: str) -> str | None:
-    """The last closed block of Python, or without a language tag, that is not empty; where the text has no fence at
-    all, the text itself if it is Python."""
-    if not any(map(FENCE.match, _lines(text))):
-        return text if text.strip() and _parsed(text) else None
+    """The last closed block of Python, or without a language tag, that is not empty; the text itself where that is
+    Python."""
+    if text.strip() and _parsed(text):
+        return text
     return next((code for tag, code in reversed(blocks(text)) if tag in PYTHON and code.strip()), None)
 
 
@@ -99,7 +103,7 @@ def before(code: str, name: str) -> str:
 def _parsed(code: str) -> ast.Module | None:
     if len(code) > LONGEST_PARSED:
         return None
-    with warnings.catch_warnings():
+    with _parsing, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return ast.parse(code)

@@ -17,17 +17,17 @@ import numpy as np
 import psutil
 import pytest
 from conftest import missing
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlx_distill import sandbox
-from mlx_distill.bench import evalplus, execution, livecodebench, outputs, running
+from mlx_distill.bench import evalplus, execution, livecodebench, mbpp, outputs, values
 from mlx_distill.bench.benchmark import Item, Mark, Scoring
 from mlx_distill.bench.humaneval import HUMANEVAL_PLUS
 from mlx_distill.bench.livecodebench import LIVECODEBENCH, unpacked, within
 from mlx_distill.bench.mbpp import MBPP_PLUS
 from mlx_distill.bench.outputs import printed_right, right
-from mlx_distill.bench.running import encoded, untagged
+from mlx_distill.bench.values import encoded, untagged
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.rows import rows_of
 from mlx_distill.sandbox import watch
@@ -85,10 +85,11 @@ VALUES = st.recursive(
 
 
 def there_and_back(value: Any) -> Any:
-    text = running.dumps({"result": encoded(value)}).encode("utf-8", "surrogatepass")
+    text = values.dumps({"result": encoded(value)}).encode("utf-8", "surrogatepass")
     return untagged(json.loads(json.loads(text)["result"]))
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_value_comes_back_with_its_types(value: Any) -> None:
     assert repr_of(there_and_back(value)) == repr_of(value)
@@ -175,8 +176,8 @@ def test_an_object_is_equal_to_nothing() -> None:
 def test_long_values_have_a_digest_in_common_where_they_are_equal(
     one: Any, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "MANY", 100)
-    monkeypatch.setattr(running, "LARGE", 10_000)
+    monkeypatch.setattr(values, "MANY", 100)
+    monkeypatch.setattr(values, "LARGE", 10_000)
     assert len(encoded(one)) < 100
     assert right(encoded(one), encoded(other))
     changed = one[:-1] + ("y" if isinstance(one, str) else type(one)([7]))
@@ -226,6 +227,7 @@ def test_right_is_what_the_published_rules_say(found: Any, expected: Any, tolera
     assert right(encoded(found), encoded(expected), tolerance) is is_right
 
 
+@settings(deadline=None)
 @given(st.floats(), st.floats(), st.sampled_from([1e-6, 1e-4]))
 def test_close_is_what_numpy_says(found: float, expected: float, tolerance: float) -> None:
     said = bool(np.allclose(found, expected, rtol=1e-7, atol=tolerance))
@@ -343,12 +345,12 @@ def test_what_is_asked(shared: Path) -> None:
     assert human[0].data["setup"] == "from typing import List\n\n\n"
     assert len(human[0].data["base"]) == 7
     assert "def encode_shift" in {item.id: item for item in human}["HumanEval/50"].data["setup"]
-    mbpp = MBPP_PLUS.read(published(shared, MBPP_PLUS, 1, every=200))[0]
-    assert mbpp.prompt.endswith(
+    first = MBPP_PLUS.read(published(shared, MBPP_PLUS, 1, every=200))[0]
+    assert first.prompt.endswith(
         '```python\n"""\nWrite a function to find the shared elements from the given two lists.\n'
         'assert set(similar_elements((3, 4, 5, 6),(5, 7, 4, 10))) == set((4, 5))\n"""\n```'
     )
-    assert mbpp.data["shape"] == "set"
+    assert first.data["shape"] == "set"
 
 
 @pytest.mark.parametrize("benchmark", FILES, ids=lambda benchmark: benchmark.name)
@@ -379,7 +381,8 @@ def test_nothing_of_a_test_program_is_executed(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("boxed")
 @pytest.mark.parametrize("benchmark", FILES, ids=lambda benchmark: benchmark.name)
 def test_a_dozen_references_pass_and_empty_functions_fail(shared: Path, benchmark: Any) -> None:
-    items = benchmark.read(published(shared, benchmark, 0, every=17 if benchmark is HUMANEVAL_PLUS else 37))
+    items = benchmark.read(published(shared, benchmark, 0, every=17 if benchmark is HUMANEVAL_PLUS else 34))
+    items = [item for item in items if item.id not in mbpp.SLOW]
     assert len(items) >= 12
     good = [(item, f"```python\n{item.data['reference']}\n```") for item in items]
     bad = [(item, f"```\ndef {item.data['entry_point']}(*_):\n    return None\n```") for item in items]
@@ -402,6 +405,7 @@ class TestAnswers:
             "print('1')\n" + SECRET,
             "import sys\nsys.setrecursionlimit(9000)\nsys.set_int_max_str_digits(0)\n" + SECRET,
             "from __future__ import annotations\n" + SECRET,
+            "import sys\nsys.set_int_max_str_digits(0)\ndef f(n):\n    return n * 7919 + 13 + 0 * len(str(10**5000))",
             "def f(n):\n    print('x' * 10**7)\n    return n * 7919 + 13",
             "import sys\nsys.stdout.close()\nsys.stderr = sys.stdin = None\n" + SECRET,
             "def len(x):\n    return 0\nlist = dict = type = str = None\n" + SECRET,
@@ -468,12 +472,12 @@ class TestAnswers:
         assert sum("13 + 0" in task for task in ran) == 1
 
     def test_slow_items_come_first_and_no_mark_is_lost(self) -> None:
-        asked = [replace(item(f"def f(n):\n    return n + {n}\n"), id=f"t/{n}") for n in range(30)]
+        asked = [replace(item(f"def f(n):\n    return n + {n}\n"), id=f"t/{n}") for n in range(15)]
         cases = [(each, f"```\ndef f(n):\n    return n + {n}\n```") for n, each in enumerate(asked)]
         cases += [(asked[7], "```\ndef f(n):\n    return n\n```"), (asked[3], cases[3][1]), (asked[7], cases[7][1])]
-        found = list(evalplus.score(cases, Scoring(), frozenset({"t/7", "t/20"})))
-        assert [each.passed for each in found] == [True] * 30 + [False, True, True]
-        assert execution._in_turns(cases, lambda item: item.id in ("t/7", "t/20")) == [7, 20, 30, 32]
+        found = list(evalplus.score(cases, Scoring(), frozenset({"t/7", "t/10"})))
+        assert [each.passed for each in found] == [True] * 15 + [False, True, True]
+        assert execution._in_turns(cases, lambda item: item.id in ("t/7", "t/10")) == [7, 10, 15, 17]
 
     def test_a_reference_that_does_not_run_is_no_failure_of_the_answer(self) -> None:
         found = mark(SECRET, item("def f(n):\n    return 1 / (n - 3)\n"))

@@ -83,6 +83,12 @@ def test_a_fence_inside_a_docstring_does_not_end_the_block() -> None:
     assert defining(fenced(code), "f") == code
 
 
+def test_a_text_that_is_python_is_taken_whole() -> None:
+    code = 'import re\n\ndef f(n):\n    """\n```\nf(1)\n```\n    """\n    return n\n'
+    assert defining(code, "f") == code
+    assert script(code) == code
+
+
 def test_only_line_ends_end_a_line() -> None:
     code = "def f(n):\n    return 'a\u2028b'\n\x0c\n"
     assert defining(fenced(code), "f") == code
