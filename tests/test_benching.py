@@ -18,7 +18,7 @@ from mlx_distill import history
 COLOURS = ["red", "green", "blue", "white", "black", "brown", "grey", "pink"]
 ROWS = [
     {"id": f"c{i}", "prompt": f"Say the word {colour}, number {i}.", "answer": colour, "category": "ab"[i % 2]}
-    for i, colour in enumerate(COLOURS)
+    for i, colour in enumerate(COLOURS * 3)
 ]
 
 
@@ -51,22 +51,22 @@ def test_base_and_distilled_are_asked_scored_and_kept(finished: Path, data: Path
     first = ("--run", run, "--data", data, "--max-tokens", "4")
     (row,) = benched(*first, "--limit", "3")["benchmarks"]
     assert (row["name"], row["items"], row["n"], row["size"]) == ("colours", 3, 3, 0)
-    assert row["subset"] == "3 of 8 items, stratified, seed 0"
+    assert row["subset"] == "3 of 24 items, stratified, seed 0"
     assert row["source"] == "file colours.jsonl"
     few = lines(run / "bench/answers.jsonl")
     assert sorted((a["role"], a["prompt_id"]) for a in few) == sorted(
         (role, f"colours/{item['id']}") for role in ("base", "distilled") for item in lines(run / "bench/items.jsonl")
     )
 
-    whole = benched(*first, "--update")
+    whole = benched(*first, "--limit", "24")
     (row,) = whole["benchmarks"]
-    assert (row["items"], row["subset"], len(row["passed"]["base"])) == (8, None, 8)
-    assert row["gained"] + row["lost"] + row["both"] + row["neither"] == 8
+    assert (row["items"], row["subset"], len(row["passed"]["base"])) == (24, None, 24)
+    assert row["gained"] + row["lost"] + row["both"] + row["neither"] == 24
     assert row["roles"]["base"]["cut_off"] > 0
     assert whole["gate"]["verdict"] in ("ship", "mixed", "do not ship")
     answers = lines(run / "bench/answers.jsonl")
     assert [a for a in answers if a in few] == few  # not answered again
-    assert len(answers) == len(lines(run / "bench/scores.jsonl")) == 16
+    assert len(answers) == len(lines(run / "bench/scores.jsonl")) == 48
 
     assert "bench     kept" in invoke("bench", *first).stdout
     written(run / "bench/answers.jsonl", answers[:-3])  # as if it had been killed
@@ -111,11 +111,11 @@ def scored(data: Path, tmp_path: Path) -> Any:
 
 
 def test_answers_made_elsewhere_need_no_model_and_the_gate_decides(scored: Any, tmp_path: Path) -> None:
-    found = scored("good", 0, 8, "--gate")
+    found = scored("good", 10, 24, "--gate")
     (row,) = found["benchmarks"]
-    assert (row["gained"], row["lost"], row["verdict"], row["answers"]) == (8, 0, "better", "made elsewhere")
+    assert (row["gained"], row["lost"], row["verdict"], row["answers"]) == (14, 0, "better", "made elsewhere")
     assert found["gate"]["verdict"] == "ship"
-    bad = scored("bad", 8, 0, "--gate", code=7)
+    bad = scored("bad", 24, 0, "--gate", code=7)
     assert (bad["benchmarks"][0]["verdict"], bad["gate"]["verdict"]) == ("worse", "do not ship")
     same = scored("same", 4, 4)
     assert (same["benchmarks"][0]["verdict"], same["gate"]["verdict"]) == ("no difference shown", "do not ship")
@@ -123,13 +123,13 @@ def test_answers_made_elsewhere_need_no_model_and_the_gate_decides(scored: Any, 
 
 
 def test_the_gates_reason_is_one_line_and_rules_are_known(data: Path, tmp_path: Path, scored: Any) -> None:
-    scored("bad", 8, 0)
+    scored("bad", 24, 0, code=0)
     fails(7, "Do not ship: ", "bench", *given_again(tmp_path, "bad"), "--gate")
     fails(2, "no benchmark worse", "bench", "--run", tmp_path / "r", "--data", data, "--rule", "never")
 
 
 def given_again(folder: Path, name: str) -> list[str | Path]:
-    files = [f"--answers={role}={folder / f'{name}-{n}.jsonl'}" for role, n in (("base", 8), ("distilled", 0))]
+    files = [f"--answers={role}={folder / f'{name}-{n}.jsonl'}" for role, n in (("base", 24), ("distilled", 0))]
     return ["--run", folder / name, *files]
 
 
@@ -147,7 +147,7 @@ def test_two_runs_are_compared_item_by_item_or_refused(scored: Any, tmp_path: Pa
     scored("b", 0, 8)
     found = history.diff(tmp_path / "a", tmp_path / "b")
     (pair,) = found.benchmarks
-    assert (pair.name, pair.verdict, pair.difference["mean"]) == ("colours", "better", 7 / 8)
+    assert (pair.name, pair.verdict, pair.difference["mean"]) == ("colours", "better", pytest.approx(7 / 24))
     written(data, [ROWS[0] | {"answer": "another"}, *ROWS[1:]])
     scored("c", 0, 8)
     found = history.diff(tmp_path / "a", tmp_path / "c")
@@ -160,7 +160,7 @@ def test_inspect_ai_reads_the_log(data: Path, tmp_path: Path) -> None:
     python = os.environ.get("MLX_DISTILL_INSPECT_PYTHON") or missing(
         "MLX_DISTILL_INSPECT_PYTHON names no Python that has inspect-ai and mlx-distill"
     )
-    files = [answers(tmp_path / f"{n}.jsonl", n) for n in (2, 5)]
+    files = [answers(tmp_path / f"{n}.jsonl", n) for n in (2, 6)]
     given = ("--answers", f"base={files[0]}", "--answers", f"distilled={files[1]}")
     command = [str(python), "-m", "mlx_distill", "bench", "--run", tmp_path / "r", "--data", data, *given]
     subprocess.run([*command, "--inspect-log"], check=True, capture_output=True)
@@ -170,7 +170,7 @@ def test_inspect_ai_reads_the_log(data: Path, tmp_path: Path) -> None:
     )
     log = tmp_path / "r/bench/inspect/colours-distilled.eval"
     done = subprocess.run([str(python), "-c", code, str(log)], check=True, capture_output=True, text=True)
-    assert done.stdout.split(maxsplit=3)[:3] == ["success", "0.625", "8"]
+    assert done.stdout.split(maxsplit=3)[:3] == ["success", "0.25", "24"]
     assert ROWS[0]["prompt"] in done.stdout
 
 

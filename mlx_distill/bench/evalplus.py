@@ -37,6 +37,7 @@ DEVIATIONS = (
     "Time is limited as in EvalPlus (an input 4 x the reference's time on this machine, at least 1 s; 60 s for all), "
     "but for an input it is the processor's time, so that a busy machine fails nobody; all inputs together have at "
     "least twice what the reference takes, and 10 s more for the sandbox to start.",
+    "Base and plus tests share that time; in EvalPlus each has its own.",
     "A tolerance belongs to one output; in EvalPlus's loop the 1e-6 of a float stays for all outputs that follow.",
 )
 

@@ -369,9 +369,9 @@ def test_an_answer_pays_only_for_itself(monkeypatch: pytest.MonkeyPatch) -> None
     """Whatever ends a process, the next comparison has another one."""
     worker = Worker()
     assert worker.compare("1+x", "x+1") == (True, "")
-    assert worker._process
-    worker._process.kill()
-    worker._process.wait()
+    if process := worker._process:  # None where it has used up its processor time on a busy machine
+        process.kill()
+        process.wait()
     assert worker.compare("1+x", "x+1") == (True, "")
     with monkeypatch.context() as patched:
         patched.setattr(equivalence, "MEMORY_BYTES", 1)  # which the parent looks at where the kernel does not
