@@ -38,8 +38,8 @@ def _sentences(comparison: dict[str, Any]) -> list[str]:
     entry, answers = primary(comparison), comparison["answers"]
     cut = ", ".join(f"{role} {answers[role]['cut_off']} of {answers[role]['count']}" for role in ROLES)
     ratio = entry["length_ratio"] if entry else None
-    longer = f"Distilled answers are {estimate(ratio)} times as long as the base's" if ratio else "Lengths of answers"
-    return [longer, f"Cut off at the token cap: {cut}"]
+    longer = [f"Distilled answers are {estimate(ratio)} times as long as the base's"] if ratio else []
+    return [*longer, f"Cut off at the token cap: {cut}"]
 
 
 def _bars(canvas: Canvas, box: Box, scale: Scale, values: list[tuple[str, dict[str, Any] | None, str]]) -> float:
