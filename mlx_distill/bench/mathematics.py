@@ -43,6 +43,9 @@ SECONDS = 30
 """How long a pair may take by the clock. What ends it first, unless it waits for a processor, is `CPU_SECONDS`."""
 
 START_SECONDS = 120
+RENEW_BYTES = 512 << 20
+"""A process that still holds so much after a pair is replaced, so that what one answer left costs no other one."""
+
 LOOK_SECONDS = 0.05
 
 Compare = Callable[[str, str], tuple[bool, str]]
@@ -192,10 +195,9 @@ class Worker:
             why = why or _how_it_ended(process, self._seconds)
             self.close()
             return False, f"could not be compared: {why}"
-        reply = json.loads(line)
-        if reply["last"]:
+        if _resident(process.pid) > RENEW_BYTES:
             self.close()
-        return reply["equal"], ""
+        return json.loads(line)["equal"], ""
 
     def close(self) -> None:
         if self._process:

@@ -383,6 +383,27 @@ def test_an_answer_pays_only_for_itself(monkeypatch: pytest.MonkeyPatch) -> None
     assert worker._process is None
 
 
+def test_what_the_parent_holds_is_not_the_process_s() -> None:
+    """The peak that Linux reports for a child starts at its parent's: a large parent made each process end at once."""
+    ballast, worker = bytearray(b"1") * (600 << 20), Worker()
+    try:
+        assert worker.compare("1+x", "x+1") == (True, "")
+        first = worker._process
+        assert worker.compare("1+x", "x+1") == (True, "")
+        assert first
+        assert worker._process is first
+    finally:
+        worker.close()
+    del ballast
+
+
+def test_a_process_that_still_holds_much_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mathematics, "RENEW_BYTES", 1)
+    worker = Worker()
+    assert worker.compare("1+x", "x+1") == (True, "")
+    assert worker._process is None
+
+
 def test_a_process_has_no_key_and_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-secret")
     others = psutil.Process().children()
