@@ -29,12 +29,13 @@ from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Split
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages import ADAPTER, STATIC, Job, collecting, estimating, exporting, generating, judging, training
+from mlx_distill.stages import ADAPTER, Job, collecting, exporting, generating, judging, training
 from mlx_distill.stages.asking import ledger_path
 from mlx_distill.stages.keeping import plain_settings, run_stage
+from mlx_distill.stages.paying import agree_on_costs, check_judges, check_teacher, check_teachers
 from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.summarise.gate import check_rules
-from mlx_distill.teachers import check, identity, is_traces
+from mlx_distill.teachers import is_traces
 
 WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
 """What another configuration must not silently redo. Answers in the ledger stay valid under any."""
@@ -71,9 +72,9 @@ def _write_config(run: RunDir, config: Config) -> None:
 
 def run_all(job: Job) -> dict[str, Any]:
     """Every stage, in order. Returns results.json's content."""
-    _check_teachers(job)
+    check_teachers(job)
     prompts_stage(job, _splits(job))
-    job = _agree_on_costs(job, ("collect", "judge"))
+    job = agree_on_costs(job, ("collect", "judge"))
     if job.config.training.data is None:
         _collect(job)
     job = _settled(job)
@@ -89,53 +90,14 @@ def _splits(job: Job) -> tuple[Split, ...]:
     return ("train", "valid", "test") if job.config.training.data is None else ("test",)
 
 
-def _agree_on_costs(job: Job, names: Sequence[str]) -> Job:
-    """Says what is about to be paid for, and asks. Returns the job, agreed to. Raises UsageError without a yes."""
-    collected = is_traces(job.config.teacher.spec) or _is_collected(job)
-    lines = [
-        line
-        for line in (
-            estimating.teaching_cost(job) if "collect" in names and not collected else None,
-            estimating.judging_cost(job) if "judge" in names and not _is_judged(job) else None,
-        )
-        if line
-    ]
-    for line in lines:
-        job.view.note(line)
-    if lines and not job.yes and not job.view.confirm("Go on?"):
-        raise UsageError("Stopped before anything was sent: run it again with --yes, or other settings.")
-    return dataclasses.replace(job, yes=job.yes or bool(lines))
-
-
-def _check_teachers(job: Job) -> None:
-    """A missing key or price is found now, not after an hour of training."""
-    _check_teacher(job)
-    _check_judges(job)
-
-
-def _check_teacher(job: Job) -> None:
-    """What is done already needs neither key nor price; nor do existing answers."""
-    spec = job.config.teacher.spec
-    if not is_traces(spec) and not _is_collected(job):
-        check(spec, job.config.collect.price)
-
-
-def _check_judges(job: Job) -> None:
-    for judge in job.config.comparison.judges:
-        if judge != STATIC and not _is_judged(job):
-            check(judge, job.config.collect.price)
-        if judge == job.config.teacher.spec:
-            job.view.warn(f"The judge {judge} is the teacher itself: it will score what it taught.")
-
-
 def compare_stages(job: Job) -> None:
     brings_data = job.config.training.data is not None
     if brings_data:
         prompts_stage(job, ("test",))
     generating.read_test_prompts(job)
-    _check_judges(job)
+    check_judges(job)
     if brings_data:
-        job = _agree_on_costs(job, ("collect", "judge"))
+        job = agree_on_costs(job, ("collect", "judge"))
     _compare(job)
 
 
@@ -145,7 +107,7 @@ def _compare(job: Job) -> None:
         _collect(job)
     generate_stage(job)
     if not job.yes:  # not asked yet, or other answers than those that were judged
-        _agree_on_costs(job, ("judge",))
+        agree_on_costs(job, ("judge",))
     judge_stage(job)
 
 
@@ -154,9 +116,9 @@ def _compare(job: Job) -> None:
 
 def collect_stage(job: Job) -> None:
     """The prompts, what the teacher says to them, and which of it is trained on."""
-    _check_teacher(job)
+    check_teacher(job)
     prompts_stage(job, _splits(job))
-    _agree_on_costs(job, ("collect",))
+    agree_on_costs(job, ("collect",))
     _collect(job)
 
 
@@ -189,19 +151,8 @@ def _collect(job: Job) -> None:
             lambda: collecting.import_traces(job),
         )
     else:
-        run_stage(job, "collect", *_answers(job), lambda: asyncio.run(collecting.collect_answers(job)))
+        run_stage(job, "collect", *collecting.made_from(job), lambda: asyncio.run(collecting.collect_answers(job)))
     _filter(job)
-
-
-def _answers(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the teacher's answers are made from, and where they are."""
-    teacher = job.config.teacher
-    return [plain_settings(teacher), identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
-
-
-def _is_collected(job: Job) -> bool:
-    settings, inputs, outputs = _answers(job)
-    return job.run.is_current("collect", job.run.fingerprint(settings, inputs), outputs)
 
 
 def _filter(job: Job) -> None:
@@ -300,25 +251,7 @@ def generate_stage(job: Job) -> None:
 
 
 def judge_stage(job: Job) -> None:
-    run_stage(job, "judge", *_verdicts(job), lambda: judging.judge(job))
-
-
-def _verdicts(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the judges' verdicts are made from, and where they are."""
-    config = job.config.comparison
-    settings = [
-        [identity(judge) for judge in config.judges],
-        *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
-        [environment.hash_of(file) for file in config.human],
-        environment.sandbox_level(),
-    ]
-    inputs, outputs = ["prompts.jsonl", "generations.jsonl"], ["scores.jsonl", "judgments.jsonl", "preferences.jsonl"]
-    return settings, inputs, outputs
-
-
-def _is_judged(job: Job) -> bool:
-    settings, inputs, outputs = _verdicts(job)
-    return job.run.is_current("judge", job.run.fingerprint(settings, inputs), outputs)
+    run_stage(job, "judge", *judging.made_from(job), lambda: judging.judge(job))
 
 
 def self_check_stage(job: Job) -> dict[str, Any]:
@@ -338,7 +271,7 @@ def self_check_stage(job: Job) -> dict[str, Any]:
         inner = dataclasses.replace(job, run=folder, config=configuration.replace(job.config, settings))
         _write_config(folder, inner.config)
         folder.write_records("prompts.jsonl", generating.read_test_prompts(job))
-        _check_judges(inner)
+        check_judges(inner)
         _compare(inner)
         return report_stage(inner)
 

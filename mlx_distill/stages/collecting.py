@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from mlx_distill import students
 from mlx_distill.collect import (
@@ -29,7 +30,7 @@ from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Completion, Prompt, Split, digest
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
-from mlx_distill.teachers import CHARACTERS_PER_TOKEN, is_claude
+from mlx_distill.teachers import CHARACTERS_PER_TOKEN, identity, is_claude
 
 PROGRESS_EVERY = 1000
 """Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
@@ -50,6 +51,12 @@ def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
 
 
 # ---------------------------------------------------------------- asking a teacher
+
+
+def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the teacher's answers depend on, and where they are."""
+    teacher = job.config.teacher
+    return [teacher, identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
 
 
 async def collect_answers(job: Job) -> None:

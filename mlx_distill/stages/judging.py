@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlx_distill import environment
 from mlx_distill.collect import Forecast
 from mlx_distill.compare import PEOPLE
 from mlx_distill.errors import DataError, UsageError
@@ -24,6 +25,7 @@ from mlx_distill.stages import STATIC, Job
 from mlx_distill.stages.asking import asking, ticking
 from mlx_distill.stages.generating import read_test_prompts
 from mlx_distill.summarise.preferences import PAIRS
+from mlx_distill.teachers import identity
 from mlx_distill.teachers.recorded import recording
 
 
@@ -40,6 +42,19 @@ class _Said:
             self.judgments.append(verdict)
         else:
             self.preferences.append(verdict)
+
+
+def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the judges' verdicts depend on, and where they are."""
+    config = job.config.comparison
+    settings = [
+        [identity(judge) for judge in config.judges],
+        *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
+        [environment.hash_of(file) for file in config.human],
+        environment.sandbox_level(),
+    ]
+    inputs, outputs = ["prompts.jsonl", "generations.jsonl"], ["scores.jsonl", "judgments.jsonl", "preferences.jsonl"]
+    return settings, inputs, outputs
 
 
 def judge(job: Job) -> None:

@@ -45,6 +45,12 @@ def run_stage(
         job.run.mark(name, fingerprint, state, before + time.monotonic() - started)
 
 
+def is_done(job: Job, name: str, settings: Sequence[Any], inputs: Sequence[str], outputs: Sequence[str]) -> bool:
+    """Whether `run_stage` would keep what is there."""
+    fingerprint = job.run.fingerprint([plain_settings(part) for part in settings], inputs)
+    return job.run.is_current(name, fingerprint, outputs)
+
+
 def plain_settings(part: Any) -> Any:
     """A section of the configuration as a fingerprint takes it."""
     return dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else part
