@@ -26,8 +26,8 @@ def cli(debug: bool) -> None:
     """Distil a large teacher model into a small student, and find out honestly whether it got better.
 
     Exit codes: 0 done, 2 wrong use, 3 data, 4 teacher, 5 budget, 6 the machine (out of memory, or the GPU was taken
-    away), 7 not let through (--gate), 130 interrupted, 143 ended. The same command, run again, goes on where it
-    stopped.
+    away), 7 not let through (--gate), 8 a run of a sweep failed, 130 interrupted, 143 ended. The same command, run
+    again, goes on where it stopped.
     """
 
 
@@ -95,6 +95,46 @@ def report(picture: str, size: str, theme: str, animate: bool, **options: Any) -
     """Draw the charts and write RESULTS.md and report.html from what the run has measured."""
     look = Look(picture, size_of(size), theme)
     _in_run(options, "report_stage", computes=False, look=look, animated=animate)
+
+
+@cli.command()
+@bench_settings
+def select(**options: Any) -> None:
+    """Choose among saved checkpoints and strengths of the adapter, or keep the base, by --select N benchmark items.
+
+    A third of the items choose: the candidate that gains most in the own domain, of those that lose nowhere. The
+    others confirm it. None of them is among what `bench` reports.
+    """
+    _in_run(options, "select_stages", computes=True)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--plan", "only_plan", is_flag=True, help="what every run would take; starts nothing")
+@click.option("--resume", is_flag=True, help="go on with a sweep that was begun: FILE, or --sweep its folder")
+@click.option("--sweep", "folder", type=click.Path(path_type=Path), help="the sweep's folder [sweeps/NAME]")
+@click.option("--shard", default="1/1", help="which part of the runs is done here, such as 1/2 and 2/2 [1/1]")
+@click.option("--max-cost", type=float, help="US dollars that all runs together may cost")
+@click.option("--collect", is_flag=True, help="only ask the teachers, before the runs are divided")
+@click.option("--keep-going/--no-keep-going", default=True, help="after a run that failed [--keep-going]")
+@click.option("--update", is_flag=True, help="change the settings of runs that were begun")
+@click.option("--yes", is_flag=True, help="agree to the estimated cost without being asked")
+@click.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a sweep)")
+def sweep(file: Path | None, only_plan: bool, resume: bool, folder: Path | None, shard: str, **options: Any) -> None:
+    """Make a run for every combination that FILE describes, and say which of them got better or worse.
+
+    FILE is a config.toml with [axes]; examples/ has some. The same command, or --resume, goes on where it stopped.
+    """
+    from mlx_distill import sweep as sweeping
+    from mlx_distill.console import Terminal
+    from mlx_distill.sweep.members import shard_of
+
+    terminal = Terminal()
+    found, source = sweeping.open_sweep(file, folder, shard_of(shard), resume)
+    if only_plan:
+        sweeping.plan(found, terminal)
+        return
+    sweeping.make(found, source, sweeping.Asked(**options), terminal)
 
 
 @cli.command()

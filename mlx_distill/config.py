@@ -125,13 +125,27 @@ class MachineConfig:
     `memory` in GiB [what this machine can spare]; `batch_tokens`, padding included, go through the student at a
     time: a larger batch goes in parts; `grad_checkpoint` computes activations twice instead of keeping them
     (Chen et al. 2016, arXiv 1604.06174). What is None is chosen so that training fits. With `auto` that goes for
-    `training.layers` too, which then says how many at most: a run keeps the number that it has settled on.
+    `training.layers` too, which then says how many at most: a run keeps the number that it has settled on. `shared`
+    is a folder in which runs keep for each other what the base answers and the frozen layers' activations.
     """
 
     memory: float | None = None
     batch_tokens: int | None = None
     grad_checkpoint: bool | None = None
     auto: bool = False
+    shared: str | None = None
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """Which of a training's saved checkpoints is kept, and how strongly, by what base and candidates answer.
+
+    `items` of each benchmark choose and confirm, and are not reported; None chooses nothing: then the checkpoint with
+    the lowest held-out loss is kept. `strengths` of the adapter are tried; 0, the base, always is.
+    """
+
+    items: int | None = None
+    strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,7 @@ class Config:
     filters: FilterConfig = field(default_factory=FilterConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
 
@@ -280,6 +295,7 @@ POSITIVE = {
     "machine": ("memory", "batch_tokens"),
     "comparison": ("judge_max_tokens", "max_tokens", "batch_size", "samples", "temperature", "repeats"),
     "prompts": ("limit",),
+    "selection": ("items",),
     "bench": ("limit", "max_tokens", "batch_size", "samples", "temperature"),
 }
 
@@ -314,12 +330,27 @@ def check(config: Config) -> None:
         raise UsageError("comparison.judges names one judge twice: its answers would count twice.")
     if not 0 <= config.comparison.strength <= 1:
         raise UsageError(f"comparison.strength is {config.comparison.strength}: it goes from 0 (base) to 1.")
+    _check_selection(config)
     if config.collect.price is not None:
         parse_price(config.collect.price)
     if config.training.seed < 0:
         raise UsageError(f"training.seed is {config.training.seed}: it must be 0 or more.")
     if config.collect.max_cost is not None and not config.collect.max_cost >= 0:
         raise UsageError(f"collect.max_cost is {config.collect.max_cost}: give dollars, 0 or more.")
+
+
+def _check_selection(config: Config) -> None:
+    strengths = config.selection.strengths
+    if not strengths or not all(0 < strength <= 1 for strength in strengths):
+        raise UsageError(
+            f"selection.strengths are {strengths}: give some above 0 (the base, always tried) and up to 1."
+        )
+    if config.selection.items is None:
+        return
+    if not config.bench.asked:
+        raise UsageError("selection.items are items of benchmarks: name some with --benchmark or --data.")
+    if config.training.fine_tune == "dora" and set(strengths) != {1.0}:
+        raise UsageError("A DoRA adapter cannot be saved at a strength below 1: add --strengths 1, or take lora.")
 
 
 def load(path: Path) -> Config:
@@ -350,7 +381,7 @@ def to_table(config: Config) -> dict[str, Any]:
 
 def differences(old: Config, new: Config) -> list[str]:
     """What differs, as `training.epochs: 3 → 5`. `collect` and `machine` are left out: they change no result; and
-    `bench`, of which everything that was made is kept."""
+    `bench` and `selection`, of which everything that was made is kept."""
     lines = []
     for section in ("prompts", "teacher", "filters", "training", "comparison"):
         before = dataclasses.asdict(getattr(old, section))

@@ -22,10 +22,10 @@ from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill import console_summary, console_training
+from mlx_distill import console_standings, console_summary, console_sweep, console_training
 from mlx_distill.errors import UsageError
 from mlx_distill.history import Diff, Entry
-from mlx_distill.records import StepMetrics
+from mlx_distill.records import Standing, StepMetrics
 from mlx_distill.wording import visible
 
 PLAIN_SECONDS = 10.0
@@ -166,6 +166,33 @@ class Terminal:
         finally:
             if waiting:
                 self.line(waiting)
+
+    # ---- sweeps
+
+    @contextlib.contextmanager
+    def sweeping(self) -> Iterator[Callable[[Sequence[Standing], float | None], None]]:
+        """Hands out show(standings, seconds left). A terminal gets a table that stays, a file a line for news."""
+        if not self.console.is_terminal:
+            yield self._standings()
+            return
+        board = console_standings.Board(self._clock)
+        with Live(board, console=self.console, refresh_per_second=REFRESHES):
+            yield board.show
+
+    def _standings(self) -> Callable[[Sequence[Standing], float | None], None]:
+        seen: dict[str, str] = {}
+
+        def show(found: Sequence[Standing], left: float | None) -> None:
+            for one in found:
+                said = f"{one.name}  {one.state}{f': {one.words}' if one.words else ''}"
+                if one.state != "waiting" and seen.get(one.name) != said:
+                    seen[one.name] = said
+                    self.line(said + (_left(left or 0.0) if one.state == "running" else ""))
+
+        return show
+
+    def sweep(self, found: dict[str, Any], folder: str) -> None:
+        self._draw(console_sweep.sweep(found, folder, self.console.width))
 
     # ---- tables
 

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill import console_benchmarks
+from mlx_distill import console_benchmarks, console_selection
 from mlx_distill.console_text import WIDE
 from mlx_distill.console_text import line as _line
 from mlx_distill.console_text import table as _table
@@ -52,6 +52,7 @@ def summary(results: dict[str, Any], folder: str, width: int) -> Iterable[Render
         yield from _judges(comparison)
         yield _verdict(comparison)
         yield from (_text(f"! {caveat}", "yellow") for caveat in comparison["caveats"])
+    yield from console_selection.selection(results, width)
     yield from console_benchmarks.benchmarks(results, width)
     yield from _beside(results)
     yield _text(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")

@@ -7,6 +7,7 @@
       BudgetError     5    going on would cost more than was allowed
       MachineError    6    the machine: out of memory, or the GPU was taken away
       GateError       7    the benchmarks do not let the student through (only with --gate)
+      SweepError      8    a run of a sweep failed; the others went on
 
 The number is the exit code. A message is one line: what happened, then what to do.
 """
@@ -38,3 +39,7 @@ class MachineError(DistillError):
 
 class GateError(DistillError):
     exit_code = 7
+
+
+class SweepError(DistillError):
+    exit_code = 8

@@ -29,6 +29,23 @@ class Layers(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a number nor 'all'.", param, ctx)
 
 
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """Numbers with commas between."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} are not numbers with commas between.", param, ctx)
+
+
+SELECTION: tuple[tuple[str, str, Any, str], ...] = (
+    ("--select", "selection.items", int, "so many items of each benchmark choose what is kept, and are not reported"),
+    ("--strengths", "selection.strengths", Numbers(), "of the adapter, tried with every checkpoint"),
+)
+
 SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     (
         "--teacher",
@@ -87,6 +104,7 @@ SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ),
     ("--grad-checkpoint", "machine.grad_checkpoint", bool, "compute activations twice instead of keeping them"),
     ("--auto", "machine.auto", bool, "train only as many of the layers as fit the memory"),
+    ("--shared", "machine.shared", str, "a folder in which runs keep for each other what is the same in all"),
     ("--judging", "comparison.judging", click.Choice(JUDGINGS), "answers side by side, each alone, or both"),
     ("--repeats", "comparison.repeats", int, "times that a judge is asked the same: 1 for a look, 3 to publish"),
     ("--against-teacher", "comparison.against_teacher", bool, "compare distilled answers with the teacher's too"),
@@ -139,12 +157,12 @@ RULES_AND_FILES = (
 
 def settings(command: Callable[..., None]) -> Callable[..., None]:
     """The options that change a run's configuration."""
-    return _options(command, SETTINGS, (*REPEATABLE, BENCHMARK))
+    return _options(command, (*SETTINGS, *SELECTION), (*REPEATABLE, BENCHMARK))
 
 
 def bench_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Those that change how benchmarks are asked, and when a student may be shipped."""
-    return _options(command, BENCH_SETTINGS, (BENCHMARK, *RULES_AND_FILES))
+    return _options(command, (*BENCH_SETTINGS, *SELECTION), (BENCHMARK, *RULES_AND_FILES))
 
 
 def _options(
@@ -175,7 +193,9 @@ def _default(name: str) -> str:
     """The standard preset's value, for --help."""
     section, _, setting = name.partition(".")
     value = getattr(getattr(Config(), section), setting)
-    return "" if value is None or value is False or len(str(value)) > 40 else f" [{value}]"
+    if isinstance(value, tuple):
+        value = ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
+    return "" if value in (None, False, "") or len(str(value)) > 40 else f" [{value}]"
 
 
 def configuration_of(options: dict[str, Any]) -> tuple[Config, Path]:

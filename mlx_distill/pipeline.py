@@ -2,6 +2,7 @@
 
     prompts ──collect──▶ teacher_data.jsonl ──filter──▶ dataset.json
     both ──train──▶ distilled-student/, metrics.jsonl, training.json
+    checkpoints ──select──▶ selection.json, kept-student/
     test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl, preferences.jsonl
     benchmarks ──bench──▶ bench/
     all of it ──report──▶ results.json ──▶ RESULTS.md, visuals/
@@ -29,16 +30,31 @@ from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Split
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages import ADAPTER, Job, collecting, exporting, generating, judging, training
+from mlx_distill.stages import (
+    ADAPTER,
+    KEPT,
+    Job,
+    adapter_file,
+    collecting,
+    exporting,
+    generating,
+    judging,
+    selecting,
+    training,
+)
 from mlx_distill.stages.asking import ledger_path
-from mlx_distill.stages.keeping import plain_settings, run_stage
+from mlx_distill.stages.keeping import plain_settings, remove, run_stage
 from mlx_distill.stages.paying import agree_on_costs, check_judges, check_teacher, check_teachers
 from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.summarise.gate import check_rules
+from mlx_distill.summarise.selection import SELECTION
 from mlx_distill.teachers import is_traces
 
 WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
 """What another configuration must not silently redo. Answers in the ledger stay valid under any."""
+
+SELECTED = (KEPT, SELECTION)
+"""What a selection leaves beside the answers; these are kept under keys of their own."""
 
 BENCH_OUTPUTS = ("bench/protocol.json", "bench/items.jsonl", "bench/answers.jsonl", "bench/scores.jsonl")
 
@@ -73,21 +89,27 @@ def _write_config(run: RunDir, config: Config) -> None:
 def run_all(job: Job) -> dict[str, Any]:
     """Every stage, in order. Returns results.json's content."""
     check_teachers(job)
+    if job.config.selection.items:
+        selecting.check(job)
     prompts_stage(job, _splits(job))
     job = agree_on_costs(job, ("collect", "judge"))
     if job.config.training.data is None:
         _collect(job)
     job = _settled(job)
     _train(job)
-    _compare(job)
+    select_stage(job)
+    if job.config.prompts.test:
+        _compare(job)
     if job.config.bench.asked:
         bench_stage(job)
     return report_stage(job)
 
 
 def _splits(job: Job) -> tuple[Split, ...]:
-    """Of the prompts: all, unless the user brings his own training data."""
-    return ("train", "valid", "test") if job.config.training.data is None else ("test",)
+    """Of the prompts: all, unless the user brings his own training data; none to compare with where none are named."""
+    if job.config.training.data is None:
+        return ("train", "valid", "test")
+    return ("test",) if job.config.prompts.test else ()
 
 
 def compare_stages(job: Job) -> None:
@@ -124,7 +146,7 @@ def collect_stage(job: Job) -> None:
 
 def prompts_stage(job: Job, splits: tuple[Split, ...]) -> None:
     """Traces bring their prompts along."""
-    if is_traces(job.config.teacher.spec):
+    if is_traces(job.config.teacher.spec) or not splits:
         return
     prompts = job.config.prompts
     run_stage(
@@ -211,7 +233,7 @@ def _train(job: Job) -> None:
         [],
         [f"{ADAPTER}/adapters.safetensors", "metrics.jsonl", "training.json"],
         lambda: training.train(job),
-        partial=[ADAPTER, "metrics.jsonl", "training.json"],
+        partial=[ADAPTER, "metrics.jsonl", "training.json", *SELECTED],
     )
 
 
@@ -225,29 +247,34 @@ def dismiss() -> None:
     training.dismiss()
 
 
+# ---------------------------------------------------------------- select
+
+
+def select_stages(job: Job) -> dict[str, Any]:
+    """The selection, and the report with what it says. Raises UsageError where none is configured."""
+    if job.config.selection.items is None:
+        raise UsageError("Nothing says how many items choose: give --select N, and benchmarks with --benchmark.")
+    select_stage(job)
+    return report_stage(job)
+
+
+def select_stage(job: Job) -> None:
+    """Without a selection the checkpoint of the lowest held-out loss stays."""
+    if job.config.selection.items is None:
+        for name in SELECTED:
+            remove(job.run / name)
+        return
+    selecting.check(job)
+    settings, inputs, outputs = selecting.made_from(job)
+    run_stage(job, "select", settings, inputs, outputs, lambda: selecting.select(job), partial=SELECTED)
+
+
 # ---------------------------------------------------------------- compare
 
 
 def generate_stage(job: Job) -> None:
-    config = job.config
-    run_stage(
-        job,
-        "generate",
-        [
-            students.identity(config.training.student),
-            config.comparison.max_tokens,
-            config.comparison.batch_size,
-            config.comparison.strength,
-            config.comparison.samples,
-            config.comparison.temperature if config.comparison.samples else None,
-            config.training.seed if config.comparison.samples else None,
-            config.training.system,
-        ],
-        ["prompts.jsonl", "teacher_data.jsonl", f"{ADAPTER}/adapters.safetensors"],
-        ["generations.jsonl"],
-        lambda: generating.generate(job),
-        partial=["generations.jsonl"],
-    )
+    settings, inputs, outputs = generating.made_from(job)
+    run_stage(job, "generate", settings, inputs, outputs, lambda: generating.generate(job), partial=outputs)
 
 
 def judge_stage(job: Job) -> None:
@@ -283,6 +310,8 @@ def bench_stages(job: Job, given: Sequence[Given] = (), inspect_log: bool = Fals
     """The benchmarks, and the report with what they say. `given`: answers made elsewhere, instead of the student's."""
     if inspect_log:
         check_installed()
+    if not given:
+        select_stage(job)
     bench_stage(job, given)
     if inspect_log:
         from mlx_distill.stages.benching.inspecting import write_logs
@@ -295,7 +324,7 @@ def bench_stages(job: Job, given: Sequence[Given] = (), inspect_log: bool = Fals
 def bench_stage(job: Job, given: Sequence[Given] = ()) -> None:
     from mlx_distill.stages import benching
 
-    inputs = ["prompts.jsonl", f"{ADAPTER}/adapters.safetensors"]
+    inputs = ["prompts.jsonl", adapter_file(job.run)]
     run_stage(
         job, "bench", benching.made_from(job, given), inputs, BENCH_OUTPUTS, lambda: benching.run_benchmarks(job, given)
     )

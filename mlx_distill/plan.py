@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from mlx_distill.config import BenchConfig, Config
 from mlx_distill.fit import Choice, Lengths, Machine, Task, flops, in_gib
 from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
-from mlx_distill.records import Completion, Prompt, read_rows, stream_records
+from mlx_distill.records import Completion, Prompt, digest, read_rows, stream_records
 from mlx_distill.teachers import is_claude, is_traces
+from mlx_distill.wording import plural
 
 Split = tuple[list[Turns], list[Turns]]
 """Conversations to train on, and held out."""
@@ -42,7 +44,39 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     rows += _teaching(config, asked)
     rows += _judging(config, asked)
     rows += _benchmarks(config.bench)
+    rows += _selection(config)
     return rows + _training(config, asked, run)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one run in numbers: dollars and bytes at most, seconds of training; None is not known. `asked`: of what the
+    teacher's answers depend on, so that runs which ask the same can share them."""
+
+    asked: str
+    teacher_usd: float
+    judge_usd: float
+    peak: int | None
+    limit: int | None
+    seconds: float | None
+
+
+def figures(config: Config, beside: Path) -> Figures:
+    """`beside`: a run's folder, whose neighbours say how fast this machine is. Raises as `plan`."""
+    asked = _Asked()
+    for prompt in _prompts(config):
+        asked.add(prompt)
+    found = _trained(config, asked, beside)
+    seconds = found.pace and _seconds(found.task, found.choice, found.pace[0]) if found else None
+    teacher = config.teacher
+    return Figures(
+        asked=digest([repr(teacher), repr(config.prompts), str(config.training.data)]),
+        teacher_usd=_most_usd(config, asked) or 0.0,
+        judge_usd=_judges_usd(config, asked),
+        peak=found.choice.peak if found else None,
+        limit=found.choice.limit if found else None,
+        seconds=seconds,
+    )
 
 
 class _Asked:
@@ -73,13 +107,20 @@ def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
         ("Tokens in, at most", f"{tokens:,}"),
         ("Tokens out, at most", f"{count * config.teacher.max_tokens:,}"),
     ]
-    if not is_claude(config.teacher.spec):
+    most = _most_usd(config, asked)
+    if most is None:
         return [*rows, ("Teacher's cost", "nothing")]
-    price = prices.price_of(config.teacher.spec, config.collect.price)
-    size = tokens + count * prices.FRAME_TOKENS
-    usage = prices.Usage(size, count * config.teacher.max_tokens)
-    most = prices.cost(price, usage, batch=config.collect.batch)
     return [*rows, ("Teacher's cost, at most", f"${most:,.2f} (list prices of {prices.DATED})")]
+
+
+def _most_usd(config: Config, asked: _Asked) -> float | None:
+    """What the teacher's answers cost if all run to their cap; None where nobody is paid."""
+    if not is_claude(config.teacher.spec):
+        return None
+    count = asked.counts.total()
+    size = asked.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)
+    usage = prices.Usage(size, count * config.teacher.max_tokens)
+    return prices.cost(prices.price_of(config.teacher.spec, config.collect.price), usage, batch=config.collect.batch)
 
 
 def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
@@ -87,11 +128,24 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     asks = compare.count_questions(count, comparison)
     what = f"{asks.alone:,} answers alone, {asks.pairs:,} pairs"
     rows = [("Judge", judge if judge == "static" else f"{judge}: {what}") for judge in comparison.judges]
-    paid = [judge for judge in comparison.judges if is_claude(judge)]
-    if not paid:
+    most = _judges_usd(config, asked)
+    if not most:
         return [*rows, ("Judge's cost", "nothing")]
-    most = sum(compare.most_usd(judge, config, count) for judge in paid)
     return [*rows, ("Judge's cost, about at most", f"${most:,.2f}")]
+
+
+def _judges_usd(config: Config, asked: _Asked) -> float:
+    paid = [judge for judge in config.comparison.judges if is_claude(judge)]
+    return sum(compare.most_usd(judge, config, asked.counts["test"]) for judge in paid)
+
+
+def _selection(config: Config) -> list[tuple[str, str]]:
+    """How many candidates there may be depends on the steps, which depend on what is collected."""
+    items, strengths = config.selection.items, config.selection.strengths
+    if items is None:
+        return []
+    tried = ", ".join(f"{strength:g}" for strength in strengths)
+    return [("Selection", f"{items:,} items of each benchmark, every checkpoint at strength {tried}")]
 
 
 def _benchmarks(config: BenchConfig) -> list[tuple[str, str]]:
@@ -111,27 +165,48 @@ def _benchmarks(config: BenchConfig) -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- training
 
 
-def _training(config: Config, asked: _Asked, run: Path) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Trained:
+    """What training takes. `asked`: the layers that the user wants; `pace`: FLOP/s and the run that had them."""
+
+    task: Task
+    asked: int
+    choice: Choice
+    source: str
+    factor: float
+    calibrated: int
+    pace: tuple[float, str] | None
+
+
+def _trained(config: Config, asked: _Asked, run: Path) -> _Trained | None:
+    """None for a student that is not here, or of an unknown build."""
     shape = fit.find(config.training.student)
     if shape is None:
-        return [("Memory and time", f"unknown: {config.training.student} is not here, or of an unknown build")]
+        return None
     hardware = environment.hardware()
     lengths, source = _lengths(config, asked, run)
     task = Task(shape, config.training, lengths, Machine.of(hardware))
     runs = fit.earlier_runs(run.resolve().parent)
     factor, count = fit.correction(runs, config.training.student, task.machine.backend)
-    rows = [("Student", f"{config.training.student}, {shape.weights() / 1e6:,.0f} M weights"), ("Examples", source)]
-    layers = fit.most_layers(task, config.machine, factor) if config.machine.auto else None
-    if layers and layers < task.layers:
-        rows.append(("Layers, --auto", f"{layers} of {task.layers}"))
+    wanted, layers = task.layers, fit.most_layers(task, config.machine, factor) if config.machine.auto else None
+    if layers and layers < wanted:
         task = fit.with_layers(task, layers)
-    choice = fit.choose(task, config.machine, factor)
-    runs_say = f"calibrated by {count} earlier run{'s' * (count > 1)}" if count else "not calibrated yet"
-    rows += _memory(task, choice, runs_say)
-    rows.append(
-        ("Fits", fit.in_words(choice.layout) if choice.fits else f"no: {fit.advice(task, config.machine, factor)}")
-    )
-    return [*rows, *_time(task, choice, fit.speed(runs, config.training.student, hardware["chip"]))]
+    pace = fit.speed(runs, config.training.student, hardware["chip"])
+    return _Trained(task, wanted, fit.choose(task, config.machine, factor), source, factor, count, pace)
+
+
+def _training(config: Config, asked: _Asked, run: Path) -> list[tuple[str, str]]:
+    found = _trained(config, asked, run)
+    if found is None:
+        return [("Memory and time", f"unknown: {config.training.student} is not here, or of an unknown build")]
+    task, choice, count = found.task, found.choice, found.calibrated
+    weights = f"{config.training.student}, {task.shape.weights() / 1e6:,.0f} M weights"
+    rows = [("Student", weights), ("Examples", found.source)]
+    if task.layers < found.asked:
+        rows.append(("Layers, --auto", f"{task.layers} of {found.asked}"))
+    rows += _memory(task, choice, f"calibrated by {plural(count, 'earlier run')}" if count else "not calibrated yet")
+    fits = fit.in_words(choice.layout) if choice.fits else f"no: {fit.advice(task, config.machine, found.factor)}"
+    return [*rows, ("Fits", fits), *_time(task, choice, found.pace)]
 
 
 def _memory(task: Task, choice: Choice, calibrated: str) -> list[tuple[str, str]]:
@@ -159,17 +234,28 @@ def _time(task: Task, choice: Choice, known: tuple[float, str] | None) -> list[t
     if known is None:
         return [("Training time", "unknown until a run on this machine has measured it")]
     speed, name = known
-    epoch = flops.epoch(task, choice.layout)
-    steps, whole = (count(len(task.lengths.train)) for count in (task.config.epoch_steps, task.config.all_steps))
-    measured = whole / (task.config.evaluate_every or steps) + 1
-    seconds = (epoch * whole / steps + flops.prefix(task) + measured * flops.heldout(task)) / speed
+    steps, whole = _steps(task)
+    step = flops.epoch(task, choice.layout) / steps / speed
     return [
-        ("Step time, about", f"{epoch / steps / speed:.1f} s, at the {speed / 1e9:,.0f} GFLOP/s of {name}"),
-        ("Training time, about", f"{_in_time(seconds)} for {whole:,} steps"),
+        ("Step time, about", f"{step:.1f} s, at the {speed / 1e9:,.0f} GFLOP/s of {name}"),
+        ("Training time, about", f"{in_time(_seconds(task, choice, speed))} for {whole:,} steps"),
     ]
 
 
-def _in_time(seconds: float) -> str:
+def _steps(task: Task) -> tuple[int, int]:
+    """Of an epoch, and of the whole training."""
+    count = len(task.lengths.train)
+    return task.config.epoch_steps(count), task.config.all_steps(count)
+
+
+def _seconds(task: Task, choice: Choice, speed: float) -> float:
+    steps, whole = _steps(task)
+    measured = whole / (task.config.evaluate_every or steps) + 1
+    epochs = flops.epoch(task, choice.layout) * whole / steps
+    return (epochs + flops.prefix(task) + measured * flops.heldout(task)) / speed
+
+
+def in_time(seconds: float) -> str:
     minutes = seconds / 60
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 

@@ -194,6 +194,17 @@ def plain(estimate: Estimate | None) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How one run of a sweep stands: waiting, running, done, failed, stopped, or left to another shard; what it is
+    doing or why it failed; and the seconds that it took so far."""
+
+    name: str
+    state: str
+    words: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Conversation:
     """What is trained on: chat messages, of which every assistant turn is scored."""
 

@@ -131,6 +131,15 @@ def mcnemar(gained: int, lost: int) -> float:
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
+@functools.cache
+def loss_p(gained: int, lost: int) -> float:
+    """One-sided exact McNemar test: the chance of so many losses or more among the discordant pairs, were gains as
+    likely."""
+    from scipy.stats import binom
+
+    return float(binom.sf(lost - 1, gained + lost, 0.5)) if gained + lost else 1.0
+
+
 def smallest_difference(differences: Sequence[float], tests: int = 1, step: float = 1.0) -> float | None:
     """The smallest mean difference that so many prompts, scattering so, would show four times of five.
 

@@ -81,6 +81,11 @@ def answers_made(comparison: Mapping[str, Any]) -> str:
     return f"{plural(comparison['samples'], 'answer')} a prompt, sampled at temperature {comparison['temperature']:g}"
 
 
+def capital(words: str) -> str:
+    """Words that begin a sentence; names within keep their case."""
+    return words[:1].upper() + words[1:]
+
+
 # ---------------------------------------------------------------- benchmarks
 
 UNSHOWN = "no difference shown"
@@ -125,3 +130,32 @@ def published(row: Mapping[str, Any], results: Mapping[str, Any]) -> list[dict[s
     """What others have published of this benchmark, whichever of its names they used."""
     names = {str(row["name"]).casefold(), str(row["title"]).casefold()}
     return [entry for entry in results.get("published") or [] if str(entry["benchmark"]).casefold() in names]
+
+
+# ---------------------------------------------------------------- selection
+
+
+def candidate(found: Mapping[str, Any] | None) -> str:
+    """Which checkpoint at which strength of the adapter; None is the base."""
+    return "the base" if found is None else f"step {found['step']} at strength {found['strength']:g}"
+
+
+def kept(selection: Mapping[str, Any]) -> str:
+    return f"Kept: {candidate(selection['chosen'])}"
+
+
+def reason(selection: Mapping[str, Any]) -> str:
+    """Why it was kept, a clause that may follow its name."""
+    return str(selection["words"]).removeprefix(f"{candidate(selection['chosen'])} ")
+
+
+def standing(selection: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    """What a candidate is among the others: mostly nothing."""
+    place = {"step": row["step"], "strength": row["strength"]}
+    heldout = place == {"step": selection["heldout_best"], "strength": max(selection["strengths"])}
+    said = {
+        "kept": place == selection["chosen"],
+        "not confirmed": place == selection["first"] != selection["chosen"],
+        "lowest held-out loss": heldout,
+    }
+    return [words for words, holds in said.items() if holds]

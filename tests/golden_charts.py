@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarked import benchmarked
 from runs import Made, results_of
+from selected import selected
 
 from mlx_distill.report.charts import draw_charts
 from mlx_distill.report.look import Look
@@ -15,9 +16,9 @@ LOOK = Look(size=(720, 405))
 
 
 def golden_results(folder: Path) -> dict[str, Any]:
-    """A run with people among the judges, gains and losses, by benchmarks too."""
+    """A run with people among the judges, gains and losses, by benchmarks too, and a selection."""
     made = Made(samples=2, repeats=2, effect=1.5, judges=("claude-opus-4-6", "human: anna"), seed=3)
-    return benchmarked(results_of(folder, made), folder / "benchmarked")
+    return selected(benchmarked(results_of(folder, made), folder / "benchmarked"))
 
 
 if __name__ == "__main__":

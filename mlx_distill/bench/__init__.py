@@ -3,7 +3,7 @@
 from mlx_distill.bench.benchmark import Benchmark, Capability, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.elsewhere import Given, read_answers
 from mlx_distill.bench.load import BENCHMARKS, DEFAULT, Loaded, load, named
-from mlx_distill.bench.subset import subset, words
+from mlx_distill.bench.subset import Parts, parts, subset, words
 
 __all__ = [
     "BENCHMARKS",
@@ -15,10 +15,12 @@ __all__ = [
     "Item",
     "Loaded",
     "Mark",
+    "Parts",
     "Scoring",
     "Source",
     "load",
     "named",
+    "parts",
     "read_answers",
     "subset",
     "words",

@@ -6,9 +6,11 @@ larger one, so that what was answered for a look is kept when the look becomes a
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mlx_distill.bench.benchmark import Item
 
@@ -26,6 +28,27 @@ def subset(items: Sequence[Item], limit: int | None, seed: int = 0) -> list[Item
         draw.shuffle(places)
         turns += [((turn + 0.5) / len(places), draw.random(), place) for turn, place in enumerate(places)]
     return [items[place] for place in sorted(place for _, _, place in sorted(turns)[:limit])]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Of a benchmark's items: those that choose among candidates, those that confirm the choice, those reported."""
+
+    choosing: list[Item]
+    confirming: list[Item]
+    reported: list[Item]
+
+
+def parts(items: Sequence[Item], selecting: int | None) -> Parts:
+    """`selecting` items, half of all at most, choose and confirm. A third of them chooses: every candidate answers
+    these, and only the best one the others."""
+    drawn = subset(items, min(selecting or 0, len(items) // 2))
+    choosing = subset(drawn, math.ceil(len(drawn) / 3))
+    ids = {item.id for item in drawn}
+    first = {item.id for item in choosing}
+    return Parts(
+        choosing, [item for item in drawn if item.id not in first], [item for item in items if item.id not in ids]
+    )
 
 
 def words(items: Sequence[Item], asked: int, seed: int = 0) -> str | None:

@@ -33,13 +33,13 @@ def draw(
 
 
 def _card(results: dict[str, Any], report_folder: Path) -> list[Path]:
-    from mlx_distill.report.card import FOLDER, model_card
+    from mlx_distill.report.card import card_folder, model_card
 
-    if results["training"] is None or not (report_folder / FOLDER).is_dir():
+    folder = card_folder(results, report_folder)
+    if folder is None:
         return []
-    card = report_folder / FOLDER / "README.md"
-    write_atomic(card, model_card(results))
-    return [card]
+    write_atomic(folder / "README.md", model_card(results))
+    return [folder / "README.md"]
 
 
 def _page(results: dict[str, Any]) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from mlx_distill.report.markdown import benchmarks, comparison
+from mlx_distill.report.markdown.selection import unreported
 from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
 from mlx_distill.report.page.views import trained
 from mlx_distill.students import STUDENTS
-from mlx_distill.wording import NOTHING, estimate, plural, points, worth
+from mlx_distill.wording import NOTHING, capital, estimate, kept, plural, points, reason, worth
 
-FOLDER = "distilled-student"
-"""Where a run keeps the adapter that the card describes."""
+FOLDER, CHOSEN = "distilled-student", "kept-student"
+"""Where a run keeps the adapter of its training, and the one that a selection chose."""
 
 REPOSITORY = re.compile(r"\w[\w.-]*/[\w.-]+", re.ASCII)
 TERMS = (
@@ -35,6 +37,7 @@ def model_card(results: dict[str, Any]) -> str:
         _verdict(results),
         _judged(results),
         _scores(results),
+        _selected(results.get("selection")),
         comparison.changes(results),
         comparison.caveats(results),
         _made(results),
@@ -43,6 +46,13 @@ def model_card(results: dict[str, Any]) -> str:
         f"Written by mlx-distill {inline(results['run']['versions'].get('mlx-distill', ''))} from its results.json.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def card_folder(results: dict[str, Any], run: Path) -> Path | None:
+    """Of the adapter that the card describes; None where there is none."""
+    chosen = (results.get("selection") or {}).get("chosen")
+    found = [run / name for name in ((CHOSEN, FOLDER) if chosen else (FOLDER,)) if (run / name).is_dir()]
+    return found[0] if found and results["training"] is not None else None
 
 
 def _front_matter(results: dict[str, Any]) -> str:
@@ -95,6 +105,21 @@ def _scores(results: dict[str, Any]) -> str:
     header = ("Benchmark", "n", "base, %", "this model, %", "difference", "gained / lost", "verdict")
     words = "Brackets are 95 % intervals. No difference shown is not the same as no difference."
     return section("Benchmarks", table(header, rows), words) if rows else ""
+
+
+def _selected(found: dict[str, Any] | None) -> str:
+    """Which candidate the adapter is."""
+    if not found:
+        return ""
+    words = f"**{kept(found)}.** {inline(capital(reason(found)))}."
+    if found["chosen"] is None:
+        words += (
+            f" Use the base: this adapter is step {found['heldout_best']} at full strength, which has the lowest "
+            "held-out loss, and was not chosen."
+        )
+    else:
+        words += " The strength is folded into the adapter's own weights: load it as it is, at its full scale."
+    return section("Which checkpoint this is", words, unreported(found))
 
 
 # ---------------------------------------------------------------- how it was made

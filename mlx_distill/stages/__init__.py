@@ -17,6 +17,8 @@ from mlx_distill.records import StepMetrics
 from mlx_distill.rundir import RunDir
 
 ADAPTER = "distilled-student"
+KEPT = "kept-student"
+WEIGHTS = "adapters.safetensors"
 STATIC = "static"
 """The judge that is no teacher: measurements of the code itself."""
 
@@ -44,3 +46,12 @@ class Job:
     changed: bool = False
     yes: bool = False
     patience: Patience = dataclasses.field(default_factory=Patience)
+
+
+def adapter_folder(run: RunDir) -> str:
+    """Of the adapter that answers: the selection's where it kept any, or else the training's."""
+    return KEPT if (run / KEPT / WEIGHTS).exists() else ADAPTER
+
+
+def adapter_file(run: RunDir) -> str:
+    return f"{adapter_folder(run)}/{WEIGHTS}"

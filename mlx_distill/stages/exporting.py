@@ -1,6 +1,6 @@
 """The stage that exports: what a run has trained in another tool's format, or its answers for people to vote on.
 
-In: distilled-student/, or the test prompts and generations.jsonl. Out: a folder or file, and what to do with it.
+In: the adapter, or the test prompts and generations.jsonl. Out: a folder or file, and what to do with it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 from mlx_distill.errors import UsageError
 from mlx_distill.records import Generation, Prompt
 from mlx_distill.rundir import RunDir, write_atomic
-from mlx_distill.stages import ADAPTER
+from mlx_distill.stages import adapter_folder
 
 
 def export_peft(run: RunDir, folder: Path) -> list[str]:
     from mlx_distill.export import write_peft
 
-    base = write_peft(run / ADAPTER, folder)
+    base = write_peft(run / adapter_folder(run), folder)
     return [f"Wrote {folder}, for {base}. With PEFT:", f"PeftModel.from_pretrained(base, {str(folder)!r})"]
 
 

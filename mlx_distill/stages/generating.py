@@ -6,11 +6,16 @@ In: prompts.jsonl, teacher_data.jsonl, the adapter. Out: generations.jsonl.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from mlx_distill import students
+from mlx_distill.config import Config
 from mlx_distill.errors import DataError
-from mlx_distill.records import ROLES, Completion, Generation, Prompt, Role
-from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.records import ROLES, Completion, Generation, Prompt, Role, digest
+from mlx_distill.stages import Job, adapter_file, adapter_folder
+from mlx_distill.stages.baselines import Baselines
 from mlx_distill.students import Student
+from mlx_distill.students.generate import Decoding
 
 COMPARED: tuple[Role, ...] = ("base", "distilled")
 
@@ -23,14 +28,25 @@ def read_test_prompts(job: Job) -> list[Prompt]:
     return found
 
 
-def generate(job: Job) -> None:
-    from mlx_distill import students
-    from mlx_distill.students.generate import Decoding, generate
+def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the answers depend on, and where they are."""
+    config = job.config
+    settings = [
+        students.identity(config.training.student),
+        config.comparison.max_tokens,
+        config.comparison.batch_size,
+        config.comparison.strength,
+        config.comparison.samples,
+        config.comparison.temperature if config.comparison.samples else None,
+        config.training.seed if config.comparison.samples else None,
+        config.training.system,
+    ]
+    return settings, ["prompts.jsonl", "teacher_data.jsonl", adapter_file(job.run)], ["generations.jsonl"]
 
-    config, prompts = job.config, read_test_prompts(job)
-    known = job.run.read_resumable("generations.jsonl", Generation)
-    texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
-    decoding = Decoding(
+
+def _decoding(config: Config) -> Decoding:
+    wanted = config.comparison
+    return Decoding(
         config.training.system,
         wanted.max_tokens,
         wanted.batch_size,
@@ -38,6 +54,18 @@ def generate(job: Job) -> None:
         wanted.temperature,
         config.training.seed,
     )
+
+
+def generate(job: Job) -> None:
+    from mlx_distill.students.generate import generate
+
+    config, prompts, decoding = job.config, read_test_prompts(job), _decoding(job.config)
+    texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
+    known = job.run.read_resumable("generations.jsonl", Generation)
+    baselines, key = Baselines.of(job), digest([students.identity(config.training.student), str(decoding)])
+    if not any(generation.role == "base" for generation in known):
+        known += [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
+        job.run.write_records("generations.jsonl", known)
     student = students.load(config.training.student)
     dial = dialled(job, student, wanted.strength)
     with job.view.tracking("generate", len(COMPARED) * len(prompts) * (wanted.samples or 1)) as update:
@@ -49,6 +77,8 @@ def generate(job: Job) -> None:
                     job.run.append("generations.jsonl", generation)
                 known += batch
                 update(len(known), f"{role}: {speed(batch):.0f} tok/s")
+            if role == "base":
+                baselines.keep_answers(key, [generation for generation in known if generation.role == role])
     job.run.write_records("generations.jsonl", _in_order(prompts, known + _teacher_generations(job, prompts)))
 
 
@@ -59,7 +89,7 @@ def dialled(job: Job, student: Student, strength: float) -> Callable[[Role], Non
     if not strength:
         return lambda role: None
     job.view.note(f"{student.spec} answers without and with its adapter")
-    dial = adapter.load(student.model, job.run / ADAPTER).dial
+    dial = adapter.load(student.model, job.run / adapter_folder(job.run)).dial
     return lambda role: dial(strength if role == "distilled" else 0.0)
 
 

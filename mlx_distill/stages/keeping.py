@@ -35,7 +35,7 @@ def run_stage(
         before = job.run.stages()[name]["seconds"]
     else:
         for path in partial:
-            _remove(job.run / path)
+            remove(job.run / path)
     started, state = time.monotonic(), "running"
     job.run.mark(name, fingerprint, state, before)
     try:
@@ -56,7 +56,8 @@ def plain_settings(part: Any) -> Any:
     return dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else part
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """A file or folder, where there is one."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mlx_distill.train.encode import Example
 
 PREFIX = "prefix-cache"
-"""Where the frozen layers' activations go that do not fit in memory, while training lasts."""
+"""Where the frozen layers' activations go that do not fit in memory, while training lasts; where runs share a folder,
+all of them, in that."""
 
 
 def _conversations(job: Job) -> list[Conversation]:
@@ -85,7 +86,9 @@ def train(job: Job) -> None:
     student.read_weights()
     training.launched().tell(_work(config, room, parts))
     with training.allocator(room.step):
-        store = training.Store(room.prefix, job.run / PREFIX, _prefix_key(student, config))
+        key, shared = _prefix_key(student, config), job.config.machine.shared
+        folder = Path(shared, PREFIX, key[:16]) if shared else job.run / PREFIX
+        store = training.Store(room.prefix, folder, key, shared is not None)
         trainee = training.attach(student, config, room.layout, store, training.launched())
         job.view.note(_describe(student, trainee, parts))
         _train(job, trainee, parts)

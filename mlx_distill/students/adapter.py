@@ -123,6 +123,23 @@ class Adapter:
         save_arrays(folder / WEIGHTS, arrays, {})
         write_atomic(folder / SETTINGS, json.dumps(self.settings.to_row(student), indent=1))
 
+    def save_at(self, strength: float, folder: Path, student: str) -> None:
+        """As an adapter of its own, whose full strength is this one's `strength`. Raises UsageError for DoRA between 0
+        and 1: a mixture of a DoRA adapter and its base is none."""
+        before = self._masters
+        self._masters = self._folded(strength)
+        try:
+            self.save(folder, student)
+        finally:
+            self._masters = before
+
+    def _folded(self, strength: float) -> dict[str, mx.array]:
+        if self.settings.kind == "full":
+            return dict(self._between(strength))
+        if self.settings.kind == "dora" and strength != 1:
+            raise UsageError("A DoRA adapter cannot be saved at a strength below 1: take --fine-tune lora.")
+        return {name: strength * a if name.endswith("lora_b") else a for name, a in self._masters.items()}
+
     def _between(self, strength: float) -> Mapping[str, mx.array]:
         if strength in (0.0, 1.0):
             return self._masters if strength else self._untrained

@@ -18,6 +18,7 @@ from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
 from mlx_distill.summarise.published import published_part
+from mlx_distill.summarise.selection import read_selection
 from mlx_distill.summarise.training import training_part
 
 SCHEMA = 2
@@ -48,6 +49,7 @@ def summarise(run: RunDir, config: Config) -> dict[str, Any]:
         "training": training_part(run, config, training),
         "comparison": comparison_part(run, config),
         "self_check": _self_check(run, config),
+        "selection": read_selection(run),
         "benchmarks": benchmarks,
         "gate": gate,
         "published": published_part(run),

@@ -20,6 +20,7 @@ from mlx_distill.summarise.asked import MODELS, Asked, read_asked
 from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_part, pass_at_k_part
 from mlx_distill.summarise.forgetting import coverage_part, domain, forgetting_part
 from mlx_distill.summarise.gate import gate_part
+from mlx_distill.summarise.selection import read_selection
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
@@ -39,7 +40,14 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[list[dict[str, Any]], 
     if not asked:
         return [], None
     rows = rows_part(asked, own)
-    return rows, gate_part(rows, rules, forgetting_part(asked, own), coverage_part(run, asked), _sandboxes(asked))
+    return rows, gate_part(
+        rows,
+        rules,
+        forgetting_part(asked, own),
+        coverage_part(run, asked),
+        _sandboxes(asked),
+        read_selection(run),
+    )
 
 
 def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]]:
@@ -77,7 +85,7 @@ def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
     roles, base = roles_part(asked), shares["base"]
     return (
         {name: asked.protocol.get(name) for name in GIVEN}
-        | {"domain": domain(asked, own)}
+        | {"domain": domain(asked.protocol, own)}
         | {role: plain(share) for role, share in shares.items()}
         | {
             "roles": roles,

@@ -21,9 +21,8 @@ OWN, OTHER_CODE = "own domain", "other code"
 DOMAINS = (OWN, OTHER_CODE, "mathematics", "instruction following", "general")
 
 
-def domain(asked: Asked, own: Sequence[str]) -> str:
-    """One of DOMAINS. `own` names capabilities or benchmarks."""
-    protocol = asked.protocol
+def domain(protocol: Mapping[str, Any], own: Sequence[str]) -> str:
+    """One of DOMAINS, of a benchmark by name, title and capability. `own` names capabilities or benchmarks."""
     if {str(protocol[key]).casefold() for key in ("name", "title", "capability")} & {word.casefold() for word in own}:
         return OWN
     return OTHER_CODE if protocol["capability"] == "code" else str(protocol["capability"])
@@ -35,7 +34,7 @@ def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str
     by_domain: dict[str, list[Asked]] = defaultdict(list)
     for one in asked:
         if one.pairs:
-            by_domain[domain(one, own)].append(one)
+            by_domain[domain(one.protocol, own)].append(one)
     names = [name for name in DOMAINS if name in by_domain]
     rows = [_pooled(by_domain[name]) for name in names]
     decided = stats.decide([test for _, test in rows])

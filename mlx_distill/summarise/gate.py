@@ -18,6 +18,9 @@ from mlx_distill.wording import estimate, plural
 
 Row = Mapping[str, Any]
 
+A_CANDIDATE = "the selection kept a candidate"
+"""The rule that none has to declare: who chooses among candidates ships none that was not chosen."""
+
 BETTER, WORSE, UNSCORED = "better", "worse", "not scored"
 
 
@@ -44,14 +47,17 @@ def gate_part(
     forgetting: Sequence[Row] = (),
     coverage: Row | None = None,
     sandboxes: Collection[str] = (),
+    selection: Row | None = None,
 ) -> dict[str, Any]:
-    """ship where every rule holds, else mixed where a benchmark is better, else do not ship. Raises UsageError for a
-    rule that is not in RULES, and for none at all."""
+    """ship where every rule holds, else mixed where a benchmark is better, else do not ship; that too where the
+    selection kept the base. Raises UsageError for a rule that is not in RULES, and for none at all."""
     check_rules(rules)
-    found = {rule: RULES[rule](rows, forgetting) for rule in rules}
+    kept = {A_CANDIDATE: Finding(bool(selection["chosen"]), (selection["words"],))} if selection else {}
+    found = kept | {rule: RULES[rule](rows, forgetting) for rule in rules}
     ship = all(finding.holds for finding in found.values())
+    mixed = bool(_with(rows, BETTER)) and all(finding.holds for finding in kept.values())
     return {
-        "verdict": "ship" if ship else "mixed" if _with(rows, BETTER) else "do not ship",
+        "verdict": "ship" if ship else "mixed" if mixed else "do not ship",
         "because": _because(rows, forgetting, list(found.values())),
         "rules": [
             {"rule": rule, "holds": finding.holds, "because": "; ".join(finding.clauses)}

@@ -40,10 +40,11 @@ class _Entry:
 
 
 class Store:
-    """`memory`: bytes kept in memory. `folder`: where the rest goes, or None; `key` says what made the arrays."""
+    """`memory`: bytes kept in memory. `folder`: where the rest goes, or None; `key` says what made the arrays.
+    `shared`: everything goes there, for other trainings, and stays."""
 
-    def __init__(self, memory: int, folder: Path | None = None, key: str = "") -> None:
-        self._memory, self._bytes = memory, 0
+    def __init__(self, memory: int, folder: Path | None = None, key: str = "", shared: bool = False) -> None:
+        self._memory, self._bytes, self._shared = memory, 0, shared
         self._held: dict[str, mx.array] = {}
         self._entries: dict[str, _Entry] = {}
         self._folder = folder
@@ -64,19 +65,27 @@ class Store:
             return None
         dtype = getattr(mx, entry.dtype)
         whole = raw.view(f"u{dtype.size}").reshape(entry.shape)
-        return mx.array(whole).view(dtype)
+        array = mx.array(whole).view(dtype)
+        self._hold(name, array)
+        return array
 
     def put(self, name: str, array: mx.array) -> None:
-        if self._bytes + array.nbytes <= self._memory:
-            self._held[name] = array
-            self._bytes += array.nbytes
-        elif self._folder is not None and self._end + array.nbytes <= self._room:
+        held = self._hold(name, array)
+        if (self._shared or not held) and self._folder is not None and self._end + array.nbytes <= self._room:
             self._append(name, array)
 
+    def _hold(self, name: str, array: mx.array) -> bool:
+        """In memory, where there is room."""
+        fits = self._bytes + array.nbytes <= self._memory
+        if fits:
+            self._held[name] = array
+            self._bytes += array.nbytes
+        return fits
+
     def remove(self) -> None:
-        """Deletes the file: training is done."""
+        """Training is done: deletes the file, unless others share it."""
         self._entries.clear()
-        if self._folder is not None:
+        if self._folder is not None and not self._shared:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     # ---- the file

@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 from runs import JUDGES, Made, results_of
+from selected import SELECTIONS, selected
 
 from mlx_distill.errors import UsageError
 from mlx_distill.records import ROLES
@@ -54,7 +55,10 @@ HARD = (
     "benchmarks: one",
     "benchmarks: nine",
     "benchmarks: sampled",
+    "selection: many",
+    "selection: long names",
 )
+CHOSEN = ("checkpoint_scores", "gain_against_forgetting")
 ASKED = ("benchmark_comparison", "gained_lost", "forgetting", "reasoning_length")
 
 
@@ -116,10 +120,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
         for index, (name, made) in enumerate(RUNS.items())
     }
     for name in ("usual", "nothing trained"):
-        found[name] = benchmarked(found[name], folder / f"{name}, benchmarked")
+        found[name] = selected(benchmarked(found[name], folder / f"{name}, benchmarked"))
     bare = results_of(folder, Made(missing=("teacher", "training", "comparison"), name="bare"))
     for name in BENCHMARKS:
         found[f"benchmarks: {name}"] = benchmarked(bare, folder / f"bare, {name}", name)
+    for name in SELECTIONS:
+        found[f"selection: {name}"] = selected(bare, name)
     for change in CHANGES:
         found[change.__name__] = copy.deepcopy(found["usual"])
         change(found[change.__name__])
@@ -156,7 +162,8 @@ def faults(canvas: Canvas) -> list[str]:
     return found + [f"tiny: {words!r}" for words in small]
 
 
-EVERY = [*RUNS, *(f"benchmarks: {name}" for name in BENCHMARKS), *(change.__name__ for change in CHANGES)]
+EVERY = [*RUNS, *(f"benchmarks: {name}" for name in BENCHMARKS), *(f"selection: {name}" for name in SELECTIONS)]
+EVERY += [change.__name__ for change in CHANGES]
 
 
 def assert_legible(results: Results, size: tuple[int, int]) -> None:
@@ -193,11 +200,14 @@ def test_what_is_not_there_is_not_drawn(runs: dict[str, Results], tmp_path: Path
     assert drawn("benchmarks: one") == set(ASKED)
     assert drawn("benchmarks: sampled") == set(ASKED) - {"gained_lost"}
     assert drawn("benchmarks: base alone") == {"benchmark_comparison", "reasoning_length"}
+    assert drawn("selection: many") == set(CHOSEN)
+    assert drawn("selection: own domain only") == {"checkpoint_scores"}
 
 
 def test_results_of_before_there_were_benchmarks_are_drawn(runs: dict[str, Results], tmp_path: Path) -> None:
-    old = {key: value for key, value in runs["usual"].items() if key not in ("benchmarks", "gate", "published")}
-    assert {path.stem for path in draw_charts(old, tmp_path)} == set(CHARTS) - set(ASKED)
+    new = ("benchmarks", "gate", "published", "selection")
+    old = {key: value for key, value in runs["usual"].items() if key not in new}
+    assert {path.stem for path in draw_charts(old, tmp_path)} == set(CHARTS) - {*ASKED, *CHOSEN}
 
 
 def words(canvas: Canvas | None) -> list[str]:

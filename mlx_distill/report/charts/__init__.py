@@ -16,6 +16,7 @@ import matplotlib as mpl
 from mlx_distill.report.charts.benchmarks import benchmark_comparison
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.changed import gained_lost
+from mlx_distill.report.charts.checkpoints import checkpoint_scores
 from mlx_distill.report.charts.cost import cost_scaling
 from mlx_distill.report.charts.forgetting import forgetting
 from mlx_distill.report.charts.judges import judge_agreement
@@ -23,6 +24,7 @@ from mlx_distill.report.charts.lengths import answer_lengths
 from mlx_distill.report.charts.prompts import prompt_comparison
 from mlx_distill.report.charts.reasoning import reasoning_length
 from mlx_distill.report.charts.scorecard import model_scorecard
+from mlx_distill.report.charts.tradeoff import gain_against_forgetting
 from mlx_distill.report.charts.training import training_curves
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.report.style import SETTINGS
@@ -31,6 +33,8 @@ CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
     "benchmark_comparison": benchmark_comparison,
     "gained_lost": gained_lost,
     "forgetting": forgetting,
+    "checkpoint_scores": checkpoint_scores,
+    "gain_against_forgetting": gain_against_forgetting,
     "reasoning_length": reasoning_length,
     "model_scorecard": model_scorecard,
     "prompt_comparison": prompt_comparison,

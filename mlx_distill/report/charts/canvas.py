@@ -31,6 +31,9 @@ LINE = 1.34
 GROWN, SHOWN = 0.65, 0.72
 """Parts of an animation: bars and curves have grown, intervals and verdicts begin to appear."""
 
+OPEN = {"◇": "D", "○": "o", "△": "^", "▽": "v", "□": "s", "⬠": "p", "⬡": "h", "☆": "*"}
+"""Open markers, by the one of matplotlib's that they are the outline of."""
+
 METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": "mlx-distill"},
     "svg": {"Creator": "mlx-distill", "Date": None},
@@ -175,14 +178,14 @@ class Canvas:
         self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=thick * 0.72, zorder=order, alpha=opacity))
 
     def dot(self, x: float, y: float, colour: str, marker: str = "o", size: float = 14.0) -> None:
-        """A marker of matplotlib's, or ◇, which is open."""
-        ground, hollow = self.theme.background, marker == "◇"
+        """A marker of matplotlib's, or one that is open."""
+        ground, hollow = self.theme.background, marker in OPEN
         self.axes.add_line(
             Line2D(
                 [x],
                 [y],
                 color=colour,
-                marker="D" if hollow else marker,
+                marker=OPEN.get(marker, marker),
                 markersize=size * 0.72,
                 linestyle="",
                 zorder=4.5,

@@ -71,8 +71,9 @@ def page(
     title: str,
     sentences: Sequence[str],
     keys: Iterable[Key] | None = None,
+    lines: int = 2,
 ) -> tuple[Canvas, Box]:
-    """A canvas with everything but the chart, and the chart's room."""
+    """A canvas with everything but the chart, and the chart's room. `lines`: at most, of each sentence."""
     canvas = Canvas(look, progress)
     margin = 72.0 if not canvas.narrow else 52.0
     left, right = margin, canvas.width - margin
@@ -84,9 +85,8 @@ def page(
     y = 34 + TITLE * 1.34 + 8
     for index, sentence in enumerate(sentences):
         colour = canvas.theme.muted if index else canvas.theme.text
-        y += canvas.text(
-            left, y, sentence, SENTENCE if not index else 22, width=right - left, lines=2, colour=colour, late=True
-        )
+        size = SENTENCE if not index else 22
+        y += canvas.text(left, y, sentence, size, width=right - left, lines=lines, colour=colour, late=True)
     if not beside:
         y = legend_rows(canvas, left, y + 12, right, shown)
     return canvas, Box(left, y + 26, right, _foot(canvas, results, left, right) - 24)

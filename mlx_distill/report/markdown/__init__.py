@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.report.markdown import benchmarks, comparison, making, prompts
+from mlx_distill.report.markdown import benchmarks, comparison, making, prompts, selection
 from mlx_distill.report.markdown.making import pipeline_diagram
 from mlx_distill.report.markdown.text import fence, inline, section
 
@@ -24,6 +24,7 @@ def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Pa
         comparison.caveats(results),
         comparison.changes(results),
         benchmarks.scores(results),
+        selection.selection(results),
         benchmarks.details(results),
         benchmarks.forgetting(results),
         benchmarks.protocol(results),

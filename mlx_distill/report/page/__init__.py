@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mlx_distill.records import ROLES
-from mlx_distill.report.page import benchmarks, numbers, views
+from mlx_distill.report.page import benchmarks, numbers, selection, views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import strip
@@ -41,16 +41,18 @@ def page(results: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
             training=results["training"],
             gate=results.get("gate"),
             benchmarks=results.get("benchmarks") or [],
+            selection=results.get("selection"),
             pictures=pictures,
             style=Markup(style),
             script=Markup(script),
-            policy=_policy(style, script),
+            policy=policy(style, script),
         )
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # a model can write half a surrogate pair; a file cannot
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str) -> str:
+    """Of a page with these two: nothing else may run or load."""
     parts = (
         "default-src 'none'",
         f"script-src '{_hash(script)}'",
@@ -75,6 +77,7 @@ def _environment() -> Environment:
     made.globals.update(ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, pieces=pieces)
     made.globals.update(
         bench=benchmarks,
+        chosen=selection,
         points=points,
         estimate=estimate,
         percent=percent,

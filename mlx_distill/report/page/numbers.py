@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.comparison import measures
-from mlx_distill.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share
+from mlx_distill.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share, standing
 
 Results = dict[str, Any]
 
@@ -197,11 +197,54 @@ def _reasoning(results: Results) -> Table | None:
     return Table(header, rows) if rows else None
 
 
+# ---------------------------------------------------------------- selection
+
+
+def candidates(found: Results) -> Table:
+    """All of them, and what each is among the others."""
+    rows = [
+        (
+            str(row["step"]),
+            f"{row['strength']:g}",
+            points(row["gain"], sign="+"),
+            points(row["elsewhere"], sign="+"),
+            ", ".join(row["loses"]) or NOTHING,
+            ", ".join(standing(found, row)),
+        )
+        for row in found["candidates"]
+    ]
+    return Table(("step", "strength", "own domain, points", "elsewhere, points", "loses on", ""), rows)
+
+
+def _selected(results: Results) -> Table | None:
+    found = results.get("selection")
+    return candidates(found) if found else None
+
+
+def _checkpoints(results: Results) -> Table | None:
+    """Shares passed on the choosing items."""
+    found = results.get("selection")
+    if not found:
+        return None
+    rows = [("0", "base", *(points(asked["base"]) for asked in found["benchmarks"]))]
+    rows += [
+        (
+            str(row["step"]),
+            f"{row['strength']:g}",
+            *(f"{points(score['score'])}{' loses' if score['loses'] else ''}" for score in row["scores"]),
+        )
+        for row in found["candidates"]
+    ]
+    return Table(("step", "strength", *(f"{asked['title']}, %" for asked in found["benchmarks"])), rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[Results], Table | None]]] = {
     "benchmark_comparison": ("Benchmarks, base and distilled", _benchmarks),
     "gained_lost": ("Items gained and lost", _changed),
     "forgetting": ("What was forgotten", _forgetting),
     "reasoning_length": ("Length of the answers to benchmarks", _reasoning),
+    "checkpoint_scores": ("Every checkpoint at every strength, on the items that choose", _checkpoints),
+    "gain_against_forgetting": ("Gained here against changed elsewhere", _selected),
     "model_scorecard": ("Scores, base and distilled beside the teacher", _scorecard),
     "prompt_comparison": ("Every prompt", _prompts),
     "answer_lengths": ("Length of the answers", _lengths),

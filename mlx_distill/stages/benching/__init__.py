@@ -18,7 +18,8 @@ from mlx_distill.records import Generation, Role, Score
 from mlx_distill.stages import Job
 from mlx_distill.stages.benching.answering import answer_items
 from mlx_distill.stages.benching.asked import Asked, answered, everything, protocol
-from mlx_distill.stages.benching.made import ANSWERS, SCORES, Made
+from mlx_distill.stages.benching.made import ANSWERS, Made
+from mlx_distill.stages.benching.made import made as made_of
 from mlx_distill.summarise.published import PUBLISHED, read_published
 
 ITEMS, PROTOCOL = "bench/items.jsonl", "bench/protocol.json"
@@ -33,6 +34,7 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
     files = [*config.bench.data, *config.bench.published, *(str(file.path) for file in given)]
     return [
         config.bench,
+        config.selection.items,
         [environment.hash_of(file) for file in files],
         [file.role for file in given],
         students.identity(config.training.student),
@@ -46,7 +48,7 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
 def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
     published = read_published(job.config.bench.published)  # what is wrong with a file is said first
     asked = everything(job)
-    made = Made(job, asked, given)
+    made = made_of(job, asked, given)
     if given:
         answers = bench.read_answers(given, [item for one in asked for item in one.items])
         asked = [answered(one, answers) for one in asked]
@@ -55,6 +57,7 @@ def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
         answer_items(job, asked, made)
     job.run.write_records(ITEMS, [_line(item) for one in asked for item in one.items])
     _score(job, asked, made)
+    made.hand_on()
     job.run.write_json(PUBLISHED, published)
     elsewhere = bool(given)
     job.run.write_json(PROTOCOL, [protocol(job, one, made.template(one.benchmark.name), elsewhere) for one in asked])
@@ -76,20 +79,32 @@ def _line(item: Item) -> _Line:
 
 
 def _score(job: Job, asked: Sequence[Asked], made: Made) -> None:
+    cases = open_cases(asked, made)
+    with job.view.tracking("score", sum(len(mine) for _, mine in cases)) as update:
+        for count, title in enumerate(scoring(job, cases, made), 1):
+            update(count, title)
+
+
+Cases = list[tuple[Asked, list[tuple[Item, Generation]]]]
+
+
+def open_cases(asked: Sequence[Asked], made: Made) -> Cases:
+    """Answers that have no score yet, benchmark by benchmark."""
     answers: dict[str, list[Generation]] = defaultdict(list)
     for answer in made.answers():
         answers[answer.prompt_id].append(answer)
-    known = {(score.benchmark, score.item_id, score.role, score.sample) for score in job.run.read(SCORES, Score)}
-    cases = [(one, list(_open_cases(one, answers, known))) for one in asked]
-    scoring = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed)
-    count = 0
-    with job.view.tracking("score", sum(len(open_) for _, open_ in cases)) as update:
-        for one, open_ in cases:
-            marks = one.benchmark.score([(item, answer.text) for item, answer in open_], scoring)
-            for (item, answer), mark in zip(open_, marks, strict=True):
-                job.run.append(SCORES, _score_of(item, answer, mark))
-                count += 1
-                update(count, one.benchmark.title)
+    known = {(score.benchmark, score.item_id, score.role, score.sample) for score in made.scores()}
+    return [(one, list(_open_cases(one, answers, known))) for one in asked]
+
+
+def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
+    """Scores them. Yields the benchmark's title after each."""
+    how = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed)
+    for one, mine in cases:
+        marks = one.benchmark.score([(item, answer.text) for item, answer in mine], how)
+        for (item, answer), mark in zip(mine, marks, strict=True):
+            made.add_score(_score_of(item, answer, mark))
+            yield one.benchmark.title
 
 
 def _open_cases(

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mlx_distill import students
 from mlx_distill.records import Generation, Role, digest
-from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.stages import Job, adapter_file
 from mlx_distill.stages.benching.asked import Asked
-from mlx_distill.stages.benching.made import ANSWERS, Made
+from mlx_distill.stages.benching.made import Made
 from mlx_distill.stages.generating import COMPARED, dialled, speed
 from mlx_distill.students.generate import generate
 
@@ -21,33 +21,50 @@ Answered = set[tuple[Role, str, int]]
 
 
 def answer_items(job: Job, asked: Sequence[Asked], made: Made) -> None:
+    made.take_over(asked)
     roles = _roles(job)
-    done = {(answer.role, answer.prompt_id, answer.sample) for answer in made.answers()}
-    wanted = {case for one in asked for case in _cases(one, roles)}
+    wanted = {case for one in asked for case in cases(one, roles)}
+    done = answered(made)
     count = len(wanted & done)
     if count == len(wanted):
         return
     student = students.load(job.config.training.student)
     dial = dialled(job, student, job.config.comparison.strength if "distilled" in roles else 0.0)
-    with job.view.tracking("bench", len(wanted)) as update:
-        for one in asked:
-            made.note_template(one.benchmark.name, _template(student, one.decoding.system))
-            for role, batch in _batches(student, one, roles, done, dial):
-                new = [answer for answer in batch if (role, answer.prompt_id, answer.sample) not in done]
-                for answer in new:
-                    job.run.append(ANSWERS, answer)
-                count += len(new)
-                update(count, f"{one.benchmark.title}, {role}: {speed(batch):.0f} tok/s")
+    try:
+        with job.view.tracking("bench", len(wanted)) as update:
+            for new, words in answering(student, asked, made, roles, dial):
+                count += new
+                update(count, words)
+    finally:
+        made.hand_on()
+
+
+def answering(
+    student: students.Student, asked: Sequence[Asked], made: Made, roles: Sequence[Role], dial: Callable[[Role], None]
+) -> Iterator[tuple[int, str]]:
+    """Answers what is missing, batch by batch. Yields how many are new, and words for the progress."""
+    done = answered(made)
+    for one in asked:
+        made.note_template(one.benchmark.name, _template(student, one.decoding.system))
+        for role, batch in _batches(student, one, roles, done, dial):
+            new = [answer for answer in batch if (role, answer.prompt_id, answer.sample) not in done]
+            for answer in new:
+                made.add(answer)
+            yield len(new), f"{one.benchmark.title}, {role}: {speed(batch):.0f} tok/s"
+
+
+def answered(made: Made) -> Answered:
+    return {(answer.role, answer.prompt_id, answer.sample) for answer in made.answers()}
 
 
 def _roles(job: Job) -> tuple[Role, ...]:
-    if (job.run / ADAPTER / "adapters.safetensors").exists() or not job.config.comparison.strength:
+    if (job.run / adapter_file(job.run)).exists() or not job.config.comparison.strength:
         return COMPARED
     job.view.warn(f"{job.run.path} holds no adapter: the base answers alone, and there is no verdict.")
     return ("base",)
 
 
-def _cases(asked: Asked, roles: Sequence[Role]) -> Iterator[tuple[Role, str, int]]:
+def cases(asked: Asked, roles: Sequence[Role]) -> Iterator[tuple[Role, str, int]]:
     samples = range(asked.decoding.samples or 1)
     yield from itertools.product(roles, (item.key for item in asked.items), samples)
 
@@ -56,7 +73,7 @@ def _batches(
     student: students.Student, asked: Asked, roles: Sequence[Role], done: Answered, dial: Callable[[Role], None]
 ) -> Iterator[tuple[Role, list[Generation]]]:
     """Items that every role has answered take no place in a batch, so that a larger subset costs only what is new."""
-    missing = {name for role, name, sample in _cases(asked, roles) if (role, name, sample) not in done}
+    missing = {name for role, name, sample in cases(asked, roles) if (role, name, sample) not in done}
     texts = {item.key: item.prompt for item in asked.items if item.key in missing}
     for role in roles:
         dial(role)

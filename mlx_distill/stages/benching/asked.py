@@ -36,14 +36,28 @@ class Asked:
 
 def everything(job: Job) -> list[Asked]:
     """The default suite where nothing is named."""
+    return [_asked(job, one) for one in loaded(job)]
+
+
+def loaded(job: Job) -> list[Loaded]:
     config = job.config.bench
     names = config.benchmarks if config.asked else (DEFAULT,)
-    return [_asked(job, loaded) for loaded in bench.load(names, config.data, config.since, config.until)]
+    return bench.load(names, config.data, config.since, config.until)
 
 
 def _asked(job: Job, loaded: Loaded) -> Asked:
+    """What chose a candidate is not among what is reported."""
     config = job.config.bench
-    items = bench.subset(loaded.items, config.limit)
+    reported = bench.parts(loaded.items, job.config.selection.items).reported
+    items = bench.subset(reported, config.limit)
+    words = bench.words(reported, len(items))
+    if used := len(loaded.items) - len(reported):
+        words = f"{words or f'{len(items):,} of {len(loaded.items):,} items'}; {used:,} others chose the candidate"
+    return dataclasses.replace(asked_of(job, loaded, items), subset=words)
+
+
+def asked_of(job: Job, loaded: Loaded, items: Sequence[Item]) -> Asked:
+    config = job.config.bench
     decoding = Decoding(
         config.system,
         config.max_tokens or loaded.benchmark.max_tokens,
@@ -52,7 +66,7 @@ def _asked(job: Job, loaded: Loaded) -> Asked:
         config.temperature,
         job.config.training.seed,
     )
-    return Asked(loaded, items, bench.words(loaded.items, len(items)), decoding)
+    return Asked(loaded, list(items), None, decoding)
 
 
 def answered(asked: Asked, answers: Sequence[Generation]) -> Asked:

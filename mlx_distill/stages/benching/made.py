@@ -1,69 +1,122 @@
 """What is on disk already, and whether it is still good.
 
-In: what is asked now, and what earlier answers and scores were made from. Out: those that still hold. What another
-student, adapter, decoding or scorer made is dropped; what belongs to a benchmark that is not asked now is kept.
+In: a folder, what is asked now, and what earlier answers and scores were made from. Out: those that still hold. What
+another student, adapter, decoding or scorer made is dropped; what belongs to a benchmark that is not asked now is kept.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlx_distill import environment, sandbox, students
 from mlx_distill.bench import Given
-from mlx_distill.records import Generation, Score, digest
-from mlx_distill.rundir import file_hash
-from mlx_distill.stages import ADAPTER, Job
+from mlx_distill.records import Generation, Role, Score, digest
+from mlx_distill.rundir import RunDir, file_hash
+from mlx_distill.stages import Job, adapter_file
+from mlx_distill.stages.baselines import Baselines
 from mlx_distill.stages.benching.asked import Asked
 from mlx_distill.stages.generating import COMPARED
 
 ANSWERS, SCORES = "bench/answers.jsonl", "bench/scores.jsonl"
 MADE = "bench/made.json"
 
-Keys = dict[str, dict[str, str]]
+Keys = Mapping[str, dict[str, str]]
 """By benchmark: what the answers of each role, and all of its scores, were made from; and the chat template."""
 
 
 class Made:
-    """Drops from disk, once, what no longer holds."""
+    """The answers and scores in a folder. Drops from disk, once, what no longer holds; what the base answered in
+    another run that shares it is taken over."""
 
-    def __init__(self, job: Job, asked: Sequence[Asked], given: Sequence[Given]) -> None:
-        self._job = job
-        before: Keys = job.run.read_json(MADE) if (job.run / MADE).exists() else {}
-        now = {one.benchmark.name: _keys(job, one, given) for one in asked}
+    def __init__(self, run: RunDir, keys: Keys, baselines: Baselines) -> None:
+        self._run, self._baselines = run, baselines
+        before: Keys = run.read_json(MADE) if (run / MADE).exists() else {}
         stale = {
             (name, part)
-            for name, keys in now.items()
-            for part, key in keys.items()
+            for name, parts in keys.items()
+            for part, key in parts.items()
             if before.get(name, {}).get(part) != key
         }
-        scores, answers = job.run.read_resumable(SCORES, Score), job.run.read_resumable(ANSWERS, Generation)
-        kept = [s for s in scores if not {(s.benchmark, s.role), (s.benchmark, "scores")} & stale]
-        job.run.write_records(SCORES, kept)
-        job.run.write_records(ANSWERS, [a for a in answers if (a.prompt_id.partition("/")[0], a.role) not in stale])
-        self._keys = before | {name: before.get(name, {}) | keys for name, keys in now.items()}
-        job.run.write_json(MADE, self._keys)
+        scores, answers = run.read_resumable(SCORES, Score), run.read_resumable(ANSWERS, Generation)
+        run.write_records(SCORES, [s for s in scores if not {(s.benchmark, s.role), (s.benchmark, "scores")} & stale])
+        run.write_records(ANSWERS, [a for a in answers if (a.prompt_id.partition("/")[0], a.role) not in stale])
+        self._now = keys
+        self._keys = {**before, **{name: before.get(name, {}) | parts for name, parts in keys.items()}}
+        run.write_json(MADE, self._keys)
+
+    def take_over(self, asked: Sequence[Asked]) -> None:
+        """What the base has answered elsewhere to the same items, and the scores of that."""
+        wanted = {item.key for one in asked for item in one.items}
+        answers = {(a.prompt_id, a.role, a.sample) for a in self.answers()}
+        scores = {(f"{s.benchmark}/{s.item_id}", s.role, s.sample) for s in self.scores()}
+        for _, base, scorer in self._bases():
+            for answer in self._baselines.answers(base):
+                if answer.prompt_id in wanted and (answer.prompt_id, answer.role, answer.sample) not in answers:
+                    self.add(answer)
+            for score in self._baselines.scores(base, scorer):
+                name = f"{score.benchmark}/{score.item_id}"
+                if name in wanted and (name, score.role, score.sample) not in scores:
+                    self.add_score(score)
+
+    def hand_on(self) -> None:
+        """The base's answers and scores, to the other runs."""
+        answers, scores = self.answers(), self.scores()
+        for name, base, scorer in self._bases():
+            mine = [a for a in answers if a.role == "base" and a.prompt_id.partition("/")[0] == name]
+            self._baselines.keep_answers(base, mine)
+            known = [s for s in scores if s.role == "base" and s.benchmark == name]
+            self._baselines.keep_scores(base, scorer, known)
+
+    def _bases(self) -> list[tuple[str, str, str]]:
+        """Benchmark, what the base's answers were made from, what its scores."""
+        return [
+            (name, digest([name, parts["base"]]), parts["scores"])
+            for name, parts in self._now.items()
+            if "base" in parts
+        ]
 
     def answers(self) -> list[Generation]:
-        return self._job.run.read(ANSWERS, Generation)
+        return self._run.read(ANSWERS, Generation)
+
+    def scores(self) -> list[Score]:
+        return self._run.read(SCORES, Score)
+
+    def add(self, answer: Generation) -> None:
+        self._run.append(ANSWERS, answer)
+
+    def add_score(self, score: Score) -> None:
+        self._run.append(SCORES, score)
 
     def template(self, benchmark: str) -> str | None:
         return self._keys[benchmark].get("template")
 
     def note_template(self, benchmark: str, template: str) -> None:
         self._keys[benchmark]["template"] = template
-        self._job.run.write_json(MADE, self._keys)
+        self._run.write_json(MADE, self._keys)
+
+
+def made(job: Job, asked: Sequence[Asked], given: Sequence[Given]) -> Made:
+    """Of the run's own `bench` folder."""
+    baselines = Baselines(None) if given else Baselines.of(job)
+    return Made(job.run, {one.benchmark.name: _keys(job, one, given) for one in asked}, baselines)
 
 
 def _keys(job: Job, asked: Asked, given: Sequence[Given]) -> dict[str, str]:
-    """How many answers are written at a time is no part of them."""
-    level = sandbox.level() if asked.benchmark.capability in ("code", "general") else ""
-    scorer = digest([asked.benchmark.scorer, level, str(job.config.comparison.unsandboxed)])
     if given:
         files = digest(f"{file.role} {environment.hash_of(str(file.path))}" for file in given)
-        return dict.fromkeys(("teacher", *COMPARED), files) | {"scores": scorer}
+        return dict.fromkeys(("teacher", *COMPARED), files) | {"scores": scorer_key(job, asked)}
+    adapter = digest([file_hash(job.run / adapter_file(job.run)), str(job.config.comparison.strength)])
+    return {role: answers_key(job, asked, role, adapter) for role in COMPARED} | {"scores": scorer_key(job, asked)}
+
+
+def scorer_key(job: Job, asked: Asked) -> str:
+    level = sandbox.level() if asked.benchmark.capability in ("code", "general") else ""
+    return digest([asked.benchmark.scorer, level, str(job.config.comparison.unsandboxed)])
+
+
+def answers_key(job: Job, asked: Asked, role: Role, adapter: str) -> str:
+    """What a role's answers depend on; how many are written at a time is no part of it."""
     decoding = dataclasses.replace(asked.decoding, batch_size=0)
     base = digest([students.identity(job.config.training.student), str(decoding)])
-    adapter = file_hash(job.run / ADAPTER / "adapters.safetensors")
-    distilled = digest([base, adapter, str(job.config.comparison.strength)])
-    return {"base": base, "distilled": distilled, "scores": scorer}
+    return digest([base, adapter]) if role == "distilled" else base

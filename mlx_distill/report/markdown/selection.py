@@ -1,0 +1,94 @@
+"""The selection in RESULTS.md: which candidate is kept and why, all of them, and how the best held on further items.
+
+In: results. Out: a section, empty where nothing was selected. What loses somewhere is named in the candidate's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlx_distill.report.markdown.text import inline, section, table
+from mlx_distill.wording import NOTHING, candidate, capital, kept, p_value, plural, points, reason, standing
+
+Row = dict[str, Any]
+
+EXPLAINED = (
+    "Differences to the base in points, all items of the own domain together and all others; brackets are 95 % "
+    "intervals for one candidate at a time. The best of many looks better than it is, so further items confirm it."
+)
+
+
+def selection(results: Mapping[str, Any]) -> str:
+    found = results.get("selection")
+    if not found:
+        return ""
+    return section(
+        "Selection",
+        f"**{kept(found)}.** {inline(capital(reason(found)))}.",
+        unreported(found),
+        _candidates(found),
+        EXPLAINED,
+        _confirmation(found),
+    )
+
+
+def unreported(found: Row) -> str:
+    """What was asked, and that no reported number rests on it."""
+    items = {(asked["choosing"], asked["confirming"]) for asked in found["benchmarks"]}
+    each = f"{plural(found['items'], 'item')} of each benchmark" if len(items) == 1 else _each(found)
+    return (
+        f"These answer {each} that are not among the reported ones: half choose, half confirm. A loss counts from a "
+        f"one-sided p below {found['level']:.3g}."
+    )
+
+
+def _each(found: Row) -> str:
+    counts = (f"{asked['choosing'] + asked['confirming']} of {inline(asked['title'])}" for asked in found["benchmarks"])
+    return f"items ({', '.join(counts)})"
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _candidates(found: Row) -> str:
+    header = ("Step", "strength", "own domain", "elsewhere", "loses on", "")
+    return table(header, [_candidate(found, row) for row in found["candidates"]])
+
+
+def _candidate(found: Row, row: Row) -> Sequence[Any]:
+    return (
+        row["step"],
+        f"{row['strength']:g}",
+        points(row["gain"], sign="+"),
+        points(row["elsewhere"], sign="+"),
+        ", ".join(f"**{inline(title)}**" for title in row["loses"]) or NOTHING,
+        ", ".join(f"**{words}**" if words == "kept" else words for words in standing(found, row)),
+    )
+
+
+def _n(row: Row) -> int:
+    return row["difference"]["n"] if row["difference"] else 0
+
+
+def _confirmation(found: Row) -> str:
+    if not found["confirmation"]:
+        return ""
+    titles = {asked["name"]: asked["title"] for asked in found["benchmarks"]}
+    rows = [
+        (
+            inline(titles.get(row["name"], row["name"])),
+            _n(row),
+            points(row["base"]),
+            points(row["score"]),
+            points(row["difference"], sign="+"),
+            row["gained"],
+            row["lost"],
+            p_value(row["loss_p"]),
+            "**loses**" if row["loses"] else "no loss shown",
+        )
+        for row in found["confirmation"]
+    ]
+    header = ("Benchmark", "n", "base", "candidate", "difference", "gained", "lost", "p of a loss", "")
+    held = "confirmed" if found["chosen"] else "not confirmed"
+    return section(f"{capital(candidate(found['first']))}: {held}", table(header, rows), level=3)

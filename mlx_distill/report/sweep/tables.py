@@ -1,0 +1,180 @@
+"""The tables of a sweep, once for Markdown and for the page.
+
+In: sweep.json's content. Out: grids of cells in plain text; what a cell means stands beside its text, and each report
+gives that its sign, weight and colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx_distill.report.sweep.curves import is_at, score_on, with_chosen
+from mlx_distill.report.sweep.words import heldout_loss, kept, titles
+from mlx_distill.wording import NOTHING, duration, money, p_value, points
+
+Values = dict[str, Any]
+
+OWN = "own domain"
+SIGNS = {
+    "better": "▲",
+    "worse": "▼",
+    "no difference shown": "○",
+    "too few prompts to tell": "?",
+    "loses": "▼",
+    "kept": "★",
+    "not confirmed": "☆",
+    "failed": "✗",
+    "ship": "✓",
+    "mixed": "◆",
+    "do not ship": "✗",
+}
+"""Beside the colour of what a cell means; a word that has none says itself."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`word`: a key of SIGNS, or "". `run`: the run whose own report the cell leads to. `doubtful`: degraded."""
+
+    text: str
+    word: str = ""
+    run: str = ""
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The first column names the row."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def runs(found: Values) -> Grid:
+    axes = [axis["name"] for axis in found["sweep"]["axes"]]
+    header = ("run", *axes, "state", "kept", "gate", "held-out loss", "time", "cost")
+    return Grid(header, [[*_values(run, axes), *_outcome(run)] for run in found["runs"]])
+
+
+def _values(run: Values, axes: Sequence[str]) -> list[Cell]:
+    return [named(run), *(Cell(run["values"].get(axis, NOTHING)) for axis in axes)]
+
+
+def named(run: Values) -> Cell:
+    """Only a run that is done has a report."""
+    return Cell(run["name"], run=run["name"] if run["state"] == "done" else "")
+
+
+def _outcome(run: Values) -> list[Cell]:
+    gate, state = run["gate"], run["state"]
+    return [
+        Cell(state, state if state == "failed" else ""),
+        Cell(kept(run), "kept" if run["selection"] else ""),
+        Cell(gate["verdict"], gate["verdict"]) if gate else Cell(NOTHING),
+        Cell(heldout_loss(run)),
+        Cell(duration(run["seconds"])),
+        Cell(money(run["usd"])),
+    ]
+
+
+def baselines(found: Values) -> Grid:
+    """A row a student, a column a benchmark."""
+    names = titles([row for base in found["baselines"] for row in base["benchmarks"]])
+    rows = [[Cell(base["student"]), *_bases(base["benchmarks"], names)] for base in found["baselines"]]
+    return Grid(("student", *names.values()), rows)
+
+
+def _bases(rows: Sequence[Values], names: Iterable[str]) -> list[Cell]:
+    known = {row["name"]: row for row in rows}
+    return [
+        Cell(f"{points(row['base'])}, n = {row['n']:,}", doubtful=bool(row["degraded"])) if row else Cell(NOTHING)
+        for row in map(known.get, names)
+    ]
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+def checkpoints(selection: Values) -> Grid:
+    """The base, then every checkpoint at full strength, and what was put to confirmation or is kept, where weaker."""
+    benchmarks = selection["benchmarks"]
+    header = ("step", *(f"{row['title']} (n = {row['choosing']:,})" for row in benchmarks))
+    base = Cell("0, the base", "" if selection["chosen"] else "kept")
+    rows = [[base, *(Cell(points(row["base"])) for row in benchmarks)]]
+    return Grid(header, rows + [_candidate(selection, found) for found in with_chosen(selection)])
+
+
+def _candidate(selection: Values, found: Values) -> list[Cell]:
+    strength = "" if found["strength"] == 1 else f" at strength {found['strength']:g}"
+    first = "not confirmed" if is_at(selection["first"], found) else "loses" if found["loses"] else ""
+    word = "kept" if is_at(selection["chosen"], found) else first
+    scores = [_score(score_on(found, row["name"])) for row in selection["benchmarks"]]
+    return [Cell(f"{found['step']:,}{strength}", word), *scores]
+
+
+def _score(row: Values | None) -> Cell:
+    return Cell(points(row["score"]), "loses" if row["loses"] else "") if row else Cell(NOTHING)
+
+
+# ---------------------------------------------------------------- reported items
+
+
+def best_by_rule(found: Values) -> Grid:
+    header = ("run", "kept", "own domain", "n", "base", "distilled", "distilled − base", "p (Holm)", "verdict")
+    return Grid(header, [row for run in found["runs"] for row in _best(run)])
+
+
+def _best(run: Values) -> list[list[Cell]]:
+    """A row for each benchmark of the own domain; one that says why, where there is none."""
+    first = [named(run), Cell(kept(run), "kept" if run["selection"] else "")]
+    own = [row for row in run["benchmarks"] if row["domain"] == OWN]
+    return [first + _reported(row) for row in own] or [[*first, *[Cell(NOTHING)] * 6, why_not(run)]]
+
+
+def why_not(run: Values) -> Cell:
+    """In the place of a verdict."""
+    state = run["state"]
+    return Cell("not asked") if state == "done" else Cell(state, state if state == "failed" else "")
+
+
+def _reported(row: Values) -> list[Cell]:
+    return [
+        Cell(row["title"], doubtful=bool(row["degraded"])),
+        Cell(f"{row['n']:,}"),
+        Cell(points(row["base"])),
+        Cell(points(row["distilled"])),
+        Cell(points(row["difference"], sign="+")),
+        Cell(p_value(row["p_holm"])),
+        Cell(row["verdict"], row["verdict"]),
+    ]
+
+
+def forgetting(found: Values) -> Grid:
+    """Runs × domains, the own one first."""
+    domains = dict.fromkeys(row["domain"] for run in found["runs"] for row in run["forgetting"])
+    names = sorted(domains, key=lambda name: name != OWN)
+    rows = [_differences(run, {row["domain"]: row for row in run["forgetting"]}, names) for run in found["runs"]]
+    return Grid(("run", *names), rows if names else [])
+
+
+def every_cell(found: Values) -> Grid:
+    """Runs × benchmarks: what was tested together."""
+    names = titles([row for run in found["runs"] for row in run["benchmarks"]])
+    rows = [_differences(run, {row["name"]: row for row in run["benchmarks"]}, names) for run in found["runs"]]
+    return Grid(("run", *names.values()), rows if names else [])
+
+
+def _differences(run: Values, known: dict[str, Values], names: Iterable[str]) -> list[Cell]:
+    return [named(run), *(_difference(known[name]) if name in known else _none(run) for name in names)]
+
+
+def _none(run: Values) -> Cell:
+    return Cell(NOTHING) if run["state"] == "done" else why_not(run)
+
+
+def _difference(row: Values) -> Cell:
+    doubtful = bool(row.get("degraded"))
+    if row["difference"] is None:
+        return Cell(row["verdict"], doubtful=doubtful)
+    return Cell(points(row["difference"], sign="+"), row["verdict"], doubtful=doubtful)

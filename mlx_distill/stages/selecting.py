@@ -1,0 +1,210 @@
+"""Choosing instead of hoping: checkpoints at several strengths answer a part of the benchmarks, and the best that loses
+nowhere is kept, or the base.
+
+In: saved checkpoints, benchmark items that are not reported. Out: selection.json, and kept-student/ where a candidate
+is kept. Base and candidates have a folder each in selection/, with their answers and scores item by item, so that a
+stopped selection goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlx_distill import bench, environment, students
+from mlx_distill.choosing import Candidate
+from mlx_distill.errors import DataError, UsageError
+from mlx_distill.records import Role, digest
+from mlx_distill.rundir import RunDir, file_hash
+from mlx_distill.stages import ADAPTER, KEPT, WEIGHTS, Job
+from mlx_distill.stages.baselines import Baselines
+from mlx_distill.stages.benching import open_cases, scoring
+from mlx_distill.stages.benching.answering import answering
+from mlx_distill.stages.benching.asked import Asked, asked_of, loaded
+from mlx_distill.stages.benching.made import Made, answers_key, scorer_key
+from mlx_distill.summarise.forgetting import OWN, domain
+from mlx_distill.summarise.selection import SELECTION, Ground, Tried, named, selection_part
+
+if TYPE_CHECKING:
+    from mlx_distill.students.adapter import Adapter
+
+FOLDER = "selection"
+CHECKPOINTS = f"{ADAPTER}/checkpoints"
+
+
+def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the choice depends on, and where it is."""
+    config = job.config
+    settings = [
+        config.selection,
+        dataclasses.replace(config.bench, rules=(), published=(), limit=None, samples=None, batch_size=1),
+        [environment.hash_of(file) for file in config.bench.data],
+        students.identity(config.training.student),
+        config.comparison.unsandboxed,
+        environment.sandbox_level(),
+        [benchmark.scorer for benchmark in bench.BENCHMARKS.values()],
+    ]
+    saved = [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
+    return settings, saved, [SELECTION]
+
+
+def check(job: Job) -> None:
+    """Before hours of training. Raises UsageError where nothing would tell the candidates apart."""
+    if not any(one.domain == OWN for one in _tests(job)):
+        names = ", ".join(job.config.bench.own)
+        raise UsageError(
+            f"No benchmark is of the own domain ({names}), by which a candidate is chosen: name it with --own-domain."
+        )
+
+
+def checkpoints(run: RunDir) -> dict[int, Path]:
+    """By step: those that training saved, and the one of the lowest held-out loss. A step 0 is the base itself."""
+    from mlx_distill.train.checkpoint import progress
+
+    found = {int(folder.name): folder for folder in sorted((run / CHECKPOINTS).glob("[0-9]*")) if _is_saved(folder)}
+    best = progress(run / ADAPTER).best_step
+    if best and best not in found and _is_saved(run / ADAPTER):
+        found[best] = run / ADAPTER
+    return dict(sorted(found.items()))
+
+
+def _is_saved(folder: Path) -> bool:
+    return (folder / WEIGHTS).exists()
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A benchmark's items that choose, and those that confirm."""
+
+    domain: str
+    choosing: Asked
+    confirming: Asked
+
+    @property
+    def ground(self) -> Ground:
+        benchmark = self.choosing.benchmark
+        ids = ([item.id for item in asked.items] for asked in (self.choosing, self.confirming))
+        return Ground(benchmark.name, benchmark.title, self.domain, *ids)
+
+    @property
+    def whole(self) -> Asked:
+        return dataclasses.replace(self.choosing, items=[*self.choosing.items, *self.confirming.items])
+
+
+def _tests(job: Job) -> list[_Test]:
+    """Answered greedily, whatever the reported items are."""
+    found = []
+    for one in loaded(job):
+        parts = bench.parts(one.items, job.config.selection.items)
+        whole = asked_of(job, one, [])
+        greedy = dataclasses.replace(whole, decoding=dataclasses.replace(whole.decoding, samples=None))
+        choosing, confirming = (
+            dataclasses.replace(greedy, items=list(items)) for items in (parts.choosing, parts.confirming)
+        )
+        found.append(_Test(domain(vars(one.benchmark), job.config.bench.own), choosing, confirming))
+    return found
+
+
+# ---------------------------------------------------------------- answering, and choosing
+
+
+def select(job: Job) -> None:
+    from mlx_distill.students import adapter as adapters
+    from mlx_distill.train.checkpoint import progress
+
+    saved = checkpoints(job.run)
+    if not saved:
+        raise DataError(f"{job.run.path} has no trained checkpoint to choose: run `mlx-distill train` first.")
+    if len(saved) == 1:
+        job.view.note("One checkpoint was saved: with --save-every (in a new --run) there are more to choose from.")
+    student = students.load(job.config.training.student)
+    tests = _tests(job)
+    adapter = adapters.load(student.model, next(iter(saved.values())))
+    tried = _try(_Answering(job, student, adapter, saved), tests, job.config.selection.strengths)
+    part = selection_part(tried, job.config.selection.items or 0, progress(job.run / ADAPTER).best_step)
+    _keep(job, adapter, saved, part)
+    job.run.write_json(SELECTION, part)
+
+
+def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]) -> Tried:
+    """Base, every candidate on what chooses, and the best of them on what confirms."""
+    candidates = [Candidate(step, strength) for step in answers.saved for strength in strengths]
+    whole, choosing = [test.whole for test in tests], [test.choosing for test in tests]
+    sizes = [sum(len(one.items) for one in asked) for asked in (whole, choosing)]
+    with answers.job.view.tracking("select", sizes[0] * 2 + sizes[1] * (len(candidates) - 1)) as update:
+        answers.show = update
+        base = answers.of("base", None, whole)
+        found = {candidate: answers.of("distilled", candidate, choosing) for candidate in candidates}
+        tried = Tried([test.ground for test in tests], base, found)
+        if best := tried.first():
+            found[best] = answers.of("distilled", best, whole)
+    return tried
+
+
+@dataclass
+class _Answering:
+    """One student in memory, dialled to one candidate after another."""
+
+    job: Job
+    student: students.Student
+    adapter: Adapter
+    saved: dict[int, Path]
+    show: Callable[[int, str], None] = lambda count, words: None
+    count: int = 0
+
+    def of(self, role: Role, candidate: Candidate | None, asked: Sequence[Asked]) -> dict[str, dict[str, bool]]:
+        """What it passed, by benchmark and item. What is on disk already is not asked again."""
+        job, name = self.job, f"{candidate.step:07d}-{candidate.strength:g}" if candidate else "base"
+        key = digest([file_hash(self.saved[candidate.step] / WEIGHTS), str(candidate.strength)]) if candidate else ""
+        keys = {
+            one.benchmark.name: {role: answers_key(job, one, role, key), "scores": scorer_key(job, one)}
+            for one in asked
+        }
+        made = Made(RunDir(job.run / FOLDER / name), keys, Baselines.of(job) if role == "base" else Baselines(None))
+        made.take_over(asked)
+        words = named(dataclasses.asdict(candidate)) if candidate else "base"
+        before = self.count
+        for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
+            self.count += new
+            self.show(self.count, words)
+        for _ in scoring(job, open_cases(asked, made), made):
+            pass
+        made.hand_on()
+        self.count = before + sum(len(one.items) for one in asked)
+        self.show(self.count, words)
+        wanted = {item.key for one in asked for item in one.items}
+        passed: dict[str, dict[str, bool]] = {one.benchmark.name: {} for one in asked}
+        for score in made.scores():
+            if score.passed is not None and f"{score.benchmark}/{score.item_id}" in wanted and score.role == role:
+                passed[score.benchmark][score.item_id] = score.passed
+        return passed
+
+    def _dial(self, candidate: Candidate | None) -> None:
+        from mlx_distill.students.adapter import read_weights
+
+        if candidate is None:
+            self.adapter.dial(0.0)
+            return
+        self.adapter.set_weights(read_weights(self.saved[candidate.step]))
+        self.adapter.dial(candidate.strength)
+
+
+def _keep(job: Job, adapter: Adapter, saved: dict[int, Path], part: dict[str, Any]) -> None:
+    """kept-student/: the chosen candidate as an adapter of its own, or nothing."""
+    from mlx_distill.students.adapter import read_weights
+
+    shutil.rmtree(job.run / KEPT, ignore_errors=True)
+    chosen = part["chosen"]
+    if chosen is None:
+        job.view.warn(f"The base is kept: {part['words']}.")
+        return
+    adapter.set_weights(read_weights(saved[chosen["step"]]))
+    adapter.save_at(chosen["strength"], job.run / KEPT, job.config.training.student)
+    job.view.note(f"Kept: {part['words']}.")
