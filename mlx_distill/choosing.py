@@ -43,17 +43,17 @@ class Change:
 
 @functools.cache
 def level(benchmarks: int) -> float:
-    """The one-sided p below which a candidate counts as losing on a benchmark: 0.33 for one, 0.15 for five.
+    """The one-sided p below which a candidate counts as losing on a benchmark: 0.33 for one or two, 0.17 for five.
 
-    A candidate is wrongly kept where its loss is missed here and a fresh set as large shows it, at 5 % after Holm over
-    the benchmarks. With a true loss of d standard errors both happen with the chance Φ(z - d) · Φ(d - fresh), which is
-    largest halfway, Φ((z - fresh) / 2)². The z at which that is 5 % is returned as its p. The usual 5 % here would keep
-    such a candidate one time of four.
+    A candidate is wrongly kept where its loss is missed here and a fresh set as large as the confirming one shows it,
+    at 5 % after Holm over the benchmarks, of which its own one is better. With a true loss of d standard errors both
+    happen with the chance Φ(z - d) · Φ(d - fresh), which is largest halfway, Φ((z - fresh) / 2)². The z at which that
+    is 5 % is returned as its p. The usual 5 % here would keep such a candidate one time of four.
     """
     from scipy.stats import norm
 
     error = 1 - CONFIDENCE
-    fresh = norm.isf(error / 2 / benchmarks)
+    fresh = norm.isf(error / 2 / max(1, benchmarks - 1))
     return float(norm.sf(fresh - 2 * norm.isf(math.sqrt(error))))
 
 
