@@ -187,11 +187,12 @@ def _steps(canvas: Canvas, x: Scale, steps: Sequence[int], top: float) -> None:
 def _draw(canvas: Canvas, box: Box, selection: Selection, panel: Panel, ends: tuple[float, float]) -> None:
     steps, strengths = sorted(selection["steps"]), sorted(selection["strengths"])
     x, y = _scales(canvas, box, steps, ends)
-    shown = x.left - 20 + (x.right - x.left + 40) * canvas.grown()
     base = panel.asked["base"] and (x(0), y(panel.asked["base"]["mean"]))
     if base:
         _base(canvas, x, y, panel.asked["base"])
     spots = _spots(x, y, panel, steps, strengths)
+    ends_at = max([x.left, *(at for at, _ in spots.values())])
+    shown = x.left + (ends_at - x.left) * canvas.grown()
     _intervals(canvas, y, selection, panel, spots)
     for rank, strength in enumerate(strengths, 1):
         along = [*([base] if base else []), *(spot for place, spot in spots.items() if place[1] == strength)]

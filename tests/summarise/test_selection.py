@@ -1,0 +1,90 @@
+"""results["selection"]: what candidates passed, which is kept, and the words for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlx_distill.choosing import Candidate, level
+from mlx_distill.summarise.selection import Ground, Passed, Tried, selection_part
+
+N, MORE = 30, 60
+OWN = Ground("own", "Own", "own domain", [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)])
+OTHER = Ground("other", "Other", "mathematics", [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)])
+BEST, WILD = Candidate(20, 0.5), Candidate(20, 1.0)
+
+
+def passed(own: int, other: int, more_own: int | None = None, more_other: int = 30) -> Passed:
+    """So many of the items that choose; and of those that confirm, where these were answered."""
+
+    def first(ids: object, right: int) -> dict[str, bool]:
+        return {name: place < right for place, name in enumerate(ids)}  # type: ignore[arg-type]
+
+    found = {"own": first(OWN.choosing, own), "other": first(OTHER.choosing, other)}
+    if more_own is not None:
+        found["own"] |= first(OWN.confirming, more_own)
+        found["other"] |= first(OTHER.confirming, more_other)
+    return found
+
+
+def tried(best: Passed, wild: Passed) -> Tried:
+    return Tried([OWN, OTHER], passed(10, 15, 20), {BEST: best, WILD: wild, Candidate(10, 1.0): passed(12, 15)})
+
+
+def test_what_gains_most_and_loses_nowhere_is_kept() -> None:
+    part = selection_part(tried(passed(16, 15, 32), passed(25, 5)), 90, 20)
+    assert part["chosen"] == part["first"] == {"step": 20, "strength": 0.5}
+    assert (part["items"], part["steps"], part["strengths"]) == (90, [10, 20], [0.5, 1.0])
+    assert part["level"] == level(2)
+    assert [row["loses"] for row in part["candidates"]] == [[], [], ["Other"]]
+    best = part["candidates"][1]
+    assert (best["gain"]["mean"], best["gain"]["n"]) == (pytest.approx(0.2), N)
+    assert best["elsewhere"]["mean"] == 0
+    assert [(row["score"]["mean"], row["gained"], row["lost"]) for row in best["scores"]] == [
+        (pytest.approx(16 / 30), 6, 0),
+        (0.5, 0, 0),
+    ]
+    assert [(row["name"], row["difference"]["n"], row["loses"]) for row in part["confirmation"]] == [
+        ("own", MORE, False),
+        ("other", MORE, False),
+    ]
+    assert part["words"] == (
+        "step 20 at strength 0.5 gains most in the own domain (+20.0 points, n = 30) of the 2 of 3 candidates that "
+        "lose nowhere, and loses nowhere on 120 further items"
+    )
+
+
+def test_what_is_not_confirmed_is_not_kept() -> None:
+    part = selection_part(tried(passed(16, 15, 32, more_other=20), passed(25, 5)), 90, 20)
+    assert (part["first"], part["chosen"]) == ({"step": 20, "strength": 0.5}, None)
+    assert part["words"] == (
+        "step 20 at strength 0.5 gained most in the own domain where it was chosen (+20.0 points, n = 30), but loses "
+        "on Other (-16.7 points, n = 60) where that was to be confirmed"
+    )
+
+
+def test_where_none_gains_without_losing_the_base_is_kept_and_what_would_have_been_is_said() -> None:
+    found = Tried([OWN, OTHER], passed(10, 15, 20), {WILD: passed(25, 5), Candidate(10, 1.0): passed(9, 15)})
+    part = selection_part(found, 90, 20)
+    assert (part["first"], part["chosen"], part["confirmation"]) == (None, None, [])
+    assert part["words"] == (
+        "none of 2 candidates gains in the own domain and loses nowhere; step 20 at strength 1, which has the lowest "
+        "held-out loss, changes the own domain by +50.0 points, n = 30, and loses on Other"
+    )
+
+
+def test_what_could_not_be_scored_is_in_no_pair() -> None:
+    base, mine = passed(10, 15, 20), passed(16, 15, 32)
+    part = selection_part(
+        Tried([OWN, OTHER], {**base, "own": {}}, {BEST: mine}),
+        90,
+        20,
+    )
+    assert part["benchmarks"][0]["base"] is None
+    assert (part["candidates"][0]["gain"], part["candidates"][0]["scores"][0]["difference"]) == (None, None)
+    assert part["chosen"] is None
+
+
+def test_elsewhere_is_nothing_where_only_the_own_domain_was_asked() -> None:
+    part = selection_part(Tried([OWN], passed(10, 15, 20), {BEST: passed(16, 15, 32)}), 90, 20)
+    assert part["candidates"][0]["elsewhere"] is None
+    assert part["chosen"]
