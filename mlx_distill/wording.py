@@ -152,7 +152,7 @@ def reason(selection: Mapping[str, Any]) -> str:
 def standing(selection: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     """What a candidate is among the others: mostly nothing."""
     place = {"step": row["step"], "strength": row["strength"]}
-    heldout = place == {"step": selection["heldout_best"], "strength": max(selection["strengths"])}
+    heldout = place == {"step": selection["heldout_best"], "strength": 1.0}
     said = {
         "kept": place == selection["chosen"],
         "not confirmed": place == selection["first"] != selection["chosen"],

@@ -27,7 +27,8 @@ from mlx_distill.stages.benching.answering import answering
 from mlx_distill.stages.benching.asked import Asked, asked_of, loaded
 from mlx_distill.stages.benching.made import Made, answers_key, scorer_key
 from mlx_distill.summarise.forgetting import OWN, domain
-from mlx_distill.summarise.selection import SELECTION, Ground, Tried, named, selection_part
+from mlx_distill.summarise.selection import SELECTION, Ground, Tried, selection_part
+from mlx_distill.wording import candidate as named
 
 if TYPE_CHECKING:
     from mlx_distill.students.adapter import Adapter
@@ -169,7 +170,7 @@ class _Answering:
         }
         made = Made(RunDir(job.run / FOLDER / name), keys, Baselines.of(job) if role == "base" else Baselines(None))
         made.take_over(asked)
-        words = named(dataclasses.asdict(candidate)) if candidate else "base"
+        words = named(candidate and dataclasses.asdict(candidate))
         before = self.count
         for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
             self.count += new

@@ -17,6 +17,7 @@ from mlx_distill.proportions import wilson
 from mlx_distill.records import plain
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise.forgetting import OWN
+from mlx_distill.wording import candidate as named
 from mlx_distill.wording import plural
 
 SELECTION = "selection.json"
@@ -134,10 +135,6 @@ def _difference(pairs: Pairs) -> dict[str, Any] | None:
 
 
 # ---------------------------------------------------------------- words
-
-
-def named(candidate: Mapping[str, Any]) -> str:
-    return f"step {candidate['step']} at strength {candidate['strength']:g}"
 
 
 def _points(found: Mapping[str, Any] | None) -> str:

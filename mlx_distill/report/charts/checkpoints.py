@@ -115,7 +115,8 @@ def _head(canvas: Canvas, box: Box, words: tuple[str, str, str], draw: bool = Tr
     y = box.top
     for text, (size, lines, bold, colour) in zip(words, styles, strict=True):
         if draw:
-            y += canvas.text(box.left, y, text, size, width=box.width, lines=lines, bold=bold, colour=colour)
+            late = text == words[-1]
+            y += canvas.text(box.left, y, text, size, width=box.width, lines=lines, bold=bold, colour=colour, late=late)
         else:
             y += LINE * size * len(canvas.wrapped(text, size, box.width, lines, bold))
     return y - box.top

@@ -154,26 +154,26 @@ def _paths(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spot
     for index, step in enumerate(steps):
         along = sorted((found for found in spots if found[0] == step), key=lambda found: found[1])
         points = [(x(0), y(0)), *(spots[found] for found in along)]
-        seen = _walked(points, canvas.grown(index / len(steps)))
+        seen, reached = _walked(points, canvas.grown(index / len(steps)))
         late = (index + 1) / len(steps)
         colour = blend(canvas.theme.muted, canvas.theme.roles["distilled"], late)
         canvas.line([at for at, _ in seen], [at for _, at in seen], colour, 3.2, order=2.5, opacity=0.75)
-        for found, spot in list(zip(along, points[1:], strict=True))[: len(seen) - 1]:
+        for found, spot in list(zip(along, points[1:], strict=True))[:reached]:
             mark(canvas, *spot, shape(selection, found[1]), loses[found])
     canvas.dot(x(0), y(0), canvas.theme.roles["base"], "s", BASE)
 
 
-def _walked(points: Sequence[tuple[float, float]], part: float) -> list[tuple[float, float]]:
-    """The beginning of a path, by its length."""
+def _walked(points: Sequence[tuple[float, float]], part: float) -> tuple[list[tuple[float, float]], int]:
+    """The beginning of a path, by its length, and how many of its points after the first it has reached."""
     left, seen = part * sum(math.dist(a, b) for a, b in itertools.pairwise(points)), [points[0]]
-    for a, b in itertools.pairwise(points):
+    for reached, (a, b) in enumerate(itertools.pairwise(points)):
         length = math.dist(a, b)
         if length > left + 1e-6:
             share = left / length
-            return [*seen, (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share)] if share else seen
+            return [*seen, (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share)], reached
         seen.append(b)
         left -= length
-    return seen
+    return seen, len(points) - 1
 
 
 def _stars(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spots) -> None:

@@ -38,8 +38,8 @@ def unreported(found: Row) -> str:
     items = {(asked["choosing"], asked["confirming"]) for asked in found["benchmarks"]}
     each = f"{plural(found['items'], 'item')} of each benchmark" if len(items) == 1 else _each(found)
     return (
-        f"These answer {each} that are not among the reported ones: half choose, half confirm. A loss counts from a "
-        f"one-sided p below {found['level']:.3g}."
+        f"These answer {each} that are not among the reported ones: a third chooses, the others confirm. A loss counts "
+        f"from a one-sided p below {found['level']:.3g}."
     )
 
 
