@@ -237,6 +237,9 @@ def is_traces(spec: str) -> bool:
     return spec.startswith(TRACES)
 
 
+CLAUDE_NAMES = ("claude", "anthropic", "sonnet", "opus")
+
+
 def needs_terms(spec: str) -> bool:
-    """Whether Anthropic's terms apply: Claude answers, or a data set's name says that Claude did."""
-    return is_claude(spec) or (is_traces(spec) and "claude" in spec.lower())
+    """Whether Anthropic's terms apply: Claude answers, or the name of existing answers says that Claude did."""
+    return is_claude(spec) or (is_traces(spec) and any(word in spec.lower() for word in CLAUDE_NAMES))
