@@ -3,8 +3,8 @@
     python perf/sweep.py [cost] [alone] [--sweep FILE] [--small]
 
 In: a sweep's file [examples/small.toml]. Out: the table. `cost` makes the sweep once and holds its wall time against
-the sum of its runs' stages that train and evaluate, and counts what the base was asked twice. `alone` makes every run by
-itself, with nothing shared, and holds the sweep against that. Twenty minutes on two quiet cores.
+the sum of its runs' stages that train and evaluate, and counts what the base was asked twice. `alone` makes every run
+by itself, with nothing shared, and holds the sweep against that. Twenty minutes on two quiet cores.
 """
 
 from __future__ import annotations
