@@ -27,7 +27,7 @@ from mlx_distill.stages.benching.answering import answering
 from mlx_distill.stages.benching.asked import Asked, asked_of, loaded
 from mlx_distill.stages.benching.made import Made, answers_key, scorer_key
 from mlx_distill.summarise.forgetting import OWN, domain
-from mlx_distill.summarise.selection import SELECTION, Ground, Tried, selection_part
+from mlx_distill.summarise.selection import SELECTION, Ground, Passed, Tried, selection_part
 from mlx_distill.wording import candidate as named
 
 if TYPE_CHECKING:
@@ -141,11 +141,11 @@ def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]
     sizes = [sum(len(one.items) for one in asked) for asked in (whole, choosing)]
     with answers.job.view.tracking("select", sizes[0] * 2 + sizes[1] * (len(candidates) - 1)) as update:
         answers.show = update
-        base = answers.of("base", None, whole)
-        found = {candidate: answers.of("distilled", candidate, choosing) for candidate in candidates}
+        base = answers.of(None, whole)
+        found: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
         tried = Tried([test.ground for test in tests], base, found)
         if best := tried.first():
-            found[best] = answers.of("distilled", best, whole)
+            tried = dataclasses.replace(tried, candidates=found | {best: answers.of(best, whole)})
     return tried
 
 
@@ -160,32 +160,33 @@ class _Answering:
     show: Callable[[int, str], None] = lambda count, words: None
     count: int = 0
 
-    def of(self, role: Role, candidate: Candidate | None, asked: Sequence[Asked]) -> dict[str, dict[str, bool]]:
-        """What it passed, by benchmark and item. What is on disk already is not asked again."""
-        job, name = self.job, f"{candidate.step:07d}-{candidate.strength:g}" if candidate else "base"
-        key = digest([file_hash(self.saved[candidate.step] / WEIGHTS), str(candidate.strength)]) if candidate else ""
-        keys = {
-            one.benchmark.name: {role: answers_key(job, one, role, key), "scores": scorer_key(job, one)}
-            for one in asked
-        }
-        made = Made(RunDir(job.run / FOLDER / name), keys, Baselines.of(job) if role == "base" else Baselines(None))
+    def of(self, candidate: Candidate | None, asked: Sequence[Asked]) -> Passed:
+        """What it passed, by benchmark and item; None is the base. What is on disk already is not asked again."""
+        role: Role = "distilled" if candidate else "base"
+        words, before = named(dataclasses.asdict(candidate) if candidate else None), self.count
+        made = self._made(role, candidate, asked)
         made.take_over(asked)
-        words = named(dataclasses.asdict(candidate) if candidate else None)
-        before = self.count
         for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
             self.count += new
             self.show(self.count, words)
-        for _ in scoring(job, open_cases(asked, made), made):
+        for _ in scoring(self.job, open_cases(asked, made), made):
             pass
         made.hand_on()
         self.count = before + sum(len(one.items) for one in asked)
         self.show(self.count, words)
-        wanted = {item.key for one in asked for item in one.items}
-        passed: dict[str, dict[str, bool]] = {one.benchmark.name: {} for one in asked}
-        for score in made.scores():
-            if score.passed is not None and f"{score.benchmark}/{score.item_id}" in wanted and score.role == role:
-                passed[score.benchmark][score.item_id] = score.passed
-        return passed
+        return _passed(made, asked)
+
+    def _made(self, role: Role, candidate: Candidate | None, asked: Sequence[Asked]) -> Made:
+        """Its folder, with what it has answered before."""
+        job, name, adapter = self.job, "base", ""
+        if candidate:
+            name = f"{candidate.step:07d}-{candidate.strength:g}"
+            adapter = digest([file_hash(self.saved[candidate.step] / WEIGHTS), str(candidate.strength)])
+        keys = {
+            one.benchmark.name: {role: answers_key(job, one, role, adapter), "scores": scorer_key(job, one)}
+            for one in asked
+        }
+        return Made(RunDir(job.run / FOLDER / name), keys, Baselines(None) if candidate else Baselines.of(job))
 
     def _dial(self, candidate: Candidate | None) -> None:
         from mlx_distill.students.adapter import read_weights
@@ -195,6 +196,16 @@ class _Answering:
             return
         self.adapter.set_weights(read_weights(self.saved[candidate.step]))
         self.adapter.dial(candidate.strength)
+
+
+def _passed(made: Made, asked: Sequence[Asked]) -> Passed:
+    """Of the items asked, those that could be scored."""
+    wanted = {item.key for one in asked for item in one.items}
+    passed: dict[str, dict[str, bool]] = {one.benchmark.name: {} for one in asked}
+    for score in made.scores():
+        if score.passed is not None and f"{score.benchmark}/{score.item_id}" in wanted:
+            passed[score.benchmark][score.item_id] = score.passed
+    return passed
 
 
 def _keep(job: Job, adapter: Adapter, saved: dict[int, Path], part: dict[str, Any]) -> None:
