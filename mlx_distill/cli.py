@@ -314,6 +314,8 @@ _ended: list[int] = []
 def _terminate(number: int, _frame: Any) -> None:
     """SIGTERM ends a command as Ctrl-C does: what is under way is waited for and kept."""
     _ended.append(number)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a script with `&`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
 

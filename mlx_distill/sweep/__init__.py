@@ -6,8 +6,9 @@ is marked, and the others go on.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from mlx_distill.stages.training import PREFIX
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
 from mlx_distill.sweep.matrix import read_matrix
-from mlx_distill.sweep.members import FILE, LEDGER, Shard, Sweep
+from mlx_distill.sweep.members import FILE, LEDGER, Shard, Sweep, asks_teacher
 from mlx_distill.sweep.running import How
 from mlx_distill.teachers import is_claude
 
@@ -49,22 +50,29 @@ class Asked:
 
 def open_sweep(file: Path | None, folder: Path | None, shard: Shard, resume: bool = False) -> tuple[Sweep, Path]:
     """A sweep, and the file that describes it: the one given, or that of a sweep that was begun. Raises UsageError
-    where neither says which sweep is meant."""
+    where neither says which sweep is meant, DataError where it goes on with one that was not begun."""
     if resume and folder is None and file is not None and file.is_dir():
         file, folder = None, file
     if file is None:
         if folder is None:
             raise UsageError("Which sweep? Give its FILE, or with --resume its folder.")
+        _check_begun(folder)
         file = folder / FILE
-    if resume and folder is not None and not (folder / FILE).exists():
+    matrix = read_matrix(file, folder.resolve().name if folder and file == folder / FILE else None)
+    folder = folder or Path("sweeps", matrix.name)
+    if resume:
+        _check_begun(folder)
+    return Sweep(folder, matrix, shard), file
+
+
+def _check_begun(folder: Path) -> None:
+    if not (folder / FILE).exists():
         raise DataError(f"{folder} holds no sweep to go on with: begin one with `mlx-distill sweep FILE`.")
-    matrix = read_matrix(file)
-    return Sweep(folder or Path("sweeps", matrix.name), matrix, shard), file
 
 
 def plan(sweep: Sweep, view: View) -> planning.Planned:
     found = planning.planned(sweep)
-    view.table(f"Plan for {sweep.folder}", planning.HEADER, planning.rows(sweep, found))
+    view.table(planning.title(sweep), planning.HEADER, planning.rows(sweep, found))
     return found
 
 
@@ -77,52 +85,91 @@ def make(sweep: Sweep, file: Path, asked: Asked, view: View) -> None:
         )
     text = file.read_text(encoding="utf-8")
     found = plan(sweep, view)
+    _check_changes(sweep, asked)
     _agree(sweep, found, asked, view)
-    with RunDir(sweep.shared).locked():
-        sweep.write(text, _cap(sweep, asked))
-        for member in sweep.matrix.members:
-            if sweep.mine(member):
-                sweep.run(member).path.mkdir(parents=True, exist_ok=True)
-                accept_terms(sweep.run(member), member.config, asked.accept_terms)
+    with _locked(sweep):
+        cap = _cap(sweep, asked)
+        _accept_terms(sweep, asked)
+        sweep.write(text, cap)
         flags = ("--yes", *(("--update",) if asked.update else ()))
         how = How("collect" if asked.collect else "run", flags, asked.keep_going, planning.weights(found))
         try:
             running.run_sweep(sweep, view, how)
         finally:
             view.sweep(report(sweep, file), str(sweep.folder))
-        if all(sweep.state(member).state == "done" for member in sweep.matrix.members if sweep.mine(member)):
+        if all(map(sweep.is_done, sweep.mine)):
             remove(sweep.shared / PREFIX)  # gigabytes, which only training reads
+
+
+@contextlib.contextmanager
+def _locked(sweep: Sweep) -> Iterator[None]:
+    """Raises UsageError where another process is at the same runs."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(RunDir(sweep.shared).locked())
+        except UsageError as error:
+            raise UsageError(
+                f"{sweep.folder} is in use by another process: wait for it, or name another folder with --sweep."
+            ) from error
+        yield
+
+
+def _check_changes(sweep: Sweep, asked: Asked) -> None:
+    """Raises UsageError where runs were begun with other settings, before anything is written."""
+    changed = {member.name: lines for member in sweep.mine if (lines := sweep.changes(member))}
+    if changed and not asked.update:
+        told = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in list(changed.items())[:3])
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise UsageError(
+            f"Runs in {sweep.folder} were made with other settings ({told}{more}): add --update to redo what depends "
+            "on them, or name another folder with --sweep."
+        )
 
 
 def _agree(sweep: Sweep, found: planning.Planned, asked: Asked, view: View) -> None:
     """Raises UsageError without a yes to what may be paid, and where several shards would pay for the same answers."""
-    waiting = [m for m in sweep.matrix.members if sweep.mine(m) and not (sweep.run(m) / "teacher_data.jsonl").exists()]
-    if sweep.shard.of > 1 and any(is_claude(m.config.teacher.spec) and not m.config.training.data for m in waiting):
+    waiting = [one for one in sweep.mine if not sweep.is_done(one) and not sweep.is_collected(one)]
+    if sweep.shard.of > 1 and any(is_claude(one.config.teacher.spec) and asks_teacher(one.config) for one in waiting):
         raise UsageError(
             "Shards do not share what they pay for: ask the teachers once, with --collect and without --shard, and "
             "then divide the runs."
         )
-    if planning.most_usd(found) and not asked.yes and not view.confirm("Go on?"):
+    unpriced = planning.unpriced(sweep, found)
+    if asked.yes or not (planning.most_usd(sweep, found) or unpriced):
+        return
+    if not view.confirm(f"{', '.join(unpriced)} may cost more than the plan says. Go on?" if unpriced else "Go on?"):
         raise UsageError("Stopped before anything was sent: run it again with --yes, or another file.")
+
+
+def _accept_terms(sweep: Sweep, asked: Asked) -> None:
+    """Once for all runs. Raises TeacherError where nobody has."""
+    before = any((sweep.run(member) / "terms.json").exists() for member in sweep.matrix.members)
+    for member in sweep.mine:
+        accept_terms(sweep.run(member), member.config, asked.accept_terms or before)
 
 
 def _cap(sweep: Sweep, asked: Asked) -> float | None:
     """Of this shard's ledger: an equal part of what is left of the whole budget."""
     budget = sweep.matrix.budget if asked.max_cost is None else asked.max_cost
+    if budget is not None and not budget >= 0:
+        raise UsageError(f"--max-cost is {budget}: give dollars, 0 or more.")
     if budget is None or sweep.shard.of == 1:
         return budget
     common = sweep.folder / Shard().shared / LEDGER
-    spent = _spent(common) if common.exists() else 0.0
-    return max(0.0, budget - spent) / sweep.shard.of
-
-
-def _ledgers(sweep: Sweep) -> list[Path]:
-    return sorted(sweep.folder.glob(f"shared*/{LEDGER}"))
+    return max(0.0, budget - (_spent(common) if common.exists() else 0.0)) / sweep.shard.of
 
 
 def _spent(path: Path) -> float:
     with Ledger(path) as ledger:
         return ledger.spent_usd() + ledger.uncertain_usd()
+
+
+def _charged(sweep: Sweep) -> float | None:
+    """By all ledgers; None where there is none, or another shard pays just now."""
+    ledgers = sorted(sweep.folder.glob(f"shared*/{LEDGER}"))
+    with contextlib.suppress(UsageError):
+        return sum(map(_spent, ledgers)) if ledgers else None
+    return None
 
 
 def report(sweep: Sweep, file: Path) -> dict[str, Any]:
@@ -131,9 +178,7 @@ def report(sweep: Sweep, file: Path) -> dict[str, Any]:
         Made(member.values, sweep.standing(member), member.config, sweep.run(member)) for member in sweep.matrix.members
     ]
     axes = {axis.name: list(axis.values) for axis in sweep.matrix.axes}
-    ledgers = _ledgers(sweep)
-    usd = sum(map(_spent, ledgers)) if ledgers else None
-    found = sweep_part(sweep.matrix.name, file.name, axes, made, environment.now(), usd)
+    found = sweep_part(sweep.matrix.name, file.name, axes, made, environment.now(), _charged(sweep))
     RunDir(sweep.folder).write_json("sweep.json", found)
     draw_sweep(found, sweep.folder)
     return found

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 
-TAKEN = 6
-"""The exit code of a run whose machine failed; an abort of Metal's ends it by a signal instead."""
+from mlx_distill.errors import MachineError
+from mlx_distill.watchdog import LESS_MEMORY
 
 ATTEMPTS = 3
 """Of one run, where the GPU was taken away: it goes on from its last checkpoint each time."""
@@ -21,13 +22,18 @@ ATTEMPTS = 3
 
 @contextlib.contextmanager
 def awake(platform: str = sys.platform) -> Iterator[None]:
-    """Neither idle nor system sleep (`caffeinate -is`), as long as this process lives."""
-    if platform != "darwin":
+    """Neither idle nor system sleep (`caffeinate -is`); it ends with this process, however that ends."""
+    command = ["caffeinate", "-is", "-w", str(os.getpid())]
+    beside = None
+    if platform == "darwin":
+        with contextlib.suppress(OSError):
+            beside = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
         yield
-        return
-    with contextlib.suppress(OSError):
-        subprocess.Popen(["caffeinate", "-is", "-w", str(os.getpid())], stdin=subprocess.DEVNULL)
-    yield
+    finally:
+        if beside:
+            beside.terminate()
+            beside.wait()
 
 
 def environment(platform: str = sys.platform) -> dict[str, str]:
@@ -35,12 +41,13 @@ def environment(platform: str = sys.platform) -> dict[str, str]:
     return dict(os.environ) | ({"AGX_RELAX_CDM_CTXSTORE_TIMEOUT": "1"} if platform == "darwin" else {})
 
 
-def was_taken(code: int, platform: str = sys.platform) -> bool:
-    """Whether a run ended because macOS took the GPU away, so that it is worth another attempt."""
-    return platform == "darwin" and (code == TAKEN or code < 0)
+def was_taken(code: int, words: str, platform: str = sys.platform) -> bool:
+    """Whether a run ended because macOS took the GPU away, so that it is worth another attempt: it says so itself, or
+    Metal aborted it. Where memory was lacking it would lack again."""
+    return platform == "darwin" and code in (MachineError.exit_code, -signal.SIGABRT) and LESS_MEMORY not in words
 
 
 def relieve() -> None:
     """The display sleeps, so that nothing waits for the GPU beside the run."""
-    with contextlib.suppress(OSError):
-        subprocess.run(["pmset", "displaysleepnow"], check=False, capture_output=True)
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(["pmset", "displaysleepnow"], check=False, capture_output=True, timeout=10)

@@ -7,7 +7,7 @@ has `[axes]`: a setting with its values, or a name with named groups of settings
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 import tomllib
 from collections import Counter
@@ -20,19 +20,22 @@ from mlx_distill import config as configuration
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.summarise.gate import check_rules
-
-Settings = Mapping[str, Any]
-"""By dotted name: {"training.rank": 32}."""
+from mlx_distill.sweep.axes import Axis, Rule, Settings, axes_of, combinations, flat, rules_of
 
 OWN_KEYS = ("name", "preset", "budget", "axes", "exclude", "adjust")
 
+THE_SWEEPS_OWN = {
+    "collect.ledger": "its runs share one, shared/ledger.sqlite in its folder: copy yours to there",
+    "collect.max_cost": "its runs share one ledger, so give a budget to all of them",
+    "machine.shared": "its runs share a folder in the sweep's",
+}
 
-@dataclass(frozen=True)
-class Axis:
-    """`values`: by name, the settings that each makes."""
+RESERVED = re.compile(r"configs|visuals|shared(-\d+-of-\d+)?|sweep\.(toml|json|md|html)", re.IGNORECASE)
+"""What else lies in a sweep's folder."""
 
-    name: str
-    values: Mapping[str, Settings]
+MOST_RUNS = 1000
+LONGEST_NAME = 120
+"""Characters: a name is a folder, and stands in tables."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,24 @@ class Matrix:
     budget: float | None = None
 
 
-def read_matrix(file: Path) -> Matrix:
-    """Raises DataError for a file that is no TOML, UsageError for one that cannot be meant; the message names the run
-    or the key."""
+def read_matrix(file: Path, name: str | None = None) -> Matrix:
+    """`name`: of a sweep whose file has none [the file's]. Raises DataError for a file that is no TOML, UsageError for
+    one that cannot be meant; the message names the run or the key."""
     content = _toml(file)
-    shared = _shared(content, file)
-    preset, budget = content.get("preset", "standard"), content.get("budget")
-    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | float) or budget < 0):
-        raise UsageError(f"{file}: budget is {budget!r}: give dollars, 0 or more.")
-    axes = tuple(_axes(content, file))
-    members = tuple(_members(axes, content, preset, shared, file))
+    try:
+        return _matrix(content, name or file.stem)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+
+
+def _matrix(content: Mapping[str, Any], name: str) -> Matrix:
+    shared, axes = _shared(content), axes_of(content)
+    _check_size(axes)
+    members = tuple(_members(axes, rules_of(content, axes), content.get("preset", "standard"), shared))
     if not members:
-        raise UsageError(f"{file} leaves no run: it excludes every combination.")
-    for name, count in Counter(member.name for member in members).items():
-        if count > 1:
-            raise UsageError(f"{file}: {count} runs would be called {name!r}: give the axes' values names that differ.")
-    return Matrix(_clean(str(content.get("name", file.stem))), axes, members, budget)
+        raise UsageError("no run is left: every combination is excluded.")
+    _check_names([member.name for member in members])
+    return Matrix(_name(content, name), axes, members, _budget(content))
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -77,101 +82,87 @@ def _toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{file} does not exist: check the path.") from error
+    except IsADirectoryError as error:
+        raise UsageError(
+            f"{file} is a folder: give a sweep's FILE, or add --resume to go on with a folder's."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is not valid TOML ({error}): mend it.") from error
 
 
-def _shared(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
+def _name(content: Mapping[str, Any], otherwise: str) -> str:
+    name = content.get("name", otherwise)
+    if not isinstance(name, str):
+        raise UsageError(f'name is {name!r}: write name = "…".')
+    return clean(name)
+
+
+def _budget(content: Mapping[str, Any]) -> float | None:
+    budget = content.get("budget")
+    if budget is None:
+        return None
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget >= 0:
+        raise UsageError(f"budget is {budget!r}: give dollars, 0 or more.")
+    return float(budget)
+
+
+def _shared(content: Mapping[str, Any]) -> dict[str, Any]:
     sections = {name: part for name, part in content.items() if name not in OWN_KEYS}
     for name, part in sections.items():
         if not isinstance(part, dict):
-            raise UsageError(f"{file}: {name} is no section: settings stand under theirs, as in a config.toml.")
-    return {f"{name}.{setting}": value for name, part in sections.items() for setting, value in part.items()}
-
-
-# ---------------------------------------------------------------- axes
-
-
-def _axes(content: Mapping[str, Any], file: Path) -> Iterator[Axis]:
-    axes = content.get("axes")
-    if not isinstance(axes, dict) or not axes:
-        raise UsageError(f"{file} has no [axes]: name a setting with a list of values, or groups of settings.")
-    for name, values in axes.items():
-        if isinstance(values, list) and values:
-            yield Axis(name.rpartition(".")[2], {_named(value): {name: value} for value in values})
-        elif isinstance(values, dict) and values and all(isinstance(group, dict) for group in values.values()):
-            yield Axis(name, {value: _flat(group) for value, group in values.items()})
-        else:
-            raise UsageError(
-                f'{file}: the axis {name!r} has no values: write "training.rank" = [8, 32], or groups of settings.'
-            )
-
-
-def _flat(group: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """TOML reads training.rank = 8 as a table of a table, "training.rank" = 8 as one key: both mean the same."""
-    found: dict[str, Any] = {}
-    for name, value in group.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
-    return found
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+            raise UsageError(f"{name} is no section: settings stand under theirs, as in a config.toml.")
+    return flat(sections)
 
 
 # ---------------------------------------------------------------- members
 
 
-def _members(
-    axes: Sequence[Axis], content: Mapping[str, Any], preset: str, shared: Settings, file: Path
-) -> Iterator[Member]:
-    excluded, adjusted = (_rules(content, kind, axes, file) for kind in ("exclude", "adjust"))
-    for combination in itertools.product(*(axis.values for axis in axes)):
-        values = {axis.name: value for axis, value in zip(axes, combination, strict=True)}
-        if any(_holds(rule, values) for rule in excluded):
+def _members(axes: Sequence[Axis], rules: Sequence[Rule], preset: Any, shared: Settings) -> Iterator[Member]:
+    for values in combinations(axes):
+        holding = [rule for rule in rules if rule.holds(values)]
+        if any(rule.sets is None for rule in holding):
             continue
         settings = dict(shared)
-        for axis, value in zip(axes, combination, strict=True):
-            settings |= axis.values[value]
-        for rule in adjusted:
-            if _holds(rule["when"], values):
-                settings |= _flat(rule["set"])
-        yield Member(_clean("-".join(combination)), values, _config(preset, settings, values, file))
+        for changes in (*(axis.values[values[axis.name]] for axis in axes), *(rule.sets or {} for rule in holding)):
+            settings |= changes
+        yield Member(clean("-".join(values.values())), values, _config(preset, settings, values))
 
 
-def _rules(content: Mapping[str, Any], kind: str, axes: Sequence[Axis], file: Path) -> list[dict[str, Any]]:
-    rules = content.get(kind, [])
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise UsageError(f"{file}: write [[{kind}]], a table for each.")
-    known = {axis.name: axis.values for axis in axes}
-    for rule in rules:
-        if kind == "adjust" and not (isinstance(rule.get("when"), dict) and isinstance(rule.get("set"), dict)):
-            raise UsageError(f"{file}: [[adjust]] has `when`, of axes and values, and `set`, of settings.")
-        for name, value in (rule["when"] if kind == "adjust" else rule).items():
-            if name not in known or any(one not in known[name] for one in _several(value)):
-                raise UsageError(f"{file}: [[{kind}]] names {name} = {value!r}, which is no axis with such a value.")
-    return rules
-
-
-def _holds(rule: Mapping[str, Any], values: Mapping[str, str]) -> bool:
-    return all(values[name] in _several(value) for name, value in rule.items())
-
-
-def _several(value: Any) -> list[str]:
-    return [_named(one) for one in value] if isinstance(value, list) else [_named(value)]
-
-
-def _config(preset: str, settings: Settings, values: Mapping[str, str], file: Path) -> Config:
+def _config(preset: Any, settings: Settings, values: Mapping[str, str]) -> Config:
     try:
+        if not isinstance(preset, str):
+            raise UsageError(f"preset is {preset!r}: give a name.")
+        for name, why in THE_SWEEPS_OWN.items():
+            if name in settings:
+                raise UsageError(f"{name} is the sweep's own ({why}).")
         config = configuration.resolve(preset, dict(settings))
         check_rules(config.bench.rules)
     except UsageError as error:
-        raise UsageError(f"{file}, {', '.join(f'{k} {v}' for k, v in values.items())}: {error}") from error
+        raise UsageError(f"{', '.join(f'{axis} {value}' for axis, value in values.items())}: {error}") from error
     return config
 
 
-def _clean(name: str) -> str:
+def _check_size(axes: Sequence[Axis]) -> None:
+    if (count := math.prod(len(axis.values) for axis in axes)) > MOST_RUNS:
+        raise UsageError(f"{count:,} combinations are too many for one sweep ({MOST_RUNS:,}): divide the file.")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Folders; on a Mac two that differ in case alone are one."""
+    for name in names:
+        if RESERVED.fullmatch(name):
+            raise UsageError(
+                f"a run would be called {name!r}, as something else in a sweep's folder: name it otherwise."
+            )
+        if len(name) > LONGEST_NAME:
+            raise UsageError(
+                f"a run would be called {name[:40]!r}…, {len(name)} characters: give the values short names, as groups."
+            )
+    for name, count in Counter(name.casefold() for name in names).items():
+        if count > 1:
+            raise UsageError(f"{count} runs would be called {name!r}: give the axes' values names that differ.")
+
+
+def clean(name: str) -> str:
     """A folder's name on any machine."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._") or "run"

@@ -14,9 +14,12 @@ interruption, in a file of each run's own, so that several machines may work in 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -24,12 +27,15 @@ from mlx_distill import config as configuration
 from mlx_distill.config import Config
 from mlx_distill.errors import UsageError
 from mlx_distill.records import Standing, digest
-from mlx_distill.rundir import RunDir, write_atomic
+from mlx_distill.rundir import RunDir, file_hash, write_atomic
 from mlx_distill.sweep.matrix import Matrix, Member
 
 STATE, LOG, FILE = "sweep-run.json", "run.log", "sweep.toml"
 LEDGER = "ledger.sqlite"
 ELSEWHERE = "left to another shard"
+
+BEGUN = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
+"""What a run may have made, so that another configuration is refused."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ class Shard:
 def shard_of(text: str) -> Shard:
     """`2/3` as a Shard. Raises UsageError."""
     first, slash, last = text.partition("/")
-    if not (slash and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+    decimal = all(part.isascii() and part.isdigit() and len(part) < 6 for part in (first, last))
+    if not (slash and decimal and 1 <= int(first) <= int(last)):
         raise UsageError(f"--shard {text} cannot be read: give the part and how many there are, such as 1/2 and 2/2.")
     return Shard(int(first), int(last))
 
@@ -80,8 +87,10 @@ class Sweep:
     def run(self, member: Member) -> RunDir:
         return RunDir(self.folder / member.name)
 
-    def mine(self, member: Member) -> bool:
-        return self.shard.has(self.matrix.members.index(member))
+    @functools.cached_property
+    def mine(self) -> tuple[Member, ...]:
+        """The runs of this shard."""
+        return tuple(member for place, member in enumerate(self.matrix.members) if self.shard.has(place))
 
     def config(self, member: Member, cap: float | None) -> Config:
         """With what its runs share, and the dollars that the whole ledger may not pass."""
@@ -92,9 +101,35 @@ class Sweep:
     # ---- states
 
     def state(self, member: Member) -> State:
-        """Of this configuration: what was made with another one is waiting again."""
+        """Of this configuration: what was made with another one, or whose results are gone, is waiting again. A run
+        that nobody has in hand any more was stopped."""
         found = _read(self.run(member) / STATE)
-        return found if found.config == fingerprint(member.config) else State()
+        if found.config != fingerprint(member.config):
+            return State()
+        if found.state == "done" and not (self.run(member) / "results.json").exists():
+            return State(seconds=found.seconds)
+        if found.state == "running" and not self.is_in_hand(member):
+            return dataclasses.replace(found, state="stopped")
+        return found
+
+    def is_in_hand(self, member: Member) -> bool:
+        """Whether a process works in the run's folder."""
+        try:
+            if (self.run(member) / ".lock").exists():
+                with self.run(member).locked():
+                    pass
+        except UsageError:
+            return True
+        return False
+
+    def is_done(self, member: Member) -> bool:
+        return self.state(member).state == "done"
+
+    def is_collected(self, member: Member) -> bool:
+        """Whether the teacher has answered all that this configuration asks."""
+        run = self.run(member)
+        same = _read(run / STATE).config == fingerprint(member.config)
+        return same and run.stages().get("collect", {}).get("state") == "done"
 
     def mark(self, member: Member, state: str, words: str, seconds: float, exit_code: int | None = None) -> None:
         found = State(state, fingerprint(member.config), words, round(seconds, 1), exit_code)
@@ -102,27 +137,65 @@ class Sweep:
 
     def standing(self, member: Member) -> Standing:
         found = self.state(member)
-        state = ELSEWHERE if found.state == "waiting" and not self.mine(member) else found.state
+        state = ELSEWHERE if found.state == "waiting" and member not in self.mine else found.state
         return Standing(member.name, state, found.words, found.seconds)
+
+    def changes(self, member: Member) -> list[str]:
+        """What differs from the configuration with which the run was begun."""
+        run = self.run(member)
+        if not (run / "config.toml").exists() or not any((run / name).exists() for name in BEGUN):
+            return []
+        before = configuration.load(run / "config.toml")
+        return configuration.differences(before, configuration.settled(member.config, before))
 
     # ---- files
 
     def write(self, text: str, cap: float | None) -> None:
         """The file and every run's configuration."""
         write_atomic(self.folder / FILE, text)
-        for member in self.matrix.members:
-            if self.mine(member):
-                table = configuration.to_table(self.config(member, cap))
-                write_atomic(self.config_file(member), tomli_w.dumps(table))
+        for member in self.mine:
+            write_atomic(self.config_file(member), tomli_w.dumps(configuration.to_table(self.config(member, cap))))
 
     def config_file(self, member: Member) -> Path:
         return self.folder / "configs" / f"{member.name}.toml"
 
 
+def asks_teacher(config: Config) -> bool:
+    """Own training data without a comparison asks none, and no judge."""
+    return config.training.data is None or bool(config.prompts.test)
+
+
 def fingerprint(config: Config) -> str:
-    """Of what a run's results depend on; not of where it collects, nor of how it uses the machine."""
+    """Of what a run's results depend on, files that it names by their content; not of where it collects, nor of how it
+    uses the machine."""
     table = {name: part for name, part in configuration.to_table(config).items() if name not in ("collect", "machine")}
-    return digest([json.dumps(table, sort_keys=True)])[:16]
+    named = sorted(set(_words(table)) - {config.training.student})
+    return digest([json.dumps(table, sort_keys=True), *filter(None, map(_hash, named))])[:16]
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Whatever may be a file's path, with or without a teacher's kind before it."""
+    if isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _words(part)
+    elif isinstance(value, str):
+        kind, colon, path = value.partition(":")
+        yield path if colon and kind in ("recorded", "traces") else value
+
+
+def _hash(path: str) -> str | None:
+    """None for what is no file."""
+    try:
+        found = Path(path).stat()
+        return _content(path, found.st_size, found.st_mtime_ns) if Path(path).is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+@functools.cache
+def _content(path: str, size: int, written: int) -> str:
+    """Read again only when it is another one: a table of runs asks for all of them, often."""
+    return file_hash(Path(path))
 
 
 def _read(path: Path) -> State:

@@ -1,42 +1,62 @@
 """What a sweep would take, run by run and all together, before anything starts.
 
 In: a Sweep. Out: rows for a table, and how long each run is likely to take beside the others. What several runs ask a
-teacher is paid for once.
+teacher or a base is asked once; what is done already takes nothing any more.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill import plan
 from mlx_distill.errors import DistillError
 from mlx_distill.fit import in_gib
 from mlx_distill.plan import Figures, in_time
-from mlx_distill.sweep.members import Sweep
+from mlx_distill.sweep.counting import Answers, count_answers
+from mlx_distill.sweep.matrix import Member
+from mlx_distill.sweep.members import Sweep, asks_teacher
+from mlx_distill.teachers import is_claude
 from mlx_distill.wording import NOTHING, plural
 
-HEADER = ("run", "dollars, at most", "memory, about", "training, about", "state")
+HEADER = ("run", "dollars, at most", "memory, about", "training, about", "benchmark answers", "state")
+UNKNOWN = "unknown"
 
-Planned = dict[str, Figures | str]
+
+@dataclass(frozen=True)
+class Part:
+    """Of one run. `answers` None: only the run will know."""
+
+    figures: Figures
+    answers: Answers | None
+
+
+Planned = Mapping[str, Part | str]
 """By run; why one cannot be made, where it cannot."""
 
 
 def planned(sweep: Sweep) -> Planned:
     """Every run by itself: one that cannot be made stops no other."""
-    beside = _beside(sweep)
-    found: Planned = {}
-    for member in sweep.matrix.members:
-        try:
-            found[member.name] = plan.figures(member.config, beside)
-        except DistillError as error:
-            found[member.name] = str(error)
-    return found
+    return {member.name: _part(member, _beside(sweep, member)) for member in sweep.matrix.members}
 
 
-def _beside(sweep: Sweep) -> Path:
+def _part(member: Member, beside: Path) -> Part | str:
+    try:
+        return Part(plan.figures(member.config, beside), count_answers(member.config))
+    except DistillError as error:
+        return str(error)
+
+
+def _beside(sweep: Sweep, member: Member) -> Path:
     """Where runs of this machine say how fast it is: in the sweep itself, or else among the other runs."""
     known = any(sweep.folder.glob("*/results.json"))
-    return (sweep.folder if known else Path("runs")) / "-"
+    return sweep.run(member).path if known else Path("runs", "-")
+
+
+def title(sweep: Sweep) -> str:
+    return f"Plan for {sweep.folder}: answers, baselines and activations are shared"
 
 
 def rows(sweep: Sweep, found: Planned) -> list[tuple[str, ...]]:
@@ -44,48 +64,87 @@ def rows(sweep: Sweep, found: Planned) -> list[tuple[str, ...]]:
     return [*lines, _whole(sweep, found)]
 
 
-def _row(state: str, name: str, one: Figures | str) -> tuple[str, ...]:
+def _row(state: str, name: str, one: Part | str) -> tuple[str, ...]:
     if isinstance(one, str):
-        return (name, NOTHING, NOTHING, NOTHING, f"cannot be made: {one}")
-    return (name, _usd(one.teacher_usd + one.judge_usd), _memory(one), _time(one.seconds), state)
+        return (name, *(NOTHING for _ in HEADER[2:]), f"cannot be made: {one}")
+    found, answers = one.figures, one.answers
+    return (
+        name,
+        _usd(found.teacher_usd + found.judge_usd),
+        _memory(found),
+        UNKNOWN if found.seconds is None else in_time(found.seconds),
+        UNKNOWN if answers is None else _count(answers.whole),
+        state,
+    )
 
 
 def _memory(one: Figures) -> str:
     if one.peak is None or one.limit is None:
-        return "unknown"
+        return UNKNOWN
     return f"{in_gib(one.peak)}{'' if one.peak <= one.limit else f', of {in_gib(one.limit)} to be had'}"
 
 
-def _time(seconds: float | None) -> str:
-    return "unknown" if seconds is None else in_time(seconds)
-
-
 def _whole(sweep: Sweep, found: Planned) -> tuple[str, ...]:
-    known = [one for one in found.values() if isinstance(one, Figures)]
-    seconds = [one.seconds for one in known]
-    peaks = [one.peak for one in known if one.peak is not None]
-    whole = sum(second for second in seconds if second is not None) if None not in seconds else None
-    share = f", {plural(sum(map(sweep.mine, sweep.matrix.members)), 'run')} in this shard" if sweep.shard.of > 1 else ""
+    """Of what is not done yet."""
+    left = [member for member in sweep.mine if not sweep.is_done(member)]
+    parts = [one for member in left if isinstance(one := found[member.name], Part)]
+    seconds = [one.figures.seconds for one in parts]
+    peaks = [one.figures.peak for one in parts if one.figures.peak is not None]
+    states = Counter(sweep.standing(member).state for member in sweep.matrix.members)
     return (
-        f"all {plural(len(found), 'run')}{share}",
-        _usd(most_usd(found)),
-        in_gib(max(peaks)) if peaks else "unknown",
-        _time(whole),
-        "answers, baselines and activations are shared",
+        f"{'all' if len(left) == len(found) else 'the'} {plural(len(left), 'run')}{_which(sweep, len(left), found)}",
+        _usd(most_usd(sweep, found)),
+        in_gib(max(peaks)) if peaks else UNKNOWN if parts else NOTHING,
+        UNKNOWN if None in seconds else in_time(sum(second for second in seconds if second is not None)),
+        _answers(parts),
+        ", ".join(f"{count} {state}" for state, count in states.items()),
     )
 
 
-def most_usd(found: Planned) -> float:
-    """Judges ask anew for every run; teachers once for all that ask the same."""
-    known = [one for one in found.values() if isinstance(one, Figures)]
-    return sum({one.asked: one.teacher_usd for one in known}.values()) + sum(one.judge_usd for one in known)
+def _which(sweep: Sweep, left: int, found: Planned) -> str:
+    if left == len(found):
+        return ""
+    return f" left in shard {sweep.shard.index} of {sweep.shard.of}" if sweep.shard.of > 1 else " that are left"
 
 
-def weights(found: Planned) -> dict[str, float] | None:
-    """None where one is not known: then all count alike."""
-    seconds = {name: one.seconds for name, one in found.items() if isinstance(one, Figures)}
-    known = {name: second for name, second in seconds.items() if second}
-    return known if len(known) == len(found) else None
+def _answers(parts: Iterable[Part]) -> str:
+    """The bases' once."""
+    known = [one.answers for one in parts]
+    if None in known:
+        return UNKNOWN
+    there = [one for one in known if one]
+    return _count(sum({one.key: one.base for one in there}.values()) + sum(one.distilled for one in there))
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else NOTHING
+
+
+def most_usd(sweep: Sweep, found: Planned) -> float:
+    """What this shard may still pay. Judges ask anew for every run; teachers once for all that ask the same."""
+    parts = [(member, one.figures) for member in sweep.mine if isinstance(one := found[member.name], Part)]
+    there = {one.asked for member, one in parts if sweep.is_collected(member)}
+    left = [one for member, one in parts if not sweep.is_done(member)]
+    asked = {one.asked: one.teacher_usd for one in left if one.asked not in there}
+    return sum(asked.values()) + sum(one.judge_usd for one in left)
+
+
+def unpriced(sweep: Sweep, found: Planned) -> list[str]:
+    """Runs that pay somebody, and nobody knows how much."""
+    return [
+        member.name
+        for member in sweep.mine
+        if isinstance(found[member.name], str)
+        and not sweep.is_done(member)
+        and asks_teacher(member.config)
+        and any(map(is_claude, (member.config.teacher.spec, *member.config.comparison.judges)))
+    ]
+
+
+def weights(found: Planned) -> dict[str, float]:
+    """Seconds of training, as far as they are known."""
+    seconds = {name: one.figures.seconds for name, one in found.items() if isinstance(one, Part)}
+    return {name: second for name, second in seconds.items() if second}
 
 
 def _usd(dollars: float) -> str:

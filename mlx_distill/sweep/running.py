@@ -13,15 +13,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from mlx_distill.errors import SweepError, UsageError
+from mlx_distill.errors import BudgetError, SweepError, UsageError
 from mlx_distill.records import Standing
-from mlx_distill.rundir import RunDir
 from mlx_distill.sweep import awake
 from mlx_distill.sweep.matrix import Member
-from mlx_distill.sweep.members import ELSEWHERE, LOG, Sweep
+from mlx_distill.sweep.members import LOG, Sweep, asks_teacher
+
+PROGRAM: tuple[str, ...] = (sys.executable, "-m", "mlx_distill")
+
+ERROR = "Error: "
+"""How a run's last words begin, where it knows why it failed."""
+
+IN_USE = "in use by another process"
+"""Of a run's folder, as `RunDir.locked` says it."""
 
 Show = Callable[[Sequence[Standing], float | None], None]
 """How all runs stand, and the seconds that are left."""
@@ -35,100 +42,115 @@ class View(Protocol):
 @dataclass(frozen=True)
 class How:
     """`command`: what every run does, `run` or `collect`. `flags` are added to it. `weights`: how long each run is
-    likely to take beside the others, by name."""
+    likely to take beside the others, by name, as far as it is known."""
 
     command: str = "run"
     flags: tuple[str, ...] = ()
     keep_going: bool = True
-    weights: Mapping[str, float] | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     platform: str = sys.platform
 
 
 def run_sweep(sweep: Sweep, view: View, how: How) -> None:
     """Raises SweepError when all is tried and some failed, or after the first without `keep_going`."""
-    failed: list[str] = []
+    failed: dict[str, int] = {}
+    left = [member for member in sweep.mine if not sweep.is_done(member)]
+    wanted = [member for member in left if how.command == "run" or asks_teacher(member.config)]
     with awake.awake(how.platform), view.sweeping() as show:
-        for member in sweep.matrix.members:
-            if not sweep.mine(member) or (how.command == "run" and sweep.state(member).state == "done"):
-                continue
-            if not _Running(sweep, member, view, how, show).run():
-                failed.append(member.name)
+        for member in wanted:  # of a sweep that was killed: two at once would not fit the memory
+            _wait_for(sweep, member, view)
+        for place, member in enumerate(wanted):
+            if code := _Running(sweep, member, wanted[place + 1 :], view, how, show).run():
+                failed[member.name] = code
                 if not how.keep_going:
                     break
         show(_standings(sweep), None)
     if failed:
-        names = ", ".join(failed)
-        raise SweepError(
-            f"{len(failed)} of {len(sweep.matrix.members)} runs failed ({names}): {sweep.folder}/sweep.md and each "
-            f"run's {LOG} say why. The same command tries these again."
-        )
+        raise SweepError(_failed(sweep, failed))
 
 
-def _standings(sweep: Sweep) -> list[Standing]:
-    return [sweep.standing(member) for member in sweep.matrix.members]
+def _failed(sweep: Sweep, codes: Mapping[str, int]) -> str:
+    budget = (
+        " Where the budget does not reach, give a larger --max-cost." if BudgetError.exit_code in codes.values() else ""
+    )
+    return (
+        f"{len(codes)} of {len(sweep.matrix.members)} runs failed ({', '.join(codes)}): {sweep.folder}/sweep.md and "
+        f"each run's {LOG} say why. The same command tries these again.{budget}"
+    )
+
+
+def _standings(sweep: Sweep, but: Standing | None = None) -> list[Standing]:
+    """`but`: the one that runs here, of which nothing has to be looked up."""
+    members = sweep.matrix.members
+    return [but if but and member.name == but.name else sweep.standing(member) for member in members]
+
+
+def _wait_for(sweep: Sweep, member: Member, view: View) -> None:
+    """A run whose sweep was killed may still be at work: it is not disturbed, and goes on later."""
+    told = False
+    while sweep.is_in_hand(member):
+        if not told:
+            view.note(f"{sweep.run(member).path} is {IN_USE}: waiting for it.")
+        told = True
+        time.sleep(0.5)
 
 
 @dataclass
 class _Running:
+    """`after`: what is still to come."""
+
     sweep: Sweep
     member: Member
+    after: Sequence[Member]
     view: View
     how: How
     show: Show
     words: str = ""
 
-    def run(self) -> bool:
-        """Whether it came to its end. Raises KeyboardInterrupt after a stopped one is marked so."""
-        before, since = self.sweep.state(self.member).seconds, self.how.clock()
-        folder = self.sweep.run(self.member)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        self._wait_for(folder)
-
-        def seconds() -> float:
-            return before + self.how.clock() - since
-
-        self.sweep.mark(self.member, "running", "", before)
+    def run(self) -> int:
+        """Its exit code. Raises KeyboardInterrupt after a stopped one is marked so."""
+        _wait_for(self.sweep, self.member, self.view)
+        found = self.sweep.state(self.member)
+        if found.state == "done":  # by another process, while this one waited
+            return 0
+        self._before, self._since = found.seconds, self.how.clock()
         try:
-            code = self._attempts(seconds)
+            code = self._attempts()
         except BaseException:
-            self.sweep.mark(self.member, "stopped", "", seconds())
+            self._mark("stopped")
             raise
-        if self.how.command == "run" or code:
-            self.sweep.mark(self.member, "failed" if code else "done", self.words if code else "", seconds(), code)
+        if code:
+            self._mark("failed", _reason(code, self.words), code)
         else:
-            self.sweep.mark(self.member, "waiting", "", seconds())
-        return not code
-
-    def _wait_for(self, folder: RunDir) -> None:
-        """A run whose sweep was killed may still be at work: it is not disturbed, and then goes on."""
-        told = False
-        while True:
-            try:
-                with folder.locked():
-                    return
-            except UsageError:
-                if not told:
-                    self.view.note(f"{folder.path} is in use by another process: waiting for it.")
-                told = True
-                time.sleep(0.5)
-
-    def _attempts(self, seconds: Callable[[], float]) -> int:
-        code = self._once(seconds)
-        for _ in range(awake.ATTEMPTS - 1):
-            if not awake.was_taken(code, self.how.platform):
-                break
-            self.view.note(f"{self.member.name}: the GPU was taken away. The display sleeps now, and the run goes on.")
-            awake.relieve()
-            code = self._once(seconds)
+            self._mark(*(("done", "", 0) if self.how.command == "run" else ("waiting",)))
         return code
 
-    def _once(self, seconds: Callable[[], float]) -> int:
+    def _seconds(self) -> float:
+        return self._before + self.how.clock() - self._since
+
+    def _mark(self, state: str, words: str = "", code: int | None = None) -> None:
+        self.sweep.mark(self.member, state, words, self._seconds(), code)
+
+    def _attempts(self) -> int:
+        code, taken = self._once(), 1
+        while True:
+            if code == UsageError.exit_code and IN_USE in self.words:
+                _wait_for(self.sweep, self.member, self.view)
+            elif taken < awake.ATTEMPTS and awake.was_taken(code, self.words, self.how.platform):
+                taken += 1
+                told = f"{self.member.name}: the GPU was taken away. The display sleeps now, and the run goes on."
+                self.view.note(told)
+                awake.relieve()
+            else:
+                return code
+            code = self._once()
+
+    def _once(self) -> int:
         """Its exit code; what it says goes to its log, the last line to the table."""
-        self.words = ""
+        self._hear("")
         run, config = self.sweep.run(self.member).path, self.sweep.config_file(self.member)
-        command = [sys.executable, "-m", "mlx_distill", self.how.command, "--run", str(run), "--config", str(config)]
-        command += self.how.flags
+        command = [*PROGRAM, self.how.command, "--run", str(run), "--config", str(config), *self.how.flags]
         with (
             (self.sweep.run(self.member) / LOG).open("a", encoding="utf-8") as log,
             _process(command, awake.environment(self.how.platform)) as process,
@@ -137,38 +159,48 @@ class _Running:
             for line in process.stdout:
                 log.write(line)
                 log.flush()
-                if line.strip() and not self.words.startswith("Error:"):
-                    self.words = " ".join(line.split())
-                    self.show(self._all(seconds()), self._left(seconds()))
+                if line.strip() and not self.words.startswith(ERROR):
+                    self._hear(" ".join(line.split()))
         return process.returncode
 
-    def _all(self, seconds: float) -> list[Standing]:
-        me = Standing(self.member.name, "running", self.words, seconds)
-        return [me if found.name == me.name else found for found in _standings(self.sweep)]
+    def _hear(self, words: str) -> None:
+        self.words = words
+        self._mark("running", words)
+        me = Standing(self.member.name, "running", words, self._seconds())
+        self.show(_standings(self.sweep, me), self._left(me.seconds))
 
     def _left(self, seconds: float) -> float | None:
-        """By what the finished runs took for their weight; None until one has finished."""
-        weights = self.how.weights or {}
-        found = [one for one in _standings(self.sweep) if one.state != ELSEWHERE]
-        done = [one for one in found if one.state == "done" and one.seconds]
-        rest = [one for one in found if one.state != "done"]
-        if not done:
+        """By what the finished runs took for their weight, where none is known for the mean one; None until one has
+        finished."""
+        known = self.how.weights
+        mean = sum(known.values()) / len(known) if known else 1.0
+        done = [(one, found.seconds) for one in self.sweep.mine if (found := self.sweep.state(one)).state == "done"]
+        if not sum(took for _, took in done):
             return None
-        pace = sum(one.seconds for one in done) / sum(weights.get(one.name, 1.0) for one in done)
-        whole = {one.name: pace * weights.get(one.name, 1.0) for one in rest}
-        return sum(max(0.0, took - (seconds if name == self.member.name else 0.0)) for name, took in whole.items())
+        pace = sum(took for _, took in done) / sum(known.get(one.name, mean) for one, _ in done)
+        rest = sum(pace * known.get(one.name, mean) for one in self.after)
+        return rest + max(0.0, pace * known.get(self.member.name, mean) - seconds)
+
+
+def _reason(code: int, words: str) -> str:
+    """Its own words, where it found any."""
+    if words.startswith(ERROR):
+        return words.removeprefix(ERROR)
+    ended = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"{ended}, after: {words}" if words else ended
 
 
 @contextlib.contextmanager
 def _process(command: Sequence[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """In a session of its own, so that Ctrl-C reaches it once: through us, who wait for what it still keeps."""
+    """In a session of its own, so that Ctrl-C reaches it once: through us, who wait for what it still keeps. A second
+    one ends it at once; what was on disk before stays good."""
     process = subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,
     )
@@ -176,9 +208,11 @@ def _process(command: Sequence[str], environment: dict[str, str]) -> Iterator[su
         yield process
         process.wait()
     except BaseException:
-        process.send_signal(signal.SIGINT)
-        assert process.stdout
-        for _ in process.stdout:  # what it says while it ends; nobody else would empty the pipe
-            pass
-        process.wait()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate()  # what it says while it ends; nobody else would empty the pipe
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         raise

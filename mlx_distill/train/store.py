@@ -98,6 +98,8 @@ class Store:
             folder.mkdir(parents=True)
             self._index.write_bytes(_line({"key": key}))
             lines = []
+        if lines and not lines[-1].endswith(b"\n"):  # torn: what is written next would follow it
+            self._index.write_bytes(b"".join(lines := lines[:-1]))
         size = self._data.stat().st_size if self._data.exists() else 0
         for line in lines[1:]:
             with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn, or zeros after a crash
@@ -107,8 +109,6 @@ class Store:
                 if entry.offset + entry.size <= size:
                     self._entries[name] = entry
         self._end = max((entry.offset + entry.size for entry in self._entries.values()), default=0)
-        if lines and not lines[-1].endswith(b"\n"):
-            self._index.write_bytes(b"".join(lines[:-1]))
         self._room = self._end + int(shutil.disk_usage(folder).free * DISK_SHARE)
 
     def _append(self, name: str, array: mx.array) -> None:

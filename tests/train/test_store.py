@@ -108,3 +108,39 @@ def test_removing_leaves_nothing(tmp_path: Path) -> None:
     store.remove()
     assert not (tmp_path / "s").exists()
     assert store.get("a0") is None
+
+
+# ---------------------------------------------------------------- shared with other trainings
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_second_training_reads_what_the_first_one_put(tmp_path: Path, dtype: mx.Dtype) -> None:
+    expected = arrays(5, dtype)
+    first = Store(1 << 20, tmp_path / "s", "k", shared=True)
+    for name, array in expected.items():
+        first.put(name, array)
+    first.remove()
+    assert first.get("a0") is not None  # it is in memory, as long as this training lasts
+    second = Store(1 << 20, tmp_path / "s", "k", shared=True)
+    assert same(second, expected)
+    before = (tmp_path / "s" / "arrays.bin").stat().st_mtime_ns
+    assert same(second, expected)
+    assert (tmp_path / "s" / "arrays.bin").stat().st_mtime_ns == before
+    second.put("new", mx.ones((2, 2)))
+    second.remove()
+    assert same(Store(0, tmp_path / "s", "k", shared=True), expected | {"new": mx.ones((2, 2))})
+
+
+def test_two_trainings_at_once_cost_only_time(tmp_path: Path) -> None:
+    """Where an orphan still works, both write to one place: what was overwritten is absent, never wrong."""
+    expected = arrays(6)
+    one, other = (Store(0, tmp_path / "s", "k", shared=True) for _ in range(2))
+    for place, (name, array) in enumerate(expected.items()):
+        (one if place % 2 else other).put(name, array)
+    again = Store(0, tmp_path / "s", "k", shared=True)
+    for name, array in expected.items():
+        found = again.get(name)
+        assert found is None or mx.array_equal(found, array)
+        if found is None:
+            again.put(name, array)
+    assert same(Store(0, tmp_path / "s", "k", shared=True), expected)
