@@ -187,7 +187,7 @@ class Terminal:
         def show(found: Sequence[Standing], left: float | None) -> None:
             for one in found:
                 changed = one.state not in ("waiting", seen.get(one.name))
-                if changed or (one.state == "running" and one.words and due(False)):
+                if (changed or (one.state == "running" and one.words)) and due(changed):
                     seen[one.name] = one.state
                     said = f"{one.name}  {one.state}{f': {one.words}' if one.words else ''}"
                     self.line(said + (_left(left or 0.0) if one.state == "running" else ""))
