@@ -33,6 +33,7 @@ from mlx_distill.rundir import RunDir
 from mlx_distill.stages import (
     ADAPTER,
     KEPT,
+    WORK,
     Job,
     adapter_file,
     collecting,
@@ -49,9 +50,6 @@ from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.summarise.gate import check_rules
 from mlx_distill.summarise.selection import SELECTION
 from mlx_distill.teachers import is_traces
-
-WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
-"""What another configuration must not silently redo. Answers in the ledger stay valid under any."""
 
 SELECTED = (KEPT, SELECTION)
 """What a selection leaves beside the answers; these are kept under keys of their own."""

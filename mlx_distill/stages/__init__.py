@@ -19,6 +19,9 @@ from mlx_distill.rundir import RunDir
 ADAPTER = "distilled-student"
 KEPT = "kept-student"
 WEIGHTS = "adapters.safetensors"
+WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
+"""What another configuration must not silently redo. Answers in the ledger stay valid under any."""
+
 STATIC = "static"
 """The judge that is no teacher: measurements of the code itself."""
 

@@ -28,14 +28,12 @@ from mlx_distill.config import Config
 from mlx_distill.errors import UsageError
 from mlx_distill.records import Standing, digest
 from mlx_distill.rundir import RunDir, file_hash, write_atomic
+from mlx_distill.stages import WORK
 from mlx_distill.sweep.matrix import Matrix, Member
 
 STATE, LOG, FILE = "sweep-run.json", "run.log", "sweep.toml"
 LEDGER = "ledger.sqlite"
 ELSEWHERE = "left to another shard"
-
-BEGUN = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
-"""What a run may have made, so that another configuration is refused."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ class Sweep:
     def changes(self, member: Member) -> list[str]:
         """What differs from the configuration with which the run was begun."""
         run = self.run(member)
-        if not (run / "config.toml").exists() or not any((run / name).exists() for name in BEGUN):
+        if not (run / "config.toml").exists() or not any((run / name).exists() for name in WORK):
             return []
         before = configuration.load(run / "config.toml")
         return configuration.differences(before, configuration.settled(member.config, before))
