@@ -15,7 +15,9 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def invoke(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False, **options)
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, **{"timeout": 300, **options}
+    )
 
 
 def fails(code: int, words: str, *arguments: str | Path, **options: Any) -> None:
