@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,16 @@ def test_whoever_trains_on_claude_s_answers_is_told_of_the_terms(name: str, tmp_
 def test_a_file_that_is_not_there_is_said() -> None:
     with pytest.raises(DataError, match="does not exist"):
         matrix("missing")
+
+
+def test_the_readme_s_sweep_can_be_meant(tmp_path: Path) -> None:
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "sweep.toml"
+    file.write_text(block)
+    found = read_matrix(file)
+    assert ([member.name for member in found.members], found.budget) == (
+        ["small-0.0001", "small-0.0003", "large-0.0001"],
+        40.0,
+    )
+    assert [member.config.training.epochs for member in found.members] == [3, 3, 5]
