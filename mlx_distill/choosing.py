@@ -1,6 +1,6 @@
 """Which candidate of a training is kept: a checkpoint at a strength of its adapter, or the base.
 
-In: what base and candidates passed, item by item. Out: the one to put to confirmation, and whether it holds. The best
+In: what base and candidates passed, item by item. Out: who is put to confirmation, and what each loses. The best
 of many noisy candidates looks better than it is, so one part of the items chooses and another one, on which nothing
 was chosen, confirms; the trade-off is that each part is half as large.
 """
@@ -13,6 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlx_distill.stats import CONFIDENCE, loss_p
+
+RULE = "choosing 1"
+"""What another version has chosen is chosen anew."""
 
 Pairs = Sequence[tuple[bool, bool]]
 """Items of one benchmark: whether the base passed, whether the candidate did."""
@@ -64,15 +67,19 @@ def change(pairs: Pairs, benchmarks: int) -> Change:
     return Change(len(pairs), gained, lost, p, p < level(benchmarks))
 
 
-def first(changes: Mapping[Candidate, Mapping[str, Change]], own: Collection[str]) -> Candidate | None:
-    """The candidate that gains most over the items of the `own` benchmarks, of those that lose on none and gain
-    anything; of equals the weaker, then the earlier. None where there is no such candidate."""
+def order(changes: Mapping[Candidate, Mapping[str, Change]], own: Collection[str]) -> list[Candidate]:
+    """Who is put to confirmation, until one holds: of those that lose on no benchmark, the one that gains most over the
+    items of the `own` ones (of equals the weaker, then the earlier), and then weaker strengths of the same checkpoint,
+    which lose less. Not the second best of all: whoever tries many finds one that passes by luck. Empty where nothing
+    gains."""
     eligible = [
         candidate
         for candidate, found in changes.items()
         if not any(one.loses for one in found.values()) and gain(found, own) > 0
     ]
-    return min(eligible, key=lambda c: (-gain(changes[c], own), c.strength, c.step), default=None)
+    best = min(eligible, key=lambda c: (-gain(changes[c], own), c.strength, c.step), default=None)
+    weaker = [c for c in eligible if best and c.step == best.step and c.strength < best.strength]
+    return [best, *sorted(weaker, reverse=True)] if best else []
 
 
 def gain(found: Mapping[str, Change], own: Collection[str]) -> float:

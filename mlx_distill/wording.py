@@ -155,7 +155,7 @@ def standing(selection: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     heldout = place == {"step": selection["heldout_best"], "strength": 1.0}
     said = {
         "kept": place == selection["chosen"],
-        "not confirmed": place == selection["first"] != selection["chosen"],
+        "not confirmed": place in selection.get("refused", []),
         "lowest held-out loss": heldout,
     }
     return [words for words, holds in said.items() if holds]

@@ -91,6 +91,7 @@ def selection(made: Made) -> Value:
         ],
         "candidates": rows,
         "first": first,
+        "refused": [first] if first and not chosen else [],
         "confirmation": _confirmation(made, draw) if first else [],
         "chosen": chosen,
         "heldout_best": made.steps[-1],

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from mlx_distill import stats
-from mlx_distill.choosing import Candidate, Change, change, first, gain, level
+from mlx_distill.choosing import Candidate, Change, change, gain, level, order
 from mlx_distill.stats import loss_p
 
 COUNTS = st.integers(0, 40)
@@ -38,20 +38,31 @@ def test_the_level_is_where_missed_and_then_shown_is_five_percent_at_worst(bench
     assert -worst.fun == pytest.approx(0.05, abs=1e-4)
 
 
-def test_the_best_that_loses_nowhere_is_first() -> None:
+def test_the_best_that_loses_nowhere_is_confirmed_first() -> None:
     found = {
         Candidate(10, 1.0): {"own": made(9, 0, 30), "other": made(0, 6, 30)},  # gains most, and loses
         Candidate(10, 0.5): {"own": made(6, 1, 30), "other": made(1, 1, 30)},
         Candidate(20, 0.5): {"own": made(4, 1, 30), "other": made(3, 0, 30)},
     }
-    assert first(found, ["own"]) == Candidate(10, 0.5)
-    assert first(found, ["other"]) == Candidate(20, 0.5)
+    assert order(found, ["own"]) == [Candidate(10, 0.5)]
+    assert order(found, ["other"]) == [Candidate(20, 0.5)]
 
 
 def test_of_equals_the_weaker_then_the_earlier_is_first() -> None:
     same = {"own": made(5, 0, 20)}
     places = itertools.product((20, 10), (1.0, 0.5))
-    assert first({Candidate(step, strength): same for step, strength in places}, ["own"]) == Candidate(10, 0.5)
+    assert order({Candidate(step, strength): same for step, strength in places}, ["own"]) == [Candidate(10, 0.5)]
+
+
+def test_after_the_best_come_weaker_strengths_of_its_checkpoint_that_lose_nowhere_either() -> None:
+    found = {
+        Candidate(10, 1.0): {"own": made(9, 0, 30), "other": made(1, 1, 30)},
+        Candidate(10, 0.75): {"own": made(7, 0, 30), "other": made(0, 6, 30)},
+        Candidate(10, 0.5): {"own": made(5, 0, 30), "other": made(1, 1, 30)},
+        Candidate(10, 0.25): {"own": made(1, 0, 30), "other": made(1, 0, 30)},
+        Candidate(20, 0.5): {"own": made(8, 0, 30), "other": made(1, 0, 30)},
+    }
+    assert order(found, ["own"]) == [Candidate(10, 1.0), Candidate(10, 0.5), Candidate(10, 0.25)]
 
 
 @pytest.mark.parametrize(
@@ -63,8 +74,8 @@ def test_of_equals_the_weaker_then_the_earlier_is_first() -> None:
     ],
 )
 def test_without_a_gain_the_base_is_kept(own: Change) -> None:
-    assert first({Candidate(1, 1.0): {"own": own, "other": made(9, 0, 30)}}, ["own"]) is None
-    assert first({}, ["own"]) is None
+    assert order({Candidate(1, 1.0): {"own": own, "other": made(9, 0, 30)}}, ["own"]) == []
+    assert order({}, ["own"]) == []
 
 
 def test_a_gain_weighs_items_not_benchmarks() -> None:
@@ -99,14 +110,15 @@ def simulate(draw: np.random.Generator, own: float, others: list[float], n: int,
     def fresh(size: int) -> dict[str, np.ndarray]:
         return {name: draw.random(size) for name in effects}
 
-    shared = fresh(n)
-    best = first({c: changes(c.strength, n, shared) for c in CANDIDATES}, ["own"])
-    if best is None or any(one.loses for one in changes(best.strength, 2 * n, fresh(2 * n)).values()):
-        return False, False
-    again = changes(best.strength, 2 * n, fresh(2 * n)).values()
-    adjusted = stats.holm([mcnemar(one.gained, one.lost) for one in again])
-    shown = [p is not None and p < 0.05 and one.lost > one.gained for one, p in zip(again, adjusted, strict=True)]
-    return True, any(shown)
+    shared, confirming = fresh(n), fresh(2 * n)
+    found = {c: changes(c.strength, n, shared) for c in CANDIDATES}
+    for candidate in order(found, ["own"]):
+        if not any(one.loses for one in changes(candidate.strength, 2 * n, confirming).values()):
+            again = changes(candidate.strength, 2 * n, fresh(2 * n)).values()
+            adjusted = stats.holm([mcnemar(one.gained, one.lost) for one in again])
+            shown = [p is not None and p < 0.05 and x.lost > x.gained for x, p in zip(again, adjusted, strict=True)]
+            return True, any(shown)
+    return False, False
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.8])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlx_distill import bench, environment, students
-from mlx_distill.choosing import Candidate
+from mlx_distill.choosing import RULE, Candidate
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Role, digest
 from mlx_distill.rundir import RunDir, file_hash
@@ -41,6 +41,7 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
     """What the choice depends on, and where it is."""
     config = job.config
     settings = [
+        RULE,
         config.selection,
         dataclasses.replace(config.bench, rules=(), published=(), limit=None, samples=None, batch_size=1),
         [environment.hash_of(file) for file in config.bench.data],
@@ -135,17 +136,21 @@ def select(job: Job) -> None:
 
 
 def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]) -> Tried:
-    """Base, every candidate on what chooses, and the best of them on what confirms."""
+    """Base, every candidate on what chooses, and the best on what confirms, weaker and weaker until it holds."""
     candidates = [Candidate(step, strength) for step in answers.saved for strength in strengths]
     whole, choosing = [test.whole for test in tests], [test.choosing for test in tests]
-    sizes = [sum(len(one.items) for one in asked) for asked in (whole, choosing)]
-    with answers.job.view.tracking("select", sizes[0] * 2 + sizes[1] * (len(candidates) - 1)) as update:
+    all_items, first = (sum(len(one.items) for one in asked) for asked in (whole, choosing))
+    most = all_items * (1 + len(strengths)) + first * len(candidates)
+    with answers.job.view.tracking("select", most) as update:
         answers.show = update
         base = answers.of(None, whole)
         found: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
         tried = Tried([test.ground for test in tests], base, found)
-        if best := tried.first():
-            tried = dataclasses.replace(tried, candidates=found | {best: answers.of(best, whole)})
+        for candidate in tried.order():
+            tried = dataclasses.replace(tried, candidates={**tried.candidates, candidate: answers.of(candidate, whole)})
+            if tried.holds(candidate):
+                break
+        update(most, "")
     return tried
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlx_distill import stats
-from mlx_distill.choosing import Candidate, Change, Pairs, change, first, level
+from mlx_distill.choosing import Candidate, Change, Pairs, change, level, order
 from mlx_distill.proportions import wilson
 from mlx_distill.records import plain
 from mlx_distill.rundir import RunDir
@@ -59,16 +59,23 @@ class Tried:
         count = len(self.grounds)
         return {g.name: change(self.pairs(candidate, g, confirming), count) for g in self.grounds}
 
-    def first(self) -> Candidate | None:
-        return first({candidate: self.changes(candidate) for candidate in self.candidates}, self.own)
+    def order(self) -> list[Candidate]:
+        """Who is put to confirmation, until one holds."""
+        return order({candidate: self.changes(candidate) for candidate in self.candidates}, self.own)
+
+    def holds(self, candidate: Candidate) -> bool:
+        """On what confirms."""
+        return not any(one.loses for one in self.changes(candidate, confirming=True).values())
 
 
 def selection_part(tried: Tried, items: int, heldout_best: int) -> dict[str, Any]:
     """`items`: selection items that were asked for, of each benchmark; `heldout_best`: the step of the lowest held-out
-    loss."""
-    best = tried.first()
-    confirmation = [] if best is None else [_score(tried, best, ground, True) for ground in tried.grounds]
-    kept = best is not None and not any(row["loses"] for row in confirmation)
+    loss. `first` in it is what is kept, or what gained most where nothing is, with its confirmation; `refused` are
+    those that did not hold."""
+    confirmed = _confirmed(tried)
+    last = confirmed[-1] if confirmed else None
+    kept = last is not None and tried.holds(last)
+    shown = last if kept else confirmed[0] if confirmed else None
     candidates = [_candidate(tried, candidate) for candidate in sorted(tried.candidates)]
     return {
         "items": items,
@@ -77,12 +84,23 @@ def selection_part(tried: Tried, items: int, heldout_best: int) -> dict[str, Any
         "steps": sorted({candidate.step for candidate in tried.candidates}),
         "benchmarks": [_benchmark(tried, ground) for ground in tried.grounds],
         "candidates": candidates,
-        "first": best and dataclasses.asdict(best),
-        "confirmation": confirmation,
-        "chosen": dataclasses.asdict(best) if best and kept else None,
+        "refused": [dataclasses.asdict(one) for one in (confirmed[:-1] if kept else confirmed)],
+        "first": shown and dataclasses.asdict(shown),
+        "confirmation": [] if shown is None else [_score(tried, shown, ground, True) for ground in tried.grounds],
+        "chosen": dataclasses.asdict(last) if last and kept else None,
         "heldout_best": heldout_best,
-        "words": _kept(tried, best, confirmation, candidates) if best else _none(candidates, heldout_best),
+        "words": _words(tried, confirmed, candidates) if last else _none(candidates, heldout_best),
     }
+
+
+def _confirmed(tried: Tried) -> list[Candidate]:
+    """Those put to confirmation, up to the first that holds."""
+    found: list[Candidate] = []
+    for candidate in tried.order():
+        found.append(candidate)
+        if tried.holds(candidate):
+            break
+    return found
 
 
 def _benchmark(tried: Tried, ground: Ground) -> dict[str, Any]:
@@ -141,23 +159,38 @@ def _points(found: Mapping[str, Any] | None) -> str:
     return "untested" if found is None else f"{100 * found['mean']:+.1f} points, n = {found['n']}"
 
 
-def _kept(
-    tried: Tried, best: Candidate, confirmation: Sequence[Mapping[str, Any]], candidates: Sequence[Mapping[str, Any]]
-) -> str:
-    gain = next(row["gain"] for row in candidates if (row["step"], row["strength"]) == (best.step, best.strength))
-    name = named(dataclasses.asdict(best))
-    titles = {ground.name: ground.title for ground in tried.grounds}
-    if lost := [f"{titles[row['name']]} ({_points(row['difference'])})" for row in confirmation if row["loses"]]:
-        return (
-            f"{name} gained most in the own domain where it was chosen ({_points(gain)}), but loses on "
-            f"{' and '.join(lost)} where that was to be confirmed"
-        )
+def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[Mapping[str, Any]]) -> str:
+    best, last = confirmed[0], confirmed[-1]
+    if not tried.holds(last):
+        weaker = ", ".join(f"{one.strength:g}" for one in confirmed[1:])
+        return _refused(tried, best) + (f"; so does it at strength {weaker}" if weaker else "")
+    further = sum(len(tried.pairs(last, ground, confirming=True)) for ground in tried.grounds)
+    nowhere = f"loses nowhere on {plural(further, 'further item')}"
+    gained = f"{_name(last)} gains{'' if confirmed[1:] else ' most'} in the own domain ({_gain(tried, last)})"
+    if confirmed[1:]:
+        return f"{gained} and {nowhere}; {_refused(tried, best)}"
     count, eligible = len(candidates), sum(not row["loses"] for row in candidates)
-    further = sum(row["difference"]["n"] for row in confirmation if row["difference"])
+    return f"{gained} of the {eligible} of {plural(count, 'candidate')} that lose nowhere, and {nowhere}"
+
+
+def _refused(tried: Tried, candidate: Candidate) -> str:
+    lost = [
+        f"{ground.title} ({_points(_difference(tried.pairs(candidate, ground, confirming=True)))})"
+        for ground in tried.grounds
+        if tried.changes(candidate, confirming=True)[ground.name].loses
+    ]
     return (
-        f"{name} gains most in the own domain ({_points(gain)}) of the {eligible} of {plural(count, 'candidate')} that "
-        f"lose nowhere, and loses nowhere on {plural(further, 'further item')}"
+        f"{_name(candidate)} gained most in the own domain where it was chosen ({_gain(tried, candidate)}), but loses "
+        f"on {' and '.join(lost)} where that was to be confirmed"
     )
+
+
+def _name(candidate: Candidate) -> str:
+    return named(dataclasses.asdict(candidate))
+
+
+def _gain(tried: Tried, candidate: Candidate) -> str:
+    return _points(_pooled(tried, candidate, [ground for ground in tried.grounds if ground.domain == OWN]))
 
 
 def _none(candidates: Sequence[Mapping[str, Any]], heldout_best: int) -> str:

@@ -56,10 +56,35 @@ def test_what_gains_most_and_loses_nowhere_is_kept() -> None:
 def test_what_is_not_confirmed_is_not_kept() -> None:
     part = selection_part(tried(passed(16, 15, 32, more_other=20), passed(25, 5)), 90, 20)
     assert (part["first"], part["chosen"]) == ({"step": 20, "strength": 0.5}, None)
+    assert part["refused"] == [{"step": 20, "strength": 0.5}]
     assert part["words"] == (
         "step 20 at strength 0.5 gained most in the own domain where it was chosen (+20.0 points, n = 30), but loses "
         "on Other (-16.7 points, n = 60) where that was to be confirmed"
     )
+
+
+def test_a_weaker_adapter_is_kept_where_the_best_does_not_hold() -> None:
+    weaker = Candidate(20, 0.25)
+    found = tried(passed(16, 15, 32, more_other=20), passed(25, 5))
+    part = selection_part(Tried(found.grounds, found.base, {**found.candidates, weaker: passed(13, 15, 26)}), 90, 20)
+    assert part["chosen"] == part["first"] == {"step": 20, "strength": 0.25}
+    assert part["refused"] == [{"step": 20, "strength": 0.5}]
+    assert not any(row["loses"] for row in part["confirmation"])
+    assert part["words"] == (
+        "step 20 at strength 0.25 gains in the own domain (+10.0 points, n = 30) and loses nowhere on 120 further "
+        "items; step 20 at strength 0.5 gained most in the own domain where it was chosen (+20.0 points, n = 30), but "
+        "loses on Other (-16.7 points, n = 60) where that was to be confirmed"
+    )
+
+
+def test_where_no_strength_holds_the_base_is_kept() -> None:
+    weaker = Candidate(20, 0.25)
+    found = tried(passed(16, 15, 32, more_other=20), passed(25, 5))
+    candidates = {**found.candidates, weaker: passed(13, 15, 26, more_other=22)}
+    part = selection_part(Tried(found.grounds, found.base, candidates), 90, 20)
+    assert (part["chosen"], part["first"]) == (None, {"step": 20, "strength": 0.5})
+    assert [one["strength"] for one in part["refused"]] == [0.5, 0.25]
+    assert part["words"].endswith("where that was to be confirmed; so does it at strength 0.25")
 
 
 def test_where_none_gains_without_losing_the_base_is_kept_and_what_would_have_been_is_said() -> None:
