@@ -180,14 +180,17 @@ class Terminal:
             yield board.show
 
     def _standings(self) -> Callable[[Sequence[Standing], float | None], None]:
-        """A line for every change of state; what a run is doing only now and then: its log has it all."""
+        """A line for every change of state, a run's first words with it; then what it is doing, now and then: its log
+        has it all."""
         due = self._pace()
         seen: dict[str, str] = {}
 
         def show(found: Sequence[Standing], left: float | None) -> None:
             for one in found:
-                changed = one.state not in ("waiting", seen.get(one.name))
-                if (changed or (one.state == "running" and one.words)) and due(changed):
+                if one.state == "waiting" or (one.state == "running" and not one.words):
+                    continue
+                changed = one.state != seen.get(one.name)
+                if (changed or one.state == "running") and due(changed):
                     seen[one.name] = one.state
                     said = f"{one.name}  {one.state}{f': {one.words}' if one.words else ''}"
                     self.line(said + (_left(left or 0.0) if one.state == "running" else ""))

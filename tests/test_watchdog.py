@@ -134,6 +134,7 @@ def test_advice_comes_before_the_process_has_gone() -> None:
 
 def test_ctrl_c_does_not_reach_the_listener() -> None:
     code = (
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
         "with watch():\n    try:\n        print(flush=True)\n        signal.pause()\n"
         f"    except KeyboardInterrupt:\n        os.write(2, {UNCAUGHT + INTERACTIVITY!r}.encode())\n        os.abort()"
     )

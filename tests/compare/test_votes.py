@@ -103,7 +103,7 @@ def test_whoever_votes_for_an_answer_has_voted_for_the_role_that_wrote_it(
 @given(NASTY)
 def test_no_cell_is_computed_by_a_spreadsheet(text: str) -> None:
     prompt = Prompt("p", text)
-    table = rows_of(votes_table([prompt], [answer("base", text), answer("distilled", text + "x")]))
+    table = rows_of(votes_table([prompt], [answer("base", text), answer("distilled", f"{text} x")]))
     for row in table:
         for cell in row.values():
             assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))

@@ -284,7 +284,8 @@ def test_a_second_interrupt_ends_a_run_that_does_not_end(tmp_path: Path) -> None
     stubborn = WORKS.replace("sys.exit(143)", "time.sleep(60)")
     with begun(tmp_path, stubborn) as process:
         process.send_signal(signal.SIGINT)
-        while not (sweep.folder / "1" / "ended").exists():
+        deadline = time.monotonic() + 60
+        while not (sweep.folder / "1" / "ended").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
