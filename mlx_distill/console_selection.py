@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlx_distill.console_text import WIDE, table, text
-from mlx_distill.wording import NOTHING, kept, points, reason, standing
+from mlx_distill.wording import NOTHING, kept, points, reason, selecting, standing
 
 Row = dict[str, Any]
 
@@ -42,7 +42,7 @@ def _table(found: Row, width: int) -> Table:
         loses = text(", ".join(row["loses"]), "bold red") if row["loses"] else text(NOTHING, "dim")
         made.add_row(*map(text, _cells(row, width >= WIDE)), loses, _notes(found, row))
     rest = len(found["candidates"]) - made.row_count
-    asked = f"on {found['items']} items of each benchmark that are not among the reported ones"
+    asked = f"on {selecting(found)} that are not among the reported ones"
     made.caption = text(f"{f'and {rest} more, ' if rest > 0 else ''}{asked}", "dim")
     made.caption_justify = "left"
     return made

@@ -42,7 +42,12 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 
 
 SELECTION: tuple[tuple[str, str, Any, str], ...] = (
-    ("--select", "selection.items", int, "so many items of each benchmark choose what is kept, and are not reported"),
+    (
+        "--select",
+        "selection.items",
+        int,
+        "items of each benchmark, half of them at most, that choose what is kept and are not reported",
+    ),
     ("--strengths", "selection.strengths", Numbers(), "of the adapter, tried with every checkpoint"),
 )
 

@@ -149,6 +149,14 @@ def reason(selection: Mapping[str, Any]) -> str:
     return str(selection["words"]).removeprefix(f"{candidate(selection['chosen'])} ")
 
 
+def selecting(selection: Mapping[str, Any]) -> str:
+    """How many items chose and confirmed: of a small benchmark fewer than were asked for."""
+    counts = {row["title"]: row["choosing"] + row["confirming"] for row in selection["benchmarks"]}
+    if len(set(counts.values())) == 1:
+        return f"{plural(next(iter(counts.values())), 'item')} of each benchmark"
+    return f"items ({', '.join(f'{count:,} of {title}' for title, count in counts.items())})"
+
+
 def standing(selection: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     """What a candidate is among the others: mostly nothing."""
     place = {"step": row["step"], "strength": row["strength"]}

@@ -39,6 +39,14 @@ def test_the_best_candidates_and_what_is_kept(bare: dict[str, Any]) -> None:
     assert text.index("Kept: ") < text.index("runs/made-up")
 
 
+def test_of_a_small_benchmark_fewer_items_chose(bare: dict[str, Any]) -> None:
+    results = selected(bare)
+    results["selection"]["benchmarks"][1]["confirming"] = 3
+    counts = [(row["title"], row["choosing"] + row["confirming"]) for row in results["selection"]["benchmarks"]]
+    told = f"on items ({', '.join(f'{count} of {title}' for title, count in counts)}) that are not among"
+    assert told in " ".join(shown(results, 200).split())
+
+
 def test_a_kept_base_is_loud(bare: dict[str, Any]) -> None:
     assert "\x1b[1;32mKept: step 8 at strength 0.75\x1b[0m:" in shown(selected(bare), colour=True)
     for name in ("none eligible", "not confirmed"):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlx_distill.report.markdown.text import inline, section, table
-from mlx_distill.wording import NOTHING, candidate, capital, kept, p_value, plural, points, reason, standing
+from mlx_distill.wording import NOTHING, candidate, capital, kept, p_value, points, reason, selecting, standing
 
 Row = dict[str, Any]
 
@@ -35,17 +35,10 @@ def selection(results: Mapping[str, Any]) -> str:
 
 def unreported(found: Row) -> str:
     """What was asked, and that no reported number rests on it."""
-    items = {(asked["choosing"], asked["confirming"]) for asked in found["benchmarks"]}
-    each = f"{plural(found['items'], 'item')} of each benchmark" if len(items) == 1 else _each(found)
     return (
-        f"These answer {each} that are not among the reported ones: a third chooses, the others confirm. A loss counts "
-        f"from a one-sided p below {found['level']:.3g}."
+        f"These answer {inline(selecting(found))} that are not among the reported ones: a third chooses, the others "
+        f"confirm. A loss counts from a one-sided p below {found['level']:.3g}."
     )
-
-
-def _each(found: Row) -> str:
-    counts = (f"{asked['choosing'] + asked['confirming']} of {inline(asked['title'])}" for asked in found["benchmarks"])
-    return f"items ({', '.join(counts)})"
 
 
 # ---------------------------------------------------------------- tables

@@ -21,7 +21,7 @@ from mlx_distill.report.page import benchmarks, numbers, selection, views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import strip
-from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural, points
+from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting
 
 __all__ = ["Picture", "page"]
 
@@ -83,6 +83,7 @@ def _environment() -> Environment:
         percent=percent,
         p_value=p_value,
         plural=plural,
+        selecting=selecting,
         duration=duration,
     )
     return made
