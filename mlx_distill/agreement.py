@@ -7,12 +7,12 @@ measures are ours: the packages that have them are under the GPL, or bring a fra
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mlx_distill.bootstrap import resampled_sums
 from mlx_distill.records import Estimate
-from mlx_distill.stats import CONFIDENCE, SEED, SMALLEST_INTERVAL
+from mlx_distill.stats import CONFIDENCE, SMALLEST_INTERVAL
 
 RESAMPLES = 500
 
@@ -23,8 +23,16 @@ Unit = Sequence[Rating]
 
 def kappa(pairs: Sequence[tuple[Rating, Rating]]) -> Estimate | None:
     """Two judges' words for the same prompts (Cohen 1960). None where they never both spoke, or said one word only."""
-    both = [[pair] for pair in pairs if None not in pair]
-    return _resampled(both, _cohen)
+    import numpy as np
+
+    both = [pair for pair in pairs if None not in pair]
+    words = {word: place for place, word in enumerate(dict.fromkeys(word for pair in both for word in pair))}
+    rows = np.zeros((len(both), 1 + 2 * len(words)))
+    for row, (a, b) in zip(rows, both, strict=True):
+        row[0] = a == b
+        row[1 + words[a]] += 1
+        row[1 + len(words) + words[b]] += 1
+    return _resampled(rows, lambda sums: _cohen(sums, len(both), len(words)))
 
 
 def alpha(ratings: Sequence[Sequence[Unit]], *, ordered: bool) -> Estimate | None:
@@ -34,46 +42,74 @@ def alpha(ratings: Sequence[Sequence[Unit]], *, ordered: bool) -> Estimate | Non
     ordered  numbers, which disagree by their squared distance; otherwise words, which are the same or not
     returns  None where no two judges rated one unit, or all said the same of everything
     """
-    known = [[unit for unit in units if sum(rating is not None for rating in unit) > 1] for units in ratings]
-    return _resampled([units for units in known if units], lambda units: _krippendorff(units, ordered))
+    rated = [[[rating for rating in unit if rating is not None] for unit in units] for units in ratings]
+    paired = [[unit for unit in units if len(unit) > 1] for units in rated]
+    prompts = [units for units in paired if units]
+    rows = _numbers(prompts) if ordered else _words(prompts)
+    return _resampled(rows, _krippendorff_of_numbers if ordered else _krippendorff_of_words)
 
 
-def _resampled(prompts: Sequence[Sequence[Unit]], measure: Callable[[Sequence[Unit]], float | None]) -> Estimate | None:
+def _resampled(rows: Any, measure: Callable[[Any], Any]) -> Estimate | None:
+    """rows (prompts, columns); `measure`: their sums (resamples, columns) → one value each, nan where there is none."""
     import numpy as np
 
-    def of(chosen: Sequence[Sequence[Unit]]) -> float | None:
-        return measure([unit for units in chosen for unit in units])
-
-    n, value = len(prompts), of(prompts) if prompts else None
-    if value is None or n < SMALLEST_INTERVAL:
-        return None if value is None else Estimate(value, n)
-    random = np.random.default_rng(SEED)
-    drawn = (of([prompts[i] for i in random.integers(n, size=n)]) for _ in range(RESAMPLES))
+    n = len(rows)
+    if not n:
+        return None
+    value = float(measure(rows.sum(axis=0)[None])[0])
+    if np.isnan(value):
+        return None
+    if n < SMALLEST_INTERVAL:
+        return Estimate(value, n)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile([found for found in drawn if found is not None], [tail, 1 - tail])
+    low, high = np.nanquantile(measure(resampled_sums(rows, RESAMPLES)), [tail, 1 - tail])
     return Estimate(value, n, float(low), float(high))
 
 
-def _cohen(pairs: Sequence[Unit]) -> float | None:
-    same = sum(a == b for a, b in pairs) / len(pairs)
-    words = {word for pair in pairs for word in pair}
-    chance = sum(
-        sum(a == word for a, _ in pairs) * sum(b == word for _, b in pairs) / len(pairs) ** 2 for word in words
-    )
-    return (same - chance) / (1 - chance) if chance < 1 else None
+def _cohen(sums: Any, n: int, words: int) -> Any:
+    """From how often they said the same, and how often each of them said each word."""
+    chance = (sums[:, 1 : 1 + words] * sums[:, 1 + words :]).sum(axis=1) / n**2
+    return (sums[:, 0] / n - chance) / _or_nan(1 - chance, 1.0)
 
 
-def _krippendorff(ratings: Sequence[Unit], ordered: bool) -> float | None:
-    """1 - observed / expected disagreement: within units, and between any two ratings at all."""
-    units = [[rating for rating in row if rating is not None] for row in ratings]
-    pooled = [rating for unit in units for rating in unit]
-    expected = _disagreement(pooled, ordered) / (len(pooled) - 1)
-    return 1 - sum(_disagreement(unit, ordered) / (len(unit) - 1) for unit in units) / expected if expected else None
+def _numbers(prompts: Sequence[Sequence[Sequence[Any]]]) -> Any:
+    """Of each prompt: disagreement within its units, how many ratings, their sum, and the sum of their squares."""
+    import numpy as np
+
+    rows = np.zeros((len(prompts), 4))
+    for row, units in zip(rows, prompts, strict=True):
+        for unit in map(np.asarray, units):
+            n, total, squares = len(unit), unit.sum(), (unit**2).sum()
+            row += (2 * (n * squares - total**2) / (n - 1), n, total, squares)
+    return rows
 
 
-def _disagreement(ratings: Sequence[Any], ordered: bool) -> float:
-    """Over all ordered pairs: squared distances, or how many differ."""
-    if ordered:
-        n, total, squares = len(ratings), sum(ratings), sum(rating**2 for rating in ratings)
-        return float(2 * (n * squares - total**2))
-    return float(len(ratings) ** 2 - sum(count**2 for count in Counter(ratings).values()))
+def _krippendorff_of_numbers(sums: Any) -> Any:
+    within, n, total, squares = sums.T
+    return 1 - within * (n - 1) / _or_nan(2 * (n * squares - total**2), n * squares)
+
+
+def _words(prompts: Sequence[Sequence[Sequence[Any]]]) -> Any:
+    """Of each prompt: disagreement within its units, and how often each word was said."""
+    import numpy as np
+
+    words = sorted({word for units in prompts for unit in units for word in unit})
+    rows = np.zeros((len(prompts), 1 + len(words)))
+    for row, units in zip(rows, prompts, strict=True):
+        for unit in units:
+            counts = np.array([unit.count(word) for word in words])
+            row[0] += (len(unit) ** 2 - (counts**2).sum()) / (len(unit) - 1)
+            row[1:] += counts
+    return rows
+
+
+def _krippendorff_of_words(sums: Any) -> Any:
+    n = sums[:, 1:].sum(axis=1)
+    return 1 - sums[:, 0] * (n - 1) / _or_nan(n**2 - (sums[:, 1:] ** 2).sum(axis=1), n**2)
+
+
+def _or_nan(disagreement: Any, size: Any) -> Any:
+    """nan where all said the same: then there is nothing to agree on. `size`: what rounding is measured by."""
+    import numpy as np
+
+    return np.where(disagreement > 1e-12 * size, disagreement, np.nan)

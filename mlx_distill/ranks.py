@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlx_distill.bootstrap import SEED
 from mlx_distill.records import Estimate
-from mlx_distill.stats import CONFIDENCE, SEED
+from mlx_distill.stats import CONFIDENCE
 
 SMALLEST_CORRELATION = 5
 """Pairs: with four, the smallest two-sided p is 2 / 4! = 0.083."""

@@ -14,15 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlx_distill.bootstrap import SEED, resampled_sums
 from mlx_distill.records import Estimate, plain
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 REGRESSIONS = 1999
-AT_ONCE = 4_000_000
-"""Values that are drawn at a time: a benchmark of thousands of items would take gigabytes. No number depends on it."""
-
-SEED = 0
 SMALLEST_INTERVAL = 5
 """Below this many prompts no interval is shown: the bootstrap has nothing to resample."""
 
@@ -59,25 +56,14 @@ def ratio(sums: Sequence[float], counts: Sequence[float]) -> Estimate:
     """sum(sums) / sum(counts), e.g. nats per token over prompts, with the interval from resampled prompts: the
     percentile bootstrap, expanded for few prompts (Hesterberg 2015, doi 10.1080/00031305.2015.1089789)."""
     import numpy as np
-    from scipy.stats import bootstrap
 
     if not sums:
         raise ValueError("an estimate needs at least one value")
     mean = float(sum(sums) / sum(counts))
     if len(sums) < SMALLEST_INTERVAL:
         return Estimate(mean, len(sums))
-    interval = bootstrap(
-        (list(sums), list(counts)),
-        lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis),
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, AT_ONCE // len(sums)),
-        confidence_level=_expanded(len(sums)),
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    return Estimate(mean, len(sums), float(interval.low), float(interval.high))
+    drawn = resampled_sums(np.column_stack([sums, counts]), RESAMPLES)
+    return _estimate(mean, len(sums), drawn[:, 0] / drawn[:, 1])
 
 
 def share(rows: Iterable[tuple[str, float]]) -> Estimate | None:
@@ -90,6 +76,16 @@ def share(rows: Iterable[tuple[str, float]]) -> Estimate | None:
     return ratio(list(sums.values()), list(counts.values())) if sums else None
 
 
+def _estimate(mean: float, n: int, drawn: Any) -> Estimate:
+    """With the interval that the resampled means span."""
+    import numpy as np
+
+    tail = (1 - _expanded(n)) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Estimate(mean, n, float(low), float(high))
+
+
+@functools.cache
 def _expanded(n: int) -> float:
     """The level at which a percentile interval of n values is as wide as Student's: the plain one is too narrow."""
     from scipy.stats import norm, t
@@ -175,15 +171,19 @@ def at_equal_style(differences: Sequence[float], styles: Sequence[Sequence[float
     values = np.asarray(differences, dtype=float)
     features = np.column_stack([np.ones(len(values)), np.asarray(styles, dtype=float)])
 
-    def intercept(rows: Any) -> float:
-        return float(np.linalg.lstsq(features[rows], values[rows], rcond=None)[0][0])
+    squares = features[:, :, None] * features[:, None, :]
+    products = np.column_stack([squares.reshape(len(values), -1), features * values[:, None]])
+    mean = float(_intercepts(products.sum(axis=0)[None], features.shape[1])[0])
+    return _estimate(mean, len(values), _intercepts(resampled_sums(products, REGRESSIONS), features.shape[1]))
 
-    everyone = np.arange(len(values))
-    random = np.random.default_rng(SEED)
-    drawn = [intercept(random.choice(everyone, len(values))) for _ in range(REGRESSIONS)]
-    tail = (1 - _expanded(len(values))) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Estimate(intercept(everyone), len(values), float(low), float(high))
+
+def _intercepts(products: Any, features: int) -> Any:
+    """Of least-squares fits, a row for each: from the sums of XᵀX and Xᵀy, one beside the other. Where features depend
+    on each other it is that of the smallest solution (Penrose 1955, doi 10.1017/S0305004100030401)."""
+    import numpy as np
+
+    squares, targets = products[:, : features**2].reshape(-1, features, features), products[:, features**2 :]
+    return (np.linalg.pinv(squares, rcond=1e-12, hermitian=True)[:, 0] * targets).sum(axis=1)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -3,11 +3,9 @@
 import dataclasses
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from bench_runs import COLLAPSED, STUDY_1, STUDY_2, Made, bench_run, settings
 
-from mlx_distill import stats
 from mlx_distill.summarise.benchmarks import benchmarks_part
 
 CODE, FOLLOWING, AIME24, AIME25 = STUDY_1
@@ -53,7 +51,6 @@ PUBLISHED = [
 
 def benchmarked(results: dict[str, Any], folder: Path, name: str = "study") -> dict[str, Any]:
     """The results with the benchmarks of this name, and what others published where there are several."""
-    with patch.object(stats, "RESAMPLES", 199):
-        rows, gate = benchmarks_part(bench_run(folder, BENCHMARKS[name]), settings())
+    rows, gate = benchmarks_part(bench_run(folder, BENCHMARKS[name]), settings())
     published = PUBLISHED if name in ("study", "nine") else []
     return results | {"benchmarks": rows, "gate": gate, "published": published}

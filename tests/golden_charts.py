@@ -8,11 +8,18 @@ from benchmarked import benchmarked
 from runs import Made, results_of
 from selected import selected
 
-from mlx_distill.report.charts import draw_charts
-from mlx_distill.report.look import Look
+from mlx_distill.report.charts import CHARTS, drawing
+from mlx_distill.report.look import DEFAULT, Look
 
 GOLDEN = Path(__file__).parent / "report" / "golden"
 LOOK = Look(size=(720, 405))
+
+
+def draw_charts(results: dict[str, Any], folder: Path, look: Look = DEFAULT) -> list[Path]:
+    """A file for every chart that can be drawn, without the page's pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    canvases = {name: drawing(name, results, look) for name in CHARTS}
+    return [canvas.save(folder / f"{name}.{look.format}") for name, canvas in canvases.items() if canvas]
 
 
 def golden_results(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ In: an answer. Out: its length and how much Markdown it uses, as differences bet
 
 from __future__ import annotations
 
+import functools
 import math
 
 from markdown_it import MarkdownIt
@@ -15,10 +16,15 @@ ELEMENTS = ("heading_open", "list_item_open", "strong_open", "tr_open")
 def elements(text: str) -> int:
     """Headings, list items, bold words and table rows."""
     found = 0
-    for token in MarkdownIt().enable("table").parse(text):
+    for token in _markdown().parse(text):
         found += token.type in ELEMENTS
         found += sum(child.type in ELEMENTS for child in token.children or ())
     return found
+
+
+@functools.cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt().enable("table")
 
 
 def style_difference(text: str, other: str) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,20 @@ def draw(
 ) -> list[Path]:
     """Writes RESULTS.md and report.html into one folder, charts and pipeline.mmd into the other, and a model card to
     the adapter, where the folder has one. Returns the paths."""
-    from mlx_distill.report.charts import draw_charts
+    from mlx_distill.report.drawn import draw_charts
     from mlx_distill.report.markdown import pipeline_diagram, results_markdown
+    from mlx_distill.report.page import page
 
-    written = draw_charts(results, visuals_folder, look)
+    charts = draw_charts(results, visuals_folder, look)
     diagram = visuals_folder / "pipeline.mmd"
     write_atomic(diagram, pipeline_diagram(results))
     text = report_folder / "RESULTS.md"
-    names = [path.name for path in written]
+    names = [chart.path.name for chart in charts]
     write_atomic(text, results_markdown(results, names, visuals_folder.relative_to(report_folder)))
     shown = report_folder / "report.html"
-    write_atomic(shown, _page(results))
+    write_atomic(shown, page(results, [chart.picture for chart in charts]))
     moving = _animated(results, visuals_folder, look) if animated else []
-    return [*written, *moving, diagram, text, shown, *_card(results, report_folder)]
+    return [*(chart.path for chart in charts), *moving, diagram, text, shown, *_card(results, report_folder)]
 
 
 def _card(results: dict[str, Any], report_folder: Path) -> list[Path]:
@@ -40,17 +40,6 @@ def _card(results: dict[str, Any], report_folder: Path) -> list[Path]:
         return []
     write_atomic(folder / "README.md", model_card(results))
     return [folder / "README.md"]
-
-
-def _page(results: dict[str, Any]) -> str:
-    """With the charts in both themes, whatever the pictures beside it look like."""
-    from mlx_distill.report.charts import draw_charts
-    from mlx_distill.report.page import page
-    from mlx_distill.report.page.pictures import pictures
-
-    with tempfile.TemporaryDirectory() as folder:
-        light, dark = (draw_charts(results, Path(folder, theme), Look(theme=theme)) for theme in ("light", "dark"))
-        return page(results, pictures(light, dark))
 
 
 def _animated(results: dict[str, Any], folder: Path, look: Look) -> list[Path]:

@@ -17,7 +17,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from benchmarked import BENCHMARKS, benchmarked
-from golden_charts import GOLDEN, LOOK, golden_results
+from golden_charts import GOLDEN, LOOK, draw_charts, golden_results
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
@@ -27,7 +27,7 @@ from selected import SELECTIONS, selected
 from mlx_distill.errors import UsageError
 from mlx_distill.records import ROLES
 from mlx_distill.report.animate import animate
-from mlx_distill.report.charts import CHARTS, draw_charts, drawing
+from mlx_distill.report.charts import CHARTS, drawing
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.look import Look, size_of
 from mlx_distill.report.style import HATCHES, PALETTES, Theme

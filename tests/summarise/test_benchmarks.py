@@ -5,17 +5,11 @@ from typing import Any
 import pytest
 from bench_runs import ATTACK, ROLES, STUDY_1, STUDY_2, Made, bench_run, drawn, settings
 
-from mlx_distill import stats
 from mlx_distill.records import Generation, Score
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise.benchmarks import benchmarks_part
 
 CODE = Made("HumanEval+", "code", 60, 20, 15, 5)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 199)
 
 
 def rows_of(folder: Path, *benchmarks: Made) -> list[dict[str, Any]]:
@@ -218,9 +212,8 @@ def test_instructions_are_counted_singly_and_prompts_whole(tmp_path: Path) -> No
     assert parts["prompt, loose"]["base"]["high"] == pytest.approx(0.390, abs=1e-3)  # Wilson
 
 
-def test_instructions_of_one_prompt_move_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instructions_of_one_prompt_move_together(tmp_path: Path) -> None:
     """Twenty prompts of four instructions that are followed all or none: no better known than twenty instructions."""
-    monkeypatch.setattr(stats, "RESAMPLES", 1999)
     run = bench_run(tmp_path, [Made("IFEval", "instruction following", 20, 10, 0, 0)])
     scores = run.read("bench/scores.jsonl", Score)
     rows = [dataclasses.replace(s, parts={f"strict {i} a:b": bool(s.passed) for i in range(4)}) for s in scores]

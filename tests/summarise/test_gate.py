@@ -19,11 +19,6 @@ CODE = Made("HumanEval+", "code", 60, 20, 25, 2)
 EVERY = tuple(gates.RULES)
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "RESAMPLES", 199)
-
-
 def gate(folder: Path, *benchmarks: Made, train: Sequence[str] = (), **options: Any) -> dict[str, Any]:
     found = benchmarks_part(bench_run(folder / "run", benchmarks, train=train), settings(**options))[1]
     assert found is not None

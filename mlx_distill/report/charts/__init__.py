@@ -6,15 +6,11 @@ are drawn wherever there are any, and what got worse is drawn in the same size a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
 from mlx_distill.report.charts.benchmarks import benchmark_comparison
-from mlx_distill.report.charts.canvas import Canvas
+from mlx_distill.report.charts.canvas import Canvas, drawn_so
 from mlx_distill.report.charts.changed import gained_lost
 from mlx_distill.report.charts.checkpoints import checkpoint_scores
 from mlx_distill.report.charts.cost import cost_scaling
@@ -26,8 +22,7 @@ from mlx_distill.report.charts.reasoning import reasoning_length
 from mlx_distill.report.charts.scorecard import model_scorecard
 from mlx_distill.report.charts.tradeoff import gain_against_forgetting
 from mlx_distill.report.charts.training import training_curves
-from mlx_distill.report.look import DEFAULT, Look
-from mlx_distill.report.style import SETTINGS
+from mlx_distill.report.look import Look
 
 CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
     "benchmark_comparison": benchmark_comparison,
@@ -47,13 +42,5 @@ CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
 
 
 def drawing(name: str, results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a title in another script: boxes
+    with drawn_so():
         return CHARTS[name](results, look, progress)
-
-
-def draw_charts(results: dict[str, Any], folder: Path, look: Look = DEFAULT) -> list[Path]:
-    """Writes every chart that can be drawn. Returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = {name: drawing(name, results, look) for name in CHARTS}
-    return [canvas.save(folder / f"{name}.{look.format}") for name, canvas in drawn.items() if canvas]

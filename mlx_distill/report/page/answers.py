@@ -88,11 +88,16 @@ def _span(name: str, text: str) -> Markup:
     return Markup("<i class={}>{}</i>").format(name, text) if name else escape(text)
 
 
+@cache
+def _colour(kind: Any) -> str:
+    return next((name for name, of in COLOURED if kind in of), "")
+
+
 def _merged(tokens: Any) -> Iterator[tuple[str, str]]:
     """Neighbours of one colour as one: a page of hundreds of answers has to be drawn at once."""
     last, parts = "", list[str]()
     for kind, text in tokens:
-        name = next((name for name, of in COLOURED if kind in of), "") if text.strip() else last
+        name = _colour(kind) if text.strip() else last
         if name != last and parts:
             yield last, "".join(parts)
             parts = []

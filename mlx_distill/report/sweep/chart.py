@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill.report.charts.canvas import Canvas
+from mlx_distill.report.charts.canvas import Canvas, drawn_so
 from mlx_distill.report.charts.frame import SMALL, Box, Key, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
@@ -31,6 +31,11 @@ TICKS = 8
 
 
 def sweep_chart(found: Values, look: Look) -> Canvas | None:
+    with drawn_so():
+        return _sweep_chart(found, look)
+
+
+def _sweep_chart(found: Values, look: Look) -> Canvas | None:
     runs = picked(found)
     shown = [run for run in found["runs"] if is_drawn(run)]
     if not shown:
