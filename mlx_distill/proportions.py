@@ -19,10 +19,14 @@ MARGIN = 0.03
 def wilson(passed: int, n: int) -> Estimate:
     """The share passed with its score interval (Wilson 1927), which holds near 0 and 1 too. Raises ValueError for no
     items."""
-    from scipy.stats import binomtest
+    from scipy.special import ndtri
 
-    interval = binomtest(passed, n).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(passed / n, n, float(interval.low), float(interval.high))
+    if n < 1:
+        raise ValueError("a share needs at least one item")
+    share, z = passed / n, float(ndtri((1 + CONFIDENCE) / 2))
+    centre, spread = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = ((centre + side * spread) / (1 + z**2 / n) for side in (-1, 1))
+    return Estimate(share, n, low if passed else 0.0, high if passed < n else 1.0)
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,9 @@ def _estimate(mean: float, n: int, drawn: Any) -> Estimate:
 @functools.cache
 def _expanded(n: int) -> float:
     """The level at which a percentile interval of n values is as wide as Student's: the plain one is too narrow."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
-    return float(1 - 2 * norm.sf((n / (n - 1)) ** 0.5 * t.ppf((1 + CONFIDENCE) / 2, n - 1)))
+    return float(1 - 2 * ndtr(-((n / (n - 1)) ** 0.5) * stdtrit(n - 1, (1 + CONFIDENCE) / 2)))
 
 
 def paired_p(differences: Sequence[float]) -> float | None:
@@ -122,9 +122,9 @@ def _flips(n: int) -> Any:
 
 def mcnemar(gained: int, lost: int) -> float:
     """Two-sided exact McNemar test of pass/fail pairs, from the discordant ones alone (McNemar 1947)."""
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5))) if gained + lost else 1.0
 
 
 @functools.cache
@@ -132,10 +132,10 @@ def loss_p(gained: int, lost: int) -> float:
     """One-sided mid-p of McNemar's test (Fagerland et al. 2013, doi 10.1186/1471-2288-13-91): the chance of more losses
     among the discordant pairs, and half of that of as many, were gains as likely. Unlike the exact p it is not too
     large where few pairs differ, so that a loss is not overlooked for that."""
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     n = gained + lost
-    return float(binom.sf(lost, n, 0.5) + binom.pmf(lost, n, 0.5) / 2) if n else 1.0
+    return float(bdtr(gained, n, 0.5) + bdtr(gained - 1, n, 0.5)) / 2 if gained else 0.5**n / 2 if n else 1.0
 
 
 def smallest_difference(differences: Sequence[float], tests: int = 1, step: float = 1.0) -> float | None:
@@ -146,14 +146,14 @@ def smallest_difference(differences: Sequence[float], tests: int = 1, step: floa
     returns  in the unit of `differences`; None where no result could pass
     """
     import numpy as np
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     n, level = len(differences), (1 - CONFIDENCE) / tests
     least = next((k for k in range(2, n + 1) if 2.0 ** (1 - k) < level), None)
     if least is None:
         return None
     spread = float(np.std(differences, ddof=1))
-    reach = t.ppf(1 - level / 2, n - 1) + t.ppf(POWER, n - 1)
+    reach = stdtrit(n - 1, 1 - level / 2) + stdtrit(n - 1, POWER)
     return max(float(reach * spread / n**0.5), step * least / n)
 
 

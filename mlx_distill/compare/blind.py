@@ -65,35 +65,39 @@ _MORE = (
 )
 _I_AM = rf"\b(?:I{_GAP}am|I['’]m|my{_GAP}name{_GAP}is|you{_GAP}can{_GAP}call{_GAP}me|ich bin|je suis|soy)"
 
-SELF = re.compile(
-    "|".join(
-        (
-            rf"{_I_AM}{_GAP}(?:(?:actually|just|only|still|called|known{_GAP}as){_GAP})?(?:{_WHO}|{_KIND}){_MORE}",
-            rf"\bI{_GAP}(?:was|am|have{_GAP}been){_GAP}{_MADE}{_GAP}{_WHO}",
-            rf"(?<!\w[ \t])\bas{_GAP}(?:{_WHO}|{_KIND}){_MORE}(?=\s{{0,8}},|{_GAP}I\b)",
-            rf"\b(?:generated|written|created|produced|answered|authored|made|provided){_GAP}(?:by|with|using){_GAP}"
-            rf"(?:{_MAKER}{_GAP})?{_MODEL}(?-i:(?!\s[A-Z][a-z])){_MORE}",
-            rf"\b(?:author|assistant){_QUOTE}\s{{0,8}}:\s{{0,8}}{_QUOTE}\s?{_MODEL}{_MORE}",
-            rf"^[ \t]{{0,8}}(?:(?:[–—]|--)\s?)?{_MODEL}(?:{_GAP}here\b|[ \t]{{0,8}}:?{_QUOTE}[ \t]{{0,8}}$)",
-            rf"^[ \t]{{0,8}}(?:[–—]|--)\s?{_MODEL}{_MORE}[ \t]{{0,8}}$",
-            rf"\b(?:hi|hello|hey)[!,.]?{_GAP}{_MODEL}{_GAP}here\b",
-            rf"\b(?:this{_GAP}is|it['’]s|it{_GAP}is){_GAP}{_MODEL}(?=\s{{0,4}}[,.!;:\n]|\s{{0,4}}$)",
-            rf"\b(?:signed|powered{_GAP}by|co-authored-by)[,:]?{_GAP}{_WHO}{_MORE}",
-            rf"\bI,{_GAP}{_MODEL},",
-            rf"\b(?:model|assistant|AI){_GAP}(?:trained|developed|built|made|created){_GAP}by{_GAP}{_WHO}",
-            rf"{_MAKER}{_GAP}(?:trained|developed|built|made|created){_GAP}me\b",
-            rf"我(?:是|叫)\s{{0,8}}{_WHO}[^。.!！\n]{{0,80}}",
-        )
-    ),
-    re.IGNORECASE | re.MULTILINE,
-)
+
+@functools.cache
+def _self() -> re.Pattern[str]:
+    """What an answer says of its author. Compiled when it is first needed: that takes a quarter of a second."""
+    return re.compile(
+        "|".join(
+            (
+                rf"{_I_AM}{_GAP}(?:(?:actually|just|only|still|called|known{_GAP}as){_GAP})?(?:{_WHO}|{_KIND}){_MORE}",
+                rf"\bI{_GAP}(?:was|am|have{_GAP}been){_GAP}{_MADE}{_GAP}{_WHO}",
+                rf"(?<!\w[ \t])\bas{_GAP}(?:{_WHO}|{_KIND}){_MORE}(?=\s{{0,8}},|{_GAP}I\b)",
+                rf"\b(?:generated|written|created|produced|answered|authored|made|provided){_GAP}(?:by|with|using){_GAP}"
+                rf"(?:{_MAKER}{_GAP})?{_MODEL}(?-i:(?!\s[A-Z][a-z])){_MORE}",
+                rf"\b(?:author|assistant){_QUOTE}\s{{0,8}}:\s{{0,8}}{_QUOTE}\s?{_MODEL}{_MORE}",
+                rf"^[ \t]{{0,8}}(?:(?:[–—]|--)\s?)?{_MODEL}(?:{_GAP}here\b|[ \t]{{0,8}}:?{_QUOTE}[ \t]{{0,8}}$)",
+                rf"^[ \t]{{0,8}}(?:[–—]|--)\s?{_MODEL}{_MORE}[ \t]{{0,8}}$",
+                rf"\b(?:hi|hello|hey)[!,.]?{_GAP}{_MODEL}{_GAP}here\b",
+                rf"\b(?:this{_GAP}is|it['’]s|it{_GAP}is){_GAP}{_MODEL}(?=\s{{0,4}}[,.!;:\n]|\s{{0,4}}$)",
+                rf"\b(?:signed|powered{_GAP}by|co-authored-by)[,:]?{_GAP}{_WHO}{_MORE}",
+                rf"\bI,{_GAP}{_MODEL},",
+                rf"\b(?:model|assistant|AI){_GAP}(?:trained|developed|built|made|created){_GAP}by{_GAP}{_WHO}",
+                rf"{_MAKER}{_GAP}(?:trained|developed|built|made|created){_GAP}me\b",
+                rf"我(?:是|叫)\s{{0,8}}{_WHO}[^。.!！\n]{{0,80}}",
+            )
+        ),
+        re.IGNORECASE | re.MULTILINE,
+    )
 
 
 @functools.lru_cache(maxsize=1024)
 def blinded(text: str, language: str = "python") -> str:
     """`language` is that of code blocks which do not say theirs."""
     return "".join(
-        SELF.sub(MARK, part) if tag is None or _is_prose(tag, part, language) else _blind_code(part, tag or language)
+        _self().sub(MARK, part) if tag is None or _is_prose(tag, part, language) else _blind_code(part, tag or language)
         for tag, part in _parts(text)
     )
 
@@ -128,7 +132,9 @@ def _blind_code(code: str, language: str) -> str:
     found = [(kind, value) for _, kind, value in _lexer(language).get_tokens_unprocessed(code)]
     if "".join(value for _, value in found) != code:
         return code
-    return "".join(SELF.sub(MARK, value) if kind in Comment or kind in String.Doc else value for kind, value in found)
+    return "".join(
+        _self().sub(MARK, value) if kind in Comment or kind in String.Doc else value for kind, value in found
+    )
 
 
 def _lexer(language: str) -> Lexer:

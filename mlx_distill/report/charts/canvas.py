@@ -11,14 +11,14 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -59,11 +59,10 @@ class Canvas:
         self.look, self.theme, self.progress = look, PALETTES[look.theme], progress
         dpi = 100 * self.scale
         self.figure = Figure(((wide + 0.01) / dpi, (high + 0.01) / dpi), dpi, facecolor=self.theme.background)
-        self._renderer = FigureCanvasAgg(self.figure).get_renderer()  # type: ignore[no-untyped-call]
+        self._agg = FigureCanvasAgg(self.figure)
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_axis_off()
         self.axes.set(xlim=(0, self.width), ylim=(self.height, 0))
-        self._widths: dict[tuple[str, float, bool], float] = {}
 
     @property
     def narrow(self) -> bool:
@@ -83,12 +82,7 @@ class Canvas:
     # ------------------------------------------------------------ text
 
     def measure(self, words: str, size: float, bold: bool = False) -> float:
-        key = (words, size, bold)
-        if key not in self._widths:
-            font = FontProperties(size=size * 0.72, weight="bold" if bold else "normal", family="DejaVu Sans")
-            width, _, _ = self._renderer.get_text_width_height_descent(words, font, False)
-            self._widths[key] = width / self.scale
-        return self._widths[key]
+        return _width(words, size, bold, float(self.figure.dpi)) / self.scale
 
     def wrapped(self, words: str, size: float, width: float, lines: int = 1, bold: bool = False) -> list[str]:
         """At most so many lines of at most this width; what does not fit ends with an ellipsis."""
@@ -206,10 +200,9 @@ class Canvas:
     @cached_property
     def image(self) -> Image.Image:
         """The picture's pixels, rendered once for whoever needs them."""
-        agg = FigureCanvasAgg(self.figure)
         with drawn_so():
-            agg.draw()  # type: ignore[no-untyped-call]
-        return Image.fromarray(np.asarray(agg.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]
+            self._agg.draw()  # type: ignore[no-untyped-call]
+        return Image.fromarray(np.asarray(self._agg.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]
 
     def save(self, path: Path) -> Path:
         """The file is the same, byte for byte, for the same results."""
@@ -222,6 +215,19 @@ class Canvas:
             with drawn_so():
                 self.figure.savefig(path, format=kind, metadata=METADATA[kind])
         return path
+
+
+@lru_cache(maxsize=20_000)
+def _width(words: str, size: float, bold: bool, dpi: float) -> float:
+    """In pixels. Themes and charts share many words, and wrapping measures each line several times."""
+    font = FontProperties(size=size * 0.72, weight="bold" if bold else "normal", family="DejaVu Sans")
+    width, _, _ = _renderer(dpi).get_text_width_height_descent(words, font, False)  # type: ignore[no-untyped-call]
+    return float(width)
+
+
+@lru_cache(maxsize=4)
+def _renderer(dpi: float) -> RendererAgg:
+    return RendererAgg(1, 1, dpi)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

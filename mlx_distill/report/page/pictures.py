@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-EFFORT = 1
-"""WebP's `method`: the usual 4 takes twice the time for no fewer bytes."""
+EFFORT = {"method": 1, "quality": 0}
+"""WebP's: the usual 4 and 80 take six times as long for a quarter fewer bytes."""
 
 
 @dataclass(frozen=True)
@@ -33,5 +33,5 @@ def picture(name: str, light: Image.Image, dark: Image.Image) -> Picture:
 
 def _address(image: Image.Image) -> str:
     packed = io.BytesIO()
-    image.save(packed, "WEBP", lossless=True, method=EFFORT)
+    image.save(packed, "WEBP", lossless=True, **EFFORT)
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
