@@ -155,7 +155,7 @@ def test_two_runs_are_compared_item_by_item_or_refused(scored: Any, tmp_path: Pa
     assert "colours: not compared, for the items is not the same in both." in found.notes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_inspect_ai_reads_the_log(data: Path, tmp_path: Path) -> None:
     python = os.environ.get("MLX_DISTILL_INSPECT_PYTHON") or missing(
         "MLX_DISTILL_INSPECT_PYTHON names no Python that has inspect-ai and mlx-distill"

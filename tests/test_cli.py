@@ -262,7 +262,7 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     fails(3, "nothing to report", "report", "--run", tmp_path / "typo")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_other_test_prompts_do_not_train_again(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)

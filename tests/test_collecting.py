@@ -230,7 +230,7 @@ def start(server: MessagesServer, arguments: list[str], answered: int) -> "subpr
     return process
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_after_kill_9_nothing_received_is_paid_again(
     serve: Serve, sets: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -251,7 +251,7 @@ def test_after_kill_9_nothing_received_is_paid_again(
     assert len({row["prompt"] for row in kept}) == len(kept) == 402
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Ended")]
 )

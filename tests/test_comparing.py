@@ -61,7 +61,7 @@ def test_a_judge_is_asked_about_pairs_and_answers_and_can_be_replayed_without_a_
         assert again["comparison"][key] == results["comparison"][key]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_judging_again_pays_for_nothing_twice(run: Path, serve: Callable[..., MessagesServer]) -> None:
     server = serve(program)
     compared(run, "--judge", JUDGE)
@@ -72,7 +72,7 @@ def test_judging_again_pays_for_nothing_twice(run: Path, serve: Callable[..., Me
     assert len(server.asked) > once
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_judges_are_held_against_each_other(run: Path, serve: Callable[..., MessagesServer]) -> None:
     serve(program)
     comparison = compared(run, "--judge", JUDGE, "--judge", "claude-haiku-4-5")["comparison"]
@@ -117,7 +117,7 @@ def test_people_vote_blind_and_count_as_judges(run: Path, tmp_path: Path) -> Non
     fails(3, "votes twice", *again, "--human", filled, "--human", filled)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_samples_are_seeded_and_compared_by_prompt(run: Path) -> None:
     comparison = compared(run, "--samples", "3", "--judge", "static")["comparison"]
     made = rows(run / "generations.jsonl")

@@ -117,7 +117,7 @@ GRID = [
 
 
 @pytest.mark.parametrize(
-    ("lengths", "layout", "settings"), [*FAST, *(pytest.param(*point, marks=pytest.mark.slow) for point in GRID)]
+    ("lengths", "layout", "settings"), [*FAST, *(pytest.param(*point, marks=pytest.mark.long) for point in GRID)]
 )
 def test_the_peak_is_predicted_within_a_fifth(
     base: Student, tmp_path: Path, lengths: tuple[int, ...], layout: Layout, settings: dict[str, Any]
@@ -129,7 +129,7 @@ def test_the_peak_is_predicted_within_a_fifth(
     assert predicted - weights == pytest.approx(taken - weights, rel=0.35)  # weights must not hide the rest
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("lengths", "layers"), [((257, 257), 8), ((129,) * 8, 4), ((513,), 8)])
 def test_so_is_that_of_a_model_that_cannot_be_cut(
     base: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...], layers: int

@@ -172,7 +172,7 @@ def _moved(student: Student, kind: str) -> adapter.Adapter:
 SMALL = Path(__file__).parents[1] / "examples" / "small"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_student_trained_too_hard_is_caught_and_a_weaker_adapter_loses_less(tmp_path: Path) -> None:
     """SmolLM2 learns to end with the answer, and at full strength forgets how to write a function, while its held-out
     loss falls to an eighth."""

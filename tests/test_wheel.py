@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_installed_wheel_runs_the_demo(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", ROOT]
     subprocess.run(build, check=True, capture_output=True)

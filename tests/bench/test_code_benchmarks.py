@@ -745,7 +745,7 @@ def test_unpacked_tests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("boxed")
-@pytest.mark.slow
+@pytest.mark.long
 class TestContests:
     def test_programs_that_read_and_print(self) -> None:
         found = contest(

@@ -336,7 +336,7 @@ def test_no_answer_hangs_or_breaks_the_scorer(tmp_path: Path, monkeypatch: pytes
     assert time.monotonic() - started < 60
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_process_survives_or_is_replaced_whatever_it_is_told(name: str, tmp_path: Path) -> None:
     """Past the limit on an answer's length."""
@@ -489,7 +489,7 @@ def test_math500(shared: Path) -> None:
     assert passes(MATH500, items, [row["solution"] for row in published]) == [True] * 500
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
 def test_every_gold_answer_is_equal_to_itself_for_math_verify(shared: Path, pool: Pool, every: int) -> None:
     """The reference solutions end in the very characters of the gold answers, so that they need no comparison."""
     golds = sorted({row["answer"] for row in rows(shared, "math-500/test.jsonl")})[::every]
@@ -621,7 +621,7 @@ def wrong_answers_that_pass(shared: Path, every: int) -> list[tuple[str, str]]:
     return [(item.data["answer"], text) for (item, text), mark in found if mark.passed is not False]
 
 
-@pytest.mark.parametrize("every", [50, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [50, pytest.param(1, marks=pytest.mark.long)])
 def test_wrong_answers_fail(shared: Path, every: int, shared_pool: None) -> None:
     """In the order of subject and level, so that each is among the sampled problems."""
     assert wrong_answers_that_pass(shared, every) == []

@@ -22,7 +22,7 @@ from mlx_distill.bench.outputs import right
 from mlx_distill.bench.values import encoded
 from mlx_distill.rows import rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 FILES = {
     HUMANEVAL_PLUS: ("humaneval-plus/HumanEvalPlus-v0.1.10", "humaneval-plus/HumanEvalPlus-OriginFmt-v0.1.10"),

@@ -279,7 +279,7 @@ def gap(ours: mx.array, theirs: Any) -> float:
     return float(np.abs(np.array(ours.astype(mx.float32)) - theirs).max())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "keys"), [("lora", None), ("dora", None), ("lora", ["self_attn.q_proj", "mlp.down_proj"])]
 )
@@ -295,7 +295,7 @@ def test_peft_computes_the_same_logits(kind: str, keys: list[str] | None, peft_p
     assert gap(ours, theirs["distilled"]) < 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["lora", "dora"])
 def test_peft_saves_what_was_written_again(kind: str, peft_python: str, tmp_path: Path) -> None:
     """So its names and shapes are the format's, and no layer got an adapter that was not trained."""
@@ -310,7 +310,7 @@ def test_peft_saves_what_was_written_again(kind: str, peft_python: str, tmp_path
     assert {name: sorted(v) if isinstance(v, list) else v for name, v in theirs.items() if name in ours} == ours
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_real_student_gives_the_same_logits_in_peft(smollm: Student, peft_python: str, tmp_path: Path) -> None:
     """Float32 rounding adds up over 30 layers: the bound is relative to the largest logit (3e-6 of it was seen)."""
     model, _ = load_model(smollm.folder)

@@ -182,7 +182,7 @@ def test_layouts_hold_in_other_sizes(runs: dict[str, Results], name: str, size: 
     assert_legible(runs[name], size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("size", [*OTHER_SIZES, (3840, 2160), (1000, 2900)], ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("name", EVERY)
 def test_layouts_hold_in_every_size(runs: dict[str, Results], name: str, size: tuple[int, int]) -> None:

@@ -326,7 +326,7 @@ def test_no_word_is_cut_or_lies_on_another(name: str, size: tuple[int, int]) -> 
     assert_legible(name, size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("size", [(1080, 1080), (2400, 800), (960, 540), (1000, 2900)], ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.filterwarnings("ignore:Glyph")

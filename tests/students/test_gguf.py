@@ -230,7 +230,7 @@ def test_smollm_from_its_wheel_knows_the_capital_of_france(smollm: students.Stud
     assert "Paris" in say(smollm, "What is the capital of France? Answer in one sentence.")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_qwen_from_a_k_quant_file_answers_and_writes_code(
     shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -145,7 +145,7 @@ def killed(folder: Path, times: int, seed: int) -> int:
     return met
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_at_ten_random_moments_it_comes_to_the_same_and_repeats_nothing(folder: Path, seed: int) -> None:
     whole = start(folder, "whole")
@@ -156,7 +156,7 @@ def test_killed_at_ten_random_moments_it_comes_to_the_same_and_repeats_nothing(f
     assert not (folder / "killed" / "shared" / "prefix-cache").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_interrupted_it_goes_on_too(folder: Path) -> None:
     process = start(folder, "killed")
     while amount(folder / "killed") < 20 and process.poll() is None:

@@ -126,7 +126,7 @@ def test_activations_are_computed_once(made: tuple[Path, Any]) -> None:
     assert writers == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_again_only_what_failed_is_tried_and_then_the_activations_go(swept: Path) -> None:
     before = {name: at for name, at in times(swept).items() if "/chat-" in name}
     (swept / "missing.jsonl").write_text((swept / "chat.jsonl").read_text())
@@ -163,7 +163,7 @@ def test_other_settings_are_refused_before_anything_is_written(swept: Path) -> N
     assert (swept / FOLDER / "sweep.toml").read_text() != file.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_only_changed_runs_are_made_anew(swept: Path) -> None:
     """One rate is another. What was made with the one that is gone stays."""
     (swept / "small.toml").write_text(
@@ -179,7 +179,7 @@ def test_only_changed_runs_are_made_anew(swept: Path) -> None:
     assert names == ["chat-0.001", "chat-0.02"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_loss_that_is_no_number_is_a_runs_failure(smollm: Student, tmp_path: Path) -> None:
     folder = folder_of(smollm, tmp_path)
     (folder / "wild.toml").write_text(

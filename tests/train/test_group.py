@@ -33,7 +33,7 @@ def folder(smollm: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return chat_folder(smollm, tmp_path_factory.mktemp("together"), 23)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path) -> None:
     """The last batch is smaller than the group, so one process has nothing to do in it."""
     train(folder, "one")
@@ -52,7 +52,7 @@ def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path)
     assert "kept" in train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_that_are_killed_go_on_where_they_were(folder: Path) -> None:
     """Within float32: with several processes the BLAS may round the last digit otherwise from run to run."""
     together = (str(BIN / "mlx.launch"), "-n", "2", str(BIN / "mlx-distill"), "train", "--data", "chat.jsonl")
@@ -71,7 +71,7 @@ def test_two_processes_that_are_killed_go_on_where_they_were(folder: Path) -> No
     assert all(abs(array - second[name]).max().item() < 1e-4 for name, array in first.items())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failure_of_the_first_ends_all(folder: Path) -> None:
     said = train(folder, "refused", str(BIN / "mlx.launch"), "-n", "2", settings=["--layers", "9"])
     assert "The student has 4 layers, not 9" in said

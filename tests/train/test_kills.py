@@ -40,7 +40,7 @@ def outcome(run: Path) -> tuple[dict[str, bytes], list[tuple[float, ...]]]:
     return adapters, measured
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_at_random_moments_it_ends_with_the_same_bits(folder: Path, seed: int) -> None:
     draw = random.Random(seed)

@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "stop_after", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow), 6]
+    "stop_after", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long), 6]
 )
 def test_resuming_after_a_stop_gives_the_same_bits(
     straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
@@ -192,11 +192,11 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(smollm: Student, data: 
     "changes",
     [
         {"fine_tune": "dora"},
-        pytest.param({"fine_tune": "full", "layers": "all"}, marks=pytest.mark.slow),
+        pytest.param({"fine_tune": "full", "layers": "all"}, marks=pytest.mark.long),
         {"dropout": 0.3, "layout": Layout(1)},
-        pytest.param({"dropout": 0.3, "layout": Layout(2048, True)}, marks=pytest.mark.slow),
-        pytest.param({"dtype": mx.bfloat16}, marks=pytest.mark.slow),
-        pytest.param({"bits": 4}, marks=pytest.mark.slow),
+        pytest.param({"dropout": 0.3, "layout": Layout(2048, True)}, marks=pytest.mark.long),
+        pytest.param({"dtype": mx.bfloat16}, marks=pytest.mark.long),
+        pytest.param({"bits": 4}, marks=pytest.mark.long),
         {"weight_decay": 0.1, "schedule": "linear", "evaluate_every": 2, "save_every": 3},
     ],
     ids=str,
