@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tables import every
 
 from mlx_distill import sandbox
 from mlx_distill.checks import programs, run_checks, runs, untagged
@@ -46,26 +47,28 @@ def test_answers_are_labelled_as_what_they_are() -> None:
     assert {row["model"] for row in ROWS} == {BUNDLED_MODEL}
 
 
-@pytest.mark.parametrize("prompt", DEMO, ids=lambda prompt: prompt.text[:40])
+@every("prompt", DEMO)
 def test_answer_has_one_block_of_the_right_language(prompt: Prompt) -> None:
     blocks = parts(ANSWERS[prompt.text]).blocks
     assert [tag for tag, _ in blocks] == ["sql" if prompt.category == "SQL" else "python"]
 
 
-@pytest.mark.parametrize("prompt", [p for p in DEMO if p.category != "SQL"], ids=lambda prompt: prompt.text[:40])
+@pytest.mark.real
+@every("prompt", [p for p in DEMO if p.category != "SQL"])
 def test_python_answer_runs(prompt: Prompt) -> None:
     outcome = runs(code_of(ANSWERS[prompt.text], "python"))
     assert (outcome.ended, outcome.detail) == ("ok", outcome.detail)
 
 
-@pytest.mark.parametrize("prompt", [p for p in DEMO if p.checks], ids=lambda prompt: prompt.text[:40])
+@pytest.mark.real
+@every("prompt", [p for p in DEMO if p.checks])
 def test_answer_passes_its_checks(prompt: Prompt) -> None:
     score = run_checks(prompt, "teacher", ANSWERS[prompt.text])
     assert score is not None
     assert score.passed, score
 
 
-@pytest.mark.parametrize("words", SQL_EXPECTED)
+@every("words", SQL_EXPECTED)
 def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
     prompt = next(p for p in DEMO if words in p.text)
     task = {"code": code_of(ANSWERS[prompt.text], "sql"), "setup": STAFF}

@@ -1,3 +1,4 @@
+import itertools
 import json
 import random
 import re
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ifeval_examples import ENGLISH, EXAMPLES
+from tables import every
 
 from mlx_distill.bench.benchmark import Item, Mark, Scoring
 from mlx_distill.bench.ifeval import IFEVAL, accuracies, content, form
@@ -43,12 +45,12 @@ def rows_of(shared: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize(("name", "arguments", "text"), RIGHT)
+@every("name, arguments, text", RIGHT)
 def test_an_answer_that_follows_its_instruction_passes(name: str, arguments: dict[str, Any], text: str) -> None:
     assert strict(name, arguments, text)
 
 
-@pytest.mark.parametrize(("name", "arguments", "text"), WRONG)
+@every("name, arguments, text", WRONG)
 def test_an_answer_that_does_not_follow_its_instruction_fails(name: str, arguments: dict[str, Any], text: str) -> None:
     found = mark(asked((name, arguments)), text)
     assert found.passed is False
@@ -110,8 +112,7 @@ def test_a_paragraph_beyond_the_last_has_no_first_word() -> None:
     assert not strict("length_constraints:nth_paragraph_first_word", arguments, "elm")
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\n\t\n", "\u2028"])
-@pytest.mark.parametrize("name", sorted(CHECKS))
+@every("text, name", itertools.product(["", " ", "\n\n\t\n", "\u2028"], sorted(CHECKS)))
 def test_an_empty_answer_follows_nothing(name: str, text: str) -> None:
     arguments = next(arguments for known, arguments, *_ in EXAMPLES if known == name)
     found = mark(asked((name, arguments)), text)
@@ -129,8 +130,8 @@ FIRST_WORD = (
 )
 
 
-@pytest.mark.parametrize(
-    ("instruction", "text"),
+@every(
+    "instruction, text",
     [
         (NO_COMMA, "Sure, here it is:\nOne and two."),
         (NO_COMMA, "One and two.\nThat, too."),
@@ -346,8 +347,8 @@ def test_the_language_does_not_depend_on_chance_and_leaves_others_their_chance()
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@every(
+    "text, expected",
     [
         ("One. Two.", ["One.", "Two."]),
         ("Mr. Hill met Dr. J. Smith. They left.", ["Mr. Hill met Dr. J. Smith.", "They left."]),

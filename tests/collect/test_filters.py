@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill.collect import duplicates
 from mlx_distill.collect.duplicates import Duplicates, Protected, longest_run, repeated_share, signature, word_hashes
@@ -146,7 +147,7 @@ def test_what_was_not_checked_says_so() -> None:
     assert (checked["length"]["window"], checked["language"]["wanted"]) == (4096, "en")
 
 
-@pytest.mark.parametrize("row", RECORDED, ids=lambda row: row["prompt"][:30])
+@every("row", RECORDED)
 def test_every_bundled_answer_passes_alone(row: dict[str, str]) -> None:
     assert reasons(answer(row["completion"], row["prompt"])) == {}
 

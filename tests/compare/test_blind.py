@@ -1,10 +1,12 @@
 import ast
+import itertools
 import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 import mlx_distill
 from mlx_distill.compare.blind import MAKERS, MARK, MODELS, blinded
@@ -48,8 +50,7 @@ VERSIONS = ["Claude Sonnet 4.6", "claude-opus-4-6", "ChatGPT", "GPT-4o", "Qwen2.
             "Llama 3.1", "Gemini 2.5 Pro", "Mistral Large 2", "DeepSeek-R1", "通义千问", "Phi-3.5-mini"]  # fmt: skip
 
 
-@pytest.mark.parametrize("sentence", SAID)
-@pytest.mark.parametrize("model", VERSIONS)
+@every("sentence, model", itertools.product(SAID, VERSIONS))
 def test_an_answer_does_not_say_who_wrote_it(sentence: str, model: str) -> None:
     text = sentence.format(model=model, maker="Anthropic")
     assert MARK in blinded(text)
@@ -57,13 +58,15 @@ def test_an_answer_does_not_say_who_wrote_it(sentence: str, model: str) -> None:
     assert "Anthropic" not in blinded(text)
 
 
-@pytest.mark.parametrize("sentence", ["I am {}.", "I was made by {}, and I help.", "As an AI by {}, I help."])
-@pytest.mark.parametrize("maker", MAKERS)
+@every(
+    "sentence, maker",
+    itertools.product(["I am {}.", "I was made by {}, and I help.", "As an AI by {}, I help."], MAKERS),
+)
 def test_every_maker_is_known(sentence: str, maker: str) -> None:
     assert maker not in blinded(sentence.format(maker))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@every("model", MODELS)
 def test_every_model_is_known(model: str) -> None:
     assert model not in blinded(f"Hi, I'm {model}. As {model}, I help.")
 
@@ -73,7 +76,7 @@ def test_the_rest_of_the_sentence_stays() -> None:
     assert blinded(text) == f"{MARK}, I cannot run code. But `add(1, 2)` is 3."
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         "Models such as Llama, Mistral and Qwen can be loaded.",
@@ -126,7 +129,7 @@ def test_an_untagged_block_is_in_the_prompts_language() -> None:
     assert "Claude" not in blinded("```unheard-of\nI am Claude\n```")  # nobody knows that it is code
 
 
-@pytest.mark.parametrize("path", sorted(Path(mlx_distill.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@every("path", sorted(Path(mlx_distill.__file__).parent.glob("*.py")))
 def test_code_means_the_same_after_blinding(path: Path) -> None:
     code = path.read_text() + '\n\nclass Claude:\n    """I am Claude."""\n    x = "I am Claude"  # I am Claude\n'
     found = blinded(f"```python\n{code}```").removeprefix("```python\n").removesuffix("```")

@@ -10,6 +10,7 @@ import pytest
 import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.sweep.axes import named
@@ -129,8 +130,8 @@ def test_a_later_axis_goes_before_an_earlier_one_and_an_adjustment_before_both(t
     assert [(one.name, one.config.training.rank) for one in found.members] == [("a-b", 3), ("a-c", 4)]
 
 
-@pytest.mark.parametrize(
-    ("value", "name"),
+@every(
+    "value, name",
     [
         (1e-4, "0.0001"),
         (3e-5, "3e-05"),
@@ -225,7 +226,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("text", WRONG)
+@every("text", WRONG)
 def test_what_cannot_be_meant_is_said_with_the_file_and_the_key(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError) as caught:
         matrix(tmp_path, text)
