@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SHORT, invoke
+from command_line import SHORT, Options, invoke
+from filelock import FileLock
 from hypothesis import settings
 from messages_api import MessagesServer, echo
+
+BUDGETS = {"default": 1, "real": 20, "long": 300}
+"""Seconds of a test, by its tier."""
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -18,8 +22,30 @@ def pytest_configure() -> None:
     settings.register_profile("busy", deadline=None)
     settings.load_profile("busy")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("MLX_DISTILL_BLAS", "off")  # a command would replace this process by one with a fast BLAS
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
         os.environ.pop(name, None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that opens a browser is of the second tier."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Names the tests that took longer than their tier allows. They do not fail: the machine may be busy."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    for seconds, tier, call in sorted(((call.duration, tier_of(call), call.nodeid) for call in calls), reverse=True):
+        if seconds > BUDGETS[tier]:
+            terminalreporter.write_line(f"over {BUDGETS[tier]} s ({tier}): {seconds:.1f} s {call}")
+
+
+def tier_of(report: Any) -> str:
+    return next((tier for tier in ("long", "real") if tier in report.keywords), "default")
 
 
 @pytest.fixture
@@ -41,18 +67,41 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MessagesSer
 
 @pytest.fixture(scope="session")
 def smollm() -> Any:
-    """The real SmolLM2-135M-Instruct, loaded once. Tests that change it put it back."""
+    """The real SmolLM2-135M-Instruct, loaded once; its weights are read when they are used. Tests that change it put it
+    back."""
     from mlx_distill import students
 
-    return students.load("smollm2-135m")
+    return students.load("smollm2-135m", lazy=True)
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole short run, made once. Tests that change it copy it."""
-    run = tmp_path_factory.mktemp("runs") / "short"
-    done = invoke("run", *SHORT, "--run", run)
-    assert done.returncode == 0, done.stderr
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session that all workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "together"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def short(smollm: Any, together: Path) -> Options:
+    """The options of a run that takes seconds, with a student of random weights."""
+    from tiny import tiny_folder
+
+    with FileLock(together / "student.lock"):
+        if not (together / "student" / "model.safetensors").exists():
+            tiny_folder(smollm, together / "student")
+    return (*SHORT, "--student", str(together / "student"))
+
+
+@pytest.fixture(scope="session")
+def finished(together: Path, short: Options) -> Path:
+    """A whole short run, made once for all workers. Tests that change it copy it."""
+    run = together / "short"
+    with FileLock(together / "short.lock"):
+        if not (run / "results.json").exists():
+            done = invoke("run", *short, "--run", run)
+            assert done.returncode == 0, done.stderr
     return run
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SHORT, fails, invoke
+from command_line import Options, fails, invoke, started
 from messages_api import MessagesServer, error, message
 
 from mlx_distill.compare import DIMENSIONS
@@ -62,17 +62,17 @@ def test_results_have_the_keys_that_others_read(finished: Path) -> None:
     assert results["comparison"]["prompts"][0]["teacher"]["answers"][0]["text"]
 
 
-def test_the_same_command_again_keeps_everything(finished: Path) -> None:
+def test_the_same_command_again_keeps_everything(finished: Path, short: Options) -> None:
     before = files(finished)
-    done = invoke("run", *SHORT, "--run", finished)
+    done = invoke("run", *short, "--run", finished)
     assert done.returncode == 0
     assert all(f"{stage:<9} kept" in done.stdout for stage in ("collect", "train", "generate", "judge"))
     assert files(finished) == before
 
 
-def test_a_run_directory_of_another_configuration_is_left_alone(finished: Path) -> None:
+def test_a_run_directory_of_another_configuration_is_left_alone(finished: Path, short: Options) -> None:
     before = files(finished)
-    fails(2, "training.rank: 16 → 4", "run", *SHORT, "--rank", "4", "--run", finished)
+    fails(2, "training.rank: 16 → 4", "run", *short, "--rank", "4", "--run", finished)
     assert files(finished) == before
 
 
@@ -86,9 +86,9 @@ def test_a_config_repeats_a_run_elsewhere(finished: Path, tmp_path: Path) -> Non
     assert [row | {"answered_at": 0} for row in first] == [row | {"answered_at": 0} for row in again]
 
 
-def test_an_earlier_run_is_a_teacher(finished: Path, tmp_path: Path) -> None:
+def test_an_earlier_run_is_a_teacher(finished: Path, tmp_path: Path, short: Options) -> None:
     spec = f"recorded:{finished / 'teacher_data.jsonl'}"
-    done = invoke("collect", *SHORT, "--teacher", spec, "--run", tmp_path / "next")
+    done = invoke("collect", *short, "--teacher", spec, "--run", tmp_path / "next")
     assert done.returncode == 0, done.stderr
 
 
@@ -104,10 +104,12 @@ def claude(request: dict[str, Any]) -> Any:
     return message("Use this.\n\n```python\ndef f() -> int:\n    return 1\n```", tokens=(30, 40))
 
 
-def test_the_real_path_with_claude_as_teacher_and_judge(serve: Callable[..., MessagesServer], tmp_path: Path) -> None:
+def test_the_real_path_with_claude_as_teacher_and_judge(
+    serve: Callable[..., MessagesServer], tmp_path: Path, short: Options
+) -> None:
     server = serve(claude)
     run = tmp_path / "run"
-    options = (*SHORT, "--teacher", "claude-sonnet-4-6", "--judge", "claude-opus-4-6", "--run", run, "--yes")
+    options = (*short, "--teacher", "claude-sonnet-4-6", "--judge", "claude-opus-4-6", "--run", run, "--yes")
     fails(4, "--accept-terms", "run", *options)
     assert server.asked == []
     done = invoke("run", *options, "--accept-terms")
@@ -154,18 +156,18 @@ def test_train_takes_a_chat_file_without_collecting(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- failures
 
 
-def test_wrong_use(tmp_path: Path) -> None:
+def test_wrong_use(tmp_path: Path, short: Options) -> None:
     run = ("--run", tmp_path / "run")
     fails(2, "not in the price table", "collect", *run, "--teacher", "claude-9000", "--accept-terms")
     fails(2, "must be above zero", "train", *run, "--epochs", "0")
-    fails(2, "There is no prompt set", "collect", *run, *SHORT, "--prompts", "nowhere.txt")
+    fails(2, "There is no prompt set", "collect", *run, *short, "--prompts", "nowhere.txt")
     assert invoke("run", "--preset", "nothing").returncode == 2
-    assert invoke("run", "--nonsense").returncode == 2
+    assert started("run", "--nonsense").returncode == 2
     (tmp_path / "file").write_text("")
     fails(2, "is a file", "run", "--preset", "demo", "--run", tmp_path / "file")
 
 
-def test_bad_data(tmp_path: Path) -> None:
+def test_bad_data(tmp_path: Path, short: Options) -> None:
     (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
     (tmp_path / "broken.toml").write_text("[[prompt]")
     (tmp_path / "empty.txt").write_text("")
@@ -173,18 +175,18 @@ def test_bad_data(tmp_path: Path) -> None:
         fails(3, words, "collect", "--run", tmp_path / "r", "--preset", "demo", "--prompts", tmp_path / name)
     (tmp_path / "student").mkdir()
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\x07" * 100)
-    assert invoke("collect", *SHORT, "--run", tmp_path / "s").returncode == 0
+    assert invoke("collect", *short, "--run", tmp_path / "s").returncode == 0
     for student, words in (
         (tmp_path / "student", "no config.json"),
         (tmp_path / "bad.gguf", "damaged"),
         ("qwen2.5-1.5b", "what would work here"),
     ):
-        fails(3, words, "train", *SHORT, "--student", student, "--update", "--run", tmp_path / "s")
+        fails(3, words, "train", *short, "--student", student, "--update", "--run", tmp_path / "s")
     fails(
         3,
         "longer than the training window of 50",
         "train",
-        *SHORT,
+        *short,
         "--window",
         "50",
         "--update",
@@ -192,9 +194,9 @@ def test_bad_data(tmp_path: Path) -> None:
         tmp_path / "s",
     )
     assert (tmp_path / "s" / "teacher_data.jsonl").is_file()
-    fails(3, "run `mlx-distill collect` first", "train", *SHORT, "--run", tmp_path / "empty")
+    fails(3, "run `mlx-distill collect` first", "train", *short, "--run", tmp_path / "empty")
     judged = ("--judge", "claude-opus-4-6", "--run", tmp_path / "judged")
-    fails(3, "run `mlx-distill collect` first", "compare", *SHORT, *judged)
+    fails(3, "run `mlx-distill collect` first", "compare", *short, *judged)
 
 
 def test_teacher_failures(tmp_path: Path, serve: Callable[..., MessagesServer]) -> None:
@@ -212,7 +214,7 @@ def test_an_unwritable_disk_is_one_line() -> None:
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = invoke("--debug", "collect", "--preset", "demo", "--prompts", "nowhere.txt", "--run", tmp_path / "r")
+    done = started("--debug", "collect", "--preset", "demo", "--prompts", "nowhere.txt", "--run", tmp_path / "r")
     assert "Traceback" in done.stderr
 
 
@@ -234,7 +236,9 @@ def test_doctor_names_what_is_there_and_what_is_missing() -> None:
         assert words in done.stdout, words
 
 
-def test_the_judge_is_never_silently_the_teacher(serve: Callable[..., MessagesServer], tmp_path: Path) -> None:
+def test_the_judge_is_never_silently_the_teacher(
+    serve: Callable[..., MessagesServer], tmp_path: Path, short: Options
+) -> None:
     serve(claude)
     options = (
         "--teacher",
@@ -246,15 +250,15 @@ def test_the_judge_is_never_silently_the_teacher(serve: Callable[..., MessagesSe
         "--run",
         tmp_path / "run",
     )
-    done = invoke("run", *SHORT, "--limit", "1", *options)
+    done = invoke("run", *short, "--limit", "1", *options)
     assert done.returncode == 0, done.stderr
     assert "The judge claude-opus-4-6 is the teacher itself" in done.stdout.split("collect")[0]
     caveats = json.loads((tmp_path / "run" / "results.json").read_text())["comparison"]["caveats"]
     assert any("the teacher itself" in caveat for caveat in caveats)
 
 
-def test_a_judge_without_a_key_is_found_before_training(tmp_path: Path) -> None:
-    fails(4, "claude-opus-4-6 needs a key", "run", *SHORT, "--judge", "claude-opus-4-6", "--run", tmp_path / "run")
+def test_a_judge_without_a_key_is_found_before_training(tmp_path: Path, short: Options) -> None:
+    fails(4, "claude-opus-4-6 needs a key", "run", *short, "--judge", "claude-opus-4-6", "--run", tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
@@ -263,11 +267,11 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_other_test_prompts_do_not_train_again(finished: Path, tmp_path: Path) -> None:
+def test_other_test_prompts_do_not_train_again(finished: Path, tmp_path: Path, short: Options) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     adapter = (run / "distilled-student" / "adapters.safetensors").read_bytes()
-    done = invoke("run", *SHORT, "--test-prompts", "heldout", "--update", "--run", run)
+    done = invoke("run", *short, "--test-prompts", "heldout", "--update", "--run", run)
     assert done.returncode == 0, done.stderr
     assert "train     kept" in done.stdout
     assert (run / "distilled-student" / "adapters.safetensors").read_bytes() == adapter

@@ -178,7 +178,15 @@ def test_a_student_trained_too_hard_is_caught_and_a_weaker_adapter_loses_less(tm
     loss falls to an eighth."""
     run = ("--run", tmp_path / "run")
     hard = ("--learning-rate", "5e-3", "--epochs", "4", "--evaluate-every", "22", "--save-every", "22")
-    done = invoke("train", "--preset", "demo", *run, "--data", SMALL / "sentence.jsonl", *hard, timeout=900)
+    done = invoke(
+        "train",
+        "--preset",
+        "demo",
+        *run,
+        "--data",
+        SMALL / "sentence.jsonl",
+        *hard,
+    )
     assert done.returncode == 0, done.stderr
     files = (
         "--data",
@@ -188,7 +196,17 @@ def test_a_student_trained_too_hard_is_caught_and_a_weaker_adapter_loses_less(tm
         "--own-domain",
         "last-line",
     )
-    done = invoke("select", *run, *files, "--max-tokens", "80", "--select", "36", "--strengths", "0.25,1", timeout=900)
+    done = invoke(
+        "select",
+        *run,
+        *files,
+        "--max-tokens",
+        "80",
+        "--select",
+        "36",
+        "--strengths",
+        "0.25,1",
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "run/results.json").read_text())
     loss = results["training"]["heldout_loss"]
