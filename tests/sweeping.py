@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from command_line import Done
+from command_line import invoke as call
+
 from mlx_distill.records import Standing
 from mlx_distill.sweep.matrix import read_matrix
 from mlx_distill.sweep.members import Shard, Sweep
 
 ALONE = Shard()
-UNDRAWN = Path(__file__).with_name("undrawn.py")
+OTHER_PROGRAM = Path(__file__).with_name("other_program.py")
 
 THREE = (
     'preset = "demo"\ntraining.student = "qwen2.5-0.5b"\n[prompts]\ntest = []\n[axes]\n"training.rank" = [1, 2, 3]\n'
@@ -93,15 +96,17 @@ def starts(sweep: Sweep) -> list[int]:
     return [len(file.read_text().splitlines()) if file.exists() else 0 for file in files]
 
 
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, str(UNDRAWN), "sweep", *map(str, arguments)]
+def invoke(folder: Path, *arguments: str | Path) -> Done:
+    """`sweep` with these arguments in the folder; its runs are processes."""
+    return call("sweep", *arguments, cwd=folder)
 
 
-def invoke(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def invoke_other(folder: Path, program: Path, *arguments: str | Path) -> Done:
+    """The same, but what it starts for each run is the program."""
     return subprocess.run(
-        command(*arguments),
+        [sys.executable, str(OTHER_PROGRAM), "sweep", *map(str, arguments)],
         cwd=folder,
-        env=os.environ | environment,
+        env=os.environ | {"SWEEP_PROGRAM": str(program)},
         capture_output=True,
         text=True,
         timeout=300,

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +159,13 @@ def test_two_runs_are_compared_item_by_item_or_refused(scored: Any, tmp_path: Pa
 @pytest.mark.long
 def test_inspect_ai_reads_the_log(data: Path, tmp_path: Path) -> None:
     python = os.environ.get("MLX_DISTILL_INSPECT_PYTHON") or missing(
-        "MLX_DISTILL_INSPECT_PYTHON names no Python that has inspect-ai and mlx-distill"
+        "MLX_DISTILL_INSPECT_PYTHON names no Python that has inspect-ai"
     )
+    places = [str(Path(__file__).parents[1]), sysconfig.get_path("purelib")]
+    ours = f"import runpy, sys; sys.path += {places}; runpy.run_module('mlx_distill', run_name='__main__')"
     files = [answers(tmp_path / f"{n}.jsonl", n) for n in (2, 6)]
     given = ("--answers", f"base={files[0]}", "--answers", f"distilled={files[1]}")
-    command = [str(python), "-m", "mlx_distill", "bench", "--run", tmp_path / "r", "--data", data, *given]
+    command = [str(python), "-c", ours, "bench", "--run", tmp_path / "r", "--data", data, *given]
     subprocess.run([*command, "--inspect-log"], check=True, capture_output=True)
     code = (
         "import sys; from inspect_ai.log import read_eval_log; log = read_eval_log(sys.argv[1]);"

@@ -49,20 +49,22 @@ def fenced(code: str) -> str:
     return f"Like this:\n\n```python\n{code}\n```\n"
 
 
-def test_every_published_solution_passes_in_both_formats(shared: Path, benchmark: Benchmark) -> None:
+def test_every_published_solution_passes_and_returns_what_was_published(shared: Path, benchmark: Benchmark) -> None:
+    """In both formats; what is returned, of all tests whose results stand in the self-contained test programs. One
+    test, since what the solutions return is found out once a process."""
     items = benchmark.read(published(shared, benchmark, 0))
+    rows = published(shared, benchmark, 1)
     assert len(items) == benchmark.size
-    assert benchmark.read(published(shared, benchmark, 1)) == items  # so what is true of one is true of the other
+    assert benchmark.read(rows) == items  # so what is true of one is true of the other
+    check_outputs(benchmark, rows, items)
     found = list(benchmark.score([(item, fenced(item.data["reference"])) for item in items], Scoring()))
     failed = {item.id: mark.detail for item, mark in zip(items, found, strict=True) if not mark.passed}
     assert failed == {}
     assert all(mark.parts["base tests"] for mark in found)
 
 
-def test_what_the_solutions_return_is_what_was_published(shared: Path, benchmark: Benchmark) -> None:
-    """Of all tests whose results stand in the self-contained test programs."""
-    rows, compared = published(shared, benchmark, 1), 0
-    items = benchmark.read(rows)
+def check_outputs(benchmark: Benchmark, rows: list[dict[str, Any]], items: list[Item]) -> None:
+    compared = 0
     for at in range(0, len(items), 12):
         execution.references([(item.data["reference"], evalplus.calls_of(item)) for item in items[at : at + 12]])
     for row, item in zip(rows, items, strict=True):

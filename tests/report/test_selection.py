@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 from runs import ATTACK, Made, results_of
 from selected import SELECTIONS, selected
 
@@ -54,7 +53,7 @@ def drawn(results: Results, name: str, progress: float = 1.0) -> Canvas:
 
 
 def words(canvas: Canvas) -> list[str]:
-    return [text.get_text() for text in canvas.figure.findobj(Text) if text.get_text()]
+    return [text.get_text() for text in canvas.axes.texts if text.get_text()]
 
 
 def marks(canvas: Canvas, shape: str = "", colour: str = "") -> list[Line2D]:
@@ -84,7 +83,7 @@ def test_the_title_says_what_is_kept_and_the_sentence_why(made: dict[str, Result
 
 def test_a_title_has_one_size_whatever_is_kept(made: dict[str, Results]) -> None:
     titles = [
-        next(t for t in drawn(made[name], CHARTS[0]).figure.findobj(Text) if t.get_text().startswith("Kept: "))
+        next(t for t in drawn(made[name], CHARTS[0]).axes.texts if t.get_text().startswith("Kept: "))
         for name in ("typical", "none eligible")
     ]
     assert len({(t.get_fontsize(), t.get_weight(), t.get_color()) for t in titles}) == 1
@@ -107,7 +106,7 @@ def test_every_panel_has_a_star_on_what_is_kept_and_marks_what_loses(made: dict[
 def test_a_point_of_a_hundred_is_as_high_in_every_panel(results: Results) -> None:
     """So that a gain on one benchmark and a loss on another compare."""
     canvas = drawn(results, CHARTS[0])
-    texts = [(text.get_text(), text.get_position()[1]) for text in canvas.figure.findobj(Text) if text.get_text()]
+    texts = [(text.get_text(), text.get_position()[1]) for text in canvas.axes.texts if text.get_text()]
     values = [(float(said[:-1]), y) if re.fullmatch(r"\d+%", said) else None for said, y in texts]
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(values) if a and b]
     assert len(slopes) >= 4

@@ -14,7 +14,6 @@ import matplotlib as mpl
 import pytest
 from browsing import CONTRASTS, CONTROLS, chromium, visit
 from markdown_it import MarkdownIt
-from matplotlib.text import Text
 from PIL import Image
 from swept import NASTY, SWEEPS, study
 from test_charts import VISION, apart, contrast, faults
@@ -316,7 +315,7 @@ def assert_legible(name: str, size: tuple[int, int]) -> None:
 
 
 def words(canvas: Canvas) -> list[str]:
-    return [text.get_text() for text in canvas.figure.findobj(Text) if text.get_text()]
+    return [text.get_text() for text in canvas.axes.texts if text.get_text()]
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920)], ids="{0[0]}x{0[1]}".format)
@@ -342,7 +341,7 @@ def test_a_panel_says_what_is_kept_found_failed_or_awaited(found: Values) -> Non
     assert any(line.startswith("The loss of step 3 is nan") for line in said)
     assert said.count("kept") == 1
     assert any(line.startswith("9 worse, 1 better of 24 cells: ") for line in said)
-    texts = {text.get_text(): text for text in canvas.figure.findobj(Text)}
+    texts = {text.get_text(): text for text in canvas.axes.texts}
     better, worse = texts["▲ 1 better"], texts["▼ 3 worse"]
     assert (better.get_fontsize(), better.get_weight()) == (worse.get_fontsize(), worse.get_weight())
 

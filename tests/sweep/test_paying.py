@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from messages_api import MessagesServer
-from sweeping import invoke, program, rows
+from sweeping import invoke, invoke_other, program, rows
 
 Serve = Callable[..., MessagesServer]
 
@@ -64,7 +64,7 @@ def test_each_answer_is_paid_for_once_and_then_the_runs_are_divided(serve: Serve
     )
     fake = program(folder, "done()")
     for shard in ("1/2", "2/2"):  # nothing is paid any more, so nobody has to say yes
-        divided = invoke(folder, "paid.toml", "--shard", shard, SWEEP_PROGRAM=str(fake))
+        divided = invoke_other(folder, fake, "paid.toml", "--shard", shard)
         assert divided.returncode == 0, divided.stderr
     started = [(folder / FOLDER / run / "started").read_text().splitlines() for run in ("8", "16")]
     assert [len(lines) for lines in started] == [1, 1]

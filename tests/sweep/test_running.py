@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sweeping import Watcher, command, program, starts, states, three
+from sweeping import OTHER_PROGRAM, Watcher, program, starts, states, three
 
 from mlx_distill.errors import SweepError
 from mlx_distill.sweep import running
@@ -245,7 +245,7 @@ def begun(folder: Path, body: str) -> Iterator[subprocess.Popen[str]]:
     """The command line, as soon as its first run works."""
     environment = os.environ | {"SWEEP_PROGRAM": str(program(folder, body))}
     process = subprocess.Popen(
-        command("three.toml"),
+        [sys.executable, str(OTHER_PROGRAM), "sweep", "three.toml"],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

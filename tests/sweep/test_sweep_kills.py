@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from sweeping import command
+from command_line import command
 from training_data import chat_folder, metrics_of
 
 from mlx_distill.students import Student
@@ -62,7 +62,7 @@ def folder(smollm: Student, tmp_path: Path) -> Path:
 
 def start(folder: Path, name: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command("kills.toml", "--sweep", name), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command("sweep", "kills.toml", "--sweep", name), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
@@ -147,11 +147,11 @@ def killed(folder: Path, times: int, seed: int) -> int:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
-def test_killed_at_ten_random_moments_it_comes_to_the_same_and_repeats_nothing(folder: Path, seed: int) -> None:
+def test_killed_at_random_moments_it_comes_to_the_same_and_repeats_nothing(folder: Path, seed: int) -> None:
     whole = start(folder, "whole")
     said, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, said.decode()
-    assert killed(folder, 10, seed) >= 8
+    assert killed(folder, 6, seed) >= 4
     assert outcome(folder / "killed") == outcome(folder / "whole")
     assert not (folder / "killed" / "shared" / "prefix-cache").exists()
 

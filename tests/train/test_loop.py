@@ -71,63 +71,66 @@ def same(a: dict[str, mx.array], b: dict[str, mx.array]) -> bool:
     return a.keys() == b.keys() and all(mx.array_equal(a[name], b[name]) for name in a)
 
 
+@pytest.fixture(scope="module", params=["random", pytest.param("SmolLM2", marks=pytest.mark.real)])
+def student(request: pytest.FixtureRequest, smollm: Student) -> Student:
+    return smollm if request.param == "SmolLM2" else tiny(smollm)
+
+
+def knows_something(student: Student) -> bool:
+    return student.spec == "smollm2-135m"
+
+
 @pytest.fixture(scope="module")
 def straight(
-    smollm: Student, data: Data, tmp_path_factory: pytest.TempPathFactory
+    student: Student, data: Data, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[StepMetrics], dict[str, mx.array], Path]:
     folder = tmp_path_factory.mktemp("straight")
-    return *run(smollm, data, folder), folder
+    return *run(student, data, folder), folder
 
 
 def test_held_out_loss_falls_and_the_first_row_is_the_base(
-    straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
+    straight: tuple[list[StepMetrics], dict[str, mx.array], Path], student: Student
 ) -> None:
     metrics, _, _ = straight
     assert [row.step for row in metrics] == list(range(7))
     heldout = [row.valid_loss for row in metrics if row.valid_loss is not None]
     assert len(heldout) == 3
-    assert min(heldout[1:]) < 0.92 * heldout[0]
+    assert min(heldout[1:]) < (0.92 if knows_something(student) else 0.995) * heldout[0]
     assert metrics[3].tokens < metrics[1].tokens + metrics[2].tokens
 
 
 def test_the_same_seed_gives_the_same_bits(
     straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
-    smollm: Student,
+    student: Student,
     data: Data,
     tmp_path: Path,
 ) -> None:
     metrics, weights, _ = straight
-    again, others = run(smollm, data, tmp_path)
+    again, others = run(student, data, tmp_path)
     assert same(weights, others)
     assert [row.loss for row in again] == [row.loss for row in metrics]
 
 
-@pytest.mark.parametrize(
-    "stop_after", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long), 6]
-)
 def test_resuming_after_a_stop_gives_the_same_bits(
-    straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
-    smollm: Student,
-    data: Data,
-    tmp_path: Path,
-    stop_after: int,
+    straight: tuple[list[StepMetrics], dict[str, mx.array], Path], student: Student, data: Data, tmp_path: Path
 ) -> None:
     """Stopping right after a step was yielded is a kill before its checkpoint: the step is done again."""
     metrics, weights, _ = straight
-    config = dataclasses.replace(CONFIG)
-    run(smollm, data, tmp_path, stop_after, config)
-    rest, others = run(smollm, data, tmp_path, config=config)
-    assert same(weights, others)
-    assert [row.loss for row in rest if row.step] == [row.loss for row in metrics][rest[0].step or 1 :]
+    for stop_after in (3,) if knows_something(student) else (1, 3, 4, 6):
+        folder = tmp_path / str(stop_after)
+        run(student, data, folder, stop_after)
+        rest, others = run(student, data, folder)
+        assert same(weights, others)
+        assert [row.loss for row in rest if row.step] == [row.loss for row in metrics][rest[0].step or 1 :]
 
 
 def test_the_best_adapter_is_kept(
     straight: tuple[list[StepMetrics], dict[str, mx.array], Path],
-    smollm: Student,
+    student: Student,
     data: Data,
 ) -> None:
     metrics, _, folder = straight
-    trainee = attach(smollm, CONFIG)
+    trainee = attach(student, CONFIG)
     trainee.adapter.set_weights(adapters.read_weights(folder))
     rows = evaluate(trainee, data[1])
     trainee.adapter.dial(0)
@@ -135,21 +138,21 @@ def test_the_best_adapter_is_kept(
     assert loss == pytest.approx(min(row.valid_loss for row in metrics if row.valid_loss), rel=1e-5)
 
 
-def test_a_checkpoint_that_is_damaged_says_so(smollm: Student, data: Data, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_damaged_says_so(student: Student, data: Data, tmp_path: Path) -> None:
     (tmp_path / "last").mkdir()
     (tmp_path / "last" / "checkpoint.safetensors").write_bytes(b"torn")
     with pytest.raises(DataError, match="damaged"):
-        run(smollm, data, tmp_path)
+        run(student, data, tmp_path)
 
 
-def test_training_without_examples_or_held_out_ones_is_refused(smollm: Student, tmp_path: Path) -> None:
+def test_training_without_examples_or_held_out_ones_is_refused(student: Student, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="both must be there"):
-        run(smollm, ([], []), tmp_path)
+        run(student, ([], []), tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_with_advice(smollm: Student, data: Data, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_with_advice(student: Student, data: Data, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="lower --learning-rate"):
-        run(smollm, data, tmp_path, config=dataclasses.replace(CONFIG, learning_rate=1e30))
+        run(student, data, tmp_path, config=dataclasses.replace(CONFIG, learning_rate=1e30))
 
 
 def test_one_step_has_a_rate() -> None:
@@ -249,14 +252,14 @@ def test_steps_go_before_epochs_and_through_them(smollm: Student, data: Data, tm
     assert [row.step for row in metrics if row.valid_loss is not None] == [0, 3, 4]
 
 
-def test_training_stops_when_the_held_out_loss_no_longer_improves(smollm: Student, data: Data, tmp_path: Path) -> None:
+def test_training_stops_when_the_held_out_loss_no_longer_improves(student: Student, data: Data, tmp_path: Path) -> None:
     """A rate so high that it gets worse: the best adapter is that of the base, and the rest is not computed."""
     config = dataclasses.replace(CONFIG, learning_rate=0.5, evaluate_every=1, patience=2, epochs=9, checkpoint_every=1)
-    metrics, _ = run(smollm, data, tmp_path, config=config)
+    metrics, _ = run(student, data, tmp_path, config=config)
     heldout = [row.valid_loss or 0.0 for row in metrics]
     best = heldout.index(min(heldout))
     assert metrics[-1].step == best + 2 < 27
-    assert run(smollm, data, tmp_path, config=config)[0] == []
+    assert run(student, data, tmp_path, config=config)[0] == []
 
 
 def test_checkpoints_are_kept_by_number_and_load_in_mlx_lm(smollm: Student, data: Data, tmp_path: Path) -> None:

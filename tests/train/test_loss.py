@@ -25,9 +25,14 @@ def data(smollm: Student) -> Data:
     return examples_of(smollm)
 
 
+@pytest.fixture(scope="module", params=["random", pytest.param("SmolLM2", marks=pytest.mark.real)])
+def student(request: pytest.FixtureRequest, smollm: Student) -> Student:
+    return smollm if request.param == "SmolLM2" else tiny(smollm)
+
+
 @pytest.fixture
-def trainee(smollm: Student) -> Iterator[Trainee]:
-    made = attach(smollm, CONFIG)
+def trainee(student: Student) -> Iterator[Trainee]:
+    made = attach(student, CONFIG)
     yield made
     made.adapter.dial(0)
 
@@ -43,18 +48,18 @@ def naive_losses(student: Student, example: Example) -> list[float]:
     return found
 
 
-def test_losses_equal_the_naive_ones_whatever_the_batch(smollm: Student, trainee: Trainee, data: Data) -> None:
+def test_losses_equal_the_naive_ones_whatever_the_batch(student: Student, trainee: Trainee, data: Data) -> None:
     trainee.adapter.set_weights({n: mx.random.normal(a.shape) * 0.02 for n, a in trainee.adapter.weights().items()})
     batch = make_batch(data[0], [])
     ((nats, _),) = token_losses_in_lanes(trainee.split, [batch], [trainee.prefix.entering(batch)])
-    expected = [value for example in data[0] for value in naive_losses(smollm, example)]
+    expected = [value for example in data[0] for value in naive_losses(student, example)]
     np.testing.assert_allclose(np.array(nats), expected, atol=5e-4)  # float32 sums over the vocabulary
 
 
-def test_evaluation_is_by_example_and_in_order(smollm: Student, trainee: Trainee, data: Data) -> None:
+def test_evaluation_is_by_example_and_in_order(student: Student, trainee: Trainee, data: Data) -> None:
     found = evaluate(trainee, data[0])
     for (total, _, count), example in zip(found, data[0], strict=True):
-        assert total == pytest.approx(sum(naive_losses(smollm, example)), rel=1e-4)
+        assert total == pytest.approx(sum(naive_losses(student, example)), rel=1e-4)
         assert count == example.scored_count
 
 
@@ -78,7 +83,7 @@ def test_head_gradient_equals_autograd(chunk: int, monkeypatch: pytest.MonkeyPat
 
 
 def test_gradients_with_the_prefix_cache_equal_those_of_the_whole_model(
-    smollm: Student, trainee: Trainee, data: Data
+    student: Student, trainee: Trainee, data: Data
 ) -> None:
     batch = make_batch(data[0][:3], [])
 
@@ -89,20 +94,20 @@ def test_gradients_with_the_prefix_cache_equal_those_of_the_whole_model(
 
     def whole(masters: dict[str, mx.array]) -> mx.array:
         trainee.adapter.place(masters)
-        logits = smollm.model(batch.inputs()).reshape(-1, 49152)[batch.rows]
+        logits = student.model(batch.inputs()).reshape(-1, 49152)[batch.rows]
         return nn.losses.cross_entropy(logits, batch.targets).mean()
 
-    smollm.model.train()
+    student.model.train()
     masters = trainee.adapter.weights()
     ours, naive = mx.grad(cached)(masters), mx.grad(whole)(masters)
     for name, gradient in ours.items():
         assert mx.allclose(gradient, naive[name], rtol=1e-3, atol=2e-5), name
-    smollm.model.eval()
+    student.model.eval()
 
 
-def test_a_model_that_cannot_be_cut_gives_the_same_losses_and_gradients(smollm: Student, data: Data) -> None:
+def test_a_model_that_cannot_be_cut_gives_the_same_losses_and_gradients(student: Student, data: Data) -> None:
     """Other architectures run whole."""
-    cut, whole = (attach(tiny(smollm), CONFIG) for _ in range(2))
+    cut, whole = (attach(tiny(student), CONFIG) for _ in range(2))
     assert cut.split.splittable
     whole.split.splittable = False
     batch = make_batch(data[0][:3], ())
