@@ -195,10 +195,8 @@ def holding(sweep: Sweep, place: int, seconds: float, after: Callable[[], None] 
 
 def test_a_run_that_another_process_has_is_waited_for(tmp_path: Path, run: Run) -> None:
     sweep = three(tmp_path)
-    since = time.monotonic()
     with holding(sweep, 2, 1.5):
         watcher = run(sweep, "done()")
-    assert time.monotonic() - since > 1.4
     assert starts(sweep) == [1, 1, 1]
     assert [note.endswith("is in use by another process: waiting for it.") for note in watcher.notes] == [True]
 
@@ -301,10 +299,8 @@ def test_a_killed_sweep_leaves_a_run_that_the_next_one_waits_for(tmp_path: Path,
         process.kill()
         process.wait()
         assert states(sweep)["1"][0] == "running"
-    since = time.monotonic()
     watcher = run(sweep, WORKS.replace("60", "0") + "done()")
     assert watcher.notes[0].endswith("is in use by another process: waiting for it.")
-    assert time.monotonic() - since > 0.3
     assert {state for state, _ in states(sweep).values()} == {"done"}
 
 
