@@ -16,9 +16,10 @@ Test = Callable[..., None]
 
 
 def every(names: str, rows: Iterable[Any]) -> Callable[[Test], Test]:
-    """As pytest.mark.parametrize takes them: `names` separated by commas; a row is a value, or a tuple of several."""
+    """As pytest.mark.parametrize takes them: `names` separated by commas; a row is a value, a tuple of several, or
+    a pytest.param of them."""
     split = [name.strip() for name in names.split(",")]
-    cases = [dict(zip(split, row if len(split) > 1 else (row,), strict=True)) for row in rows]
+    cases = [dict(zip(split, _values(row, len(split)), strict=True)) for row in rows]
     assert cases
 
     def fold(test: Test) -> Test:
@@ -35,3 +36,10 @@ def every(names: str, rows: Iterable[Any]) -> Callable[[Test], Test]:
         return tried
 
     return fold
+
+
+def _values(row: Any, count: int) -> tuple[Any, ...]:
+    if isinstance(row, type(pytest.param())):
+        assert not row.marks
+        return tuple(row.values)
+    return tuple(row) if count > 1 else (row,)

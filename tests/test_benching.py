@@ -47,6 +47,7 @@ def benched(*options: str | Path, code: int = 0) -> dict[str, Any]:
 # ---------------------------------------------------------------- a student's answers
 
 
+@pytest.mark.real
 def test_base_and_distilled_are_asked_scored_and_kept(finished: Path, data: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     first = ("--run", run, "--data", data, "--max-tokens", "4")
@@ -111,6 +112,7 @@ def scored(data: Path, tmp_path: Path) -> Any:
     return score
 
 
+@pytest.mark.real
 def test_answers_made_elsewhere_need_no_model_and_the_gate_decides(scored: Any, tmp_path: Path) -> None:
     found = scored("good", 10, 24, "--gate")
     (row,) = found["benchmarks"]
@@ -143,6 +145,7 @@ def test_published_scores_stand_beside_ours(scored: Any, tmp_path: Path) -> None
     fails(3, "share passed, 0 to 1", "bench", "--run", tmp_path / "beside", "--published", broken)
 
 
+@pytest.mark.real
 def test_two_runs_are_compared_item_by_item_or_refused(scored: Any, tmp_path: Path, data: Path) -> None:
     scored("a", 0, 1)
     scored("b", 0, 8)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
+from tables import every
 
 from mlx_distill import stats
 from mlx_distill.choosing import Candidate, Change, change, gain, level, order
@@ -30,7 +31,7 @@ def test_a_loss_s_p_is_the_binomial_tail_with_half_of_its_edge(gained: int, lost
     assert loss_p(gained, lost) == pytest.approx(tail / 2**n if n else 1.0)
 
 
-@pytest.mark.parametrize("benchmarks", [1, 2, 3, 5, 8])
+@every("benchmarks", [1, 2, 3, 5, 8])
 def test_the_level_is_where_missed_and_then_shown_is_five_percent_at_worst(benchmarks: int) -> None:
     """The closed form against the maximum found by searching."""
     z, fresh = norm.isf(level(benchmarks)), norm.isf(0.025 / max(1, benchmarks - 1))
@@ -65,7 +66,7 @@ def test_after_the_best_come_weaker_strengths_of_its_checkpoint_that_lose_nowher
     assert order(found, ["own"]) == [Candidate(10, 1.0), Candidate(10, 0.5), Candidate(10, 0.25)]
 
 
-@pytest.mark.parametrize(
+@every(
     "own",
     [
         pytest.param(made(0, 0, 30), id="nothing changed"),
@@ -121,6 +122,7 @@ def simulate(draw: np.random.Generator, own: float, others: list[float], n: int,
     return False, False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("alike", [0.0, 0.8])
 @pytest.mark.parametrize(
     ("own", "others"),

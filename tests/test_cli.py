@@ -104,6 +104,7 @@ def claude(request: dict[str, Any]) -> Any:
     return message("Use this.\n\n```python\ndef f() -> int:\n    return 1\n```", tokens=(30, 40))
 
 
+@pytest.mark.real
 def test_the_real_path_with_claude_as_teacher_and_judge(
     serve: Callable[..., MessagesServer], tmp_path: Path, short: Options
 ) -> None:
@@ -127,6 +128,7 @@ def test_the_real_path_with_claude_as_teacher_and_judge(
     assert "sk-ant-secret" not in done.stdout + done.stderr
 
 
+@pytest.mark.real
 def test_train_takes_a_chat_file_without_collecting(tmp_path: Path) -> None:
     rows = [
         {"messages": [{"role": "user", "content": f"number {i}?"}, {"role": "assistant", "content": str(i)}]}
@@ -236,6 +238,7 @@ def test_doctor_names_what_is_there_and_what_is_missing() -> None:
         assert words in done.stdout, words
 
 
+@pytest.mark.real
 def test_the_judge_is_never_silently_the_teacher(
     serve: Callable[..., MessagesServer], tmp_path: Path, short: Options
 ) -> None:

@@ -396,6 +396,7 @@ def test_traces_that_claude_wrote_need_the_acknowledgement(tmp_path: Path) -> No
         accept_terms(RunDir(tmp_path), config, accepted=False)
 
 
+@pytest.mark.real
 def test_a_local_model_teaches_without_key_terms_or_cost(
     sets: Callable[[int], dict[str, Any]], tmp_path: Path, smollm: Any
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill import config as configuration
 from mlx_distill import pipeline
@@ -33,8 +34,8 @@ def test_presets_are_those_of_the_original_runs() -> None:
     assert standard.comparison.judges == ("claude-opus-4-6",)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "complaint"),
+@every(
+    "name, value, complaint",
     [
         ("training.epochs", 0, "above zero"),
         ("training.epochs", "many", "not of the right kind"),

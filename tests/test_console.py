@@ -6,6 +6,7 @@ import time
 
 import pytest
 from rich.console import Console
+from tables import every
 
 from mlx_distill import console_training
 from mlx_distill.console import REFRESHES, Terminal
@@ -70,7 +71,7 @@ def test_a_training_in_80_columns() -> None:
     )
 
 
-@pytest.mark.parametrize("width", [20, 50, 80, 120])
+@every("width", [20, 50, 80, 120])
 def test_six_rows_in_any_width(width: int) -> None:
     rows = [BASE, *(step(n, 2 + n % 3 / 10, 1.9 - n / 1e4) for n in range(1, 4001))]
     for known_rows in ([], rows[:1], rows[:2], rows[57:60], rows):
@@ -108,8 +109,8 @@ def test_a_resume_goes_on_from_the_steps_before_it() -> None:
     assert "58/80" in text
 
 
-@pytest.mark.parametrize(
-    ("heldout", "words"),
+@every(
+    "heldout, words",
     [
         ([1.7], "1.865 base → 1.700 best (step 10)"),
         ([1.7, 1.7], "1.865 base → 1.700 best (step 10) → 1.700 last"),

@@ -2,12 +2,14 @@
 
 import copy
 import io
+import itertools
 from typing import Any
 
 import pytest
 from rich.console import Console
 from runs import ATTACK, Made, results_of
 from selected import SELECTIONS, selected
+from tables import every
 
 from mlx_distill.console import Terminal
 from mlx_distill.wording import points
@@ -55,8 +57,7 @@ def test_a_kept_base_is_loud(bare: dict[str, Any]) -> None:
     assert "\x1b[1;31mnot confirmed" in text
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
-@pytest.mark.parametrize("name", SELECTIONS)
+@every("width, name", itertools.product([60, 80, 120], SELECTIONS))
 def test_selections_of_every_kind_fit(bare: dict[str, Any], name: str, width: int) -> None:
     text = shown(selected(bare, name), width)
     table = text.split("Selection, points")[1].split("Kept: ")[0]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 
-import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from tables import every
 
 from mlx_distill.console import Terminal
 from mlx_distill.console_standings import Board, standings
@@ -72,7 +73,7 @@ def test_the_board_counts_from_the_last_news() -> None:
     assert "60 s" in screen.getvalue() or "1.0 min" in screen.getvalue()
 
 
-@pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
+@every("width", [30, 40, 60, 80, 200])
 def test_on_a_narrow_terminal_rows_are_cut_and_the_state_stays(width: int) -> None:
     text = shown([*RUNS, Standing("a-very-long-name" * 6, "running", "x" * 300, 5.0)], width)
     assert all(cell_len(line) <= width for line in text)
@@ -81,8 +82,7 @@ def test_on_a_narrow_terminal_rows_are_cut_and_the_state_stays(width: int) -> No
     assert all(word in "\n".join(rows) for word in ("running", "failed", "done"))
 
 
-@pytest.mark.parametrize("height", [8, 12, 24, 50, 200])
-@pytest.mark.parametrize("running", [0, 30, 59])
+@every("height, running", itertools.product([8, 12, 24, 50, 200], [0, 30, 59]))
 def test_of_many_runs_those_around_the_running_one_have_room(height: int, running: int) -> None:
     text = shown(many(running), height=height)
     assert len(text) <= max(height, 9)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from runs import Made, made_run
+from tables import every
 
 from mlx_distill import cli, history, stats
 from mlx_distill import config as configuration
@@ -321,12 +322,12 @@ def test_a_bare_name_is_a_run_in_runs(folder: Path, monkeypatch: pytest.MonkeyPa
     assert "better" in command("runs")
 
 
-@pytest.mark.parametrize("width", [60, 80, 110, 200])
+@every("width", [60, 80, 110, 200])
 def test_names_do_nothing_to_a_terminal(folder: Path, width: int) -> None:
     evil = "[red]x[/red] \x1b[2J\x07\r:boom:\u202e"
     change(folder / "better", lambda found: found["comparison"].update(verdict=evil))
     change(folder / "better", lambda found: found["training"].update(student=evil))
-    (folder / "[bold]b\x1b[1m").mkdir()
+    (folder / "[bold]b\x1b[1m").mkdir(exist_ok=True)
     (folder / "[bold]b\x1b[1m" / "stages.json").write_text("{}")
     screen = io.StringIO()
     view = Terminal(Console(width=width, file=screen, color_system=None, emoji=False))

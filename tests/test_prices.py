@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill.errors import UsageError
 from mlx_distill.prices import PRICES, Usage, cost, list_cost, parse_price, price_of
@@ -22,7 +23,7 @@ LISTED = {
 CACHE_READ = {"claude-opus-5-5": 0.05, "claude-sonnet-5-5": 0.05, "claude-fable-5-1": 0.025}
 
 
-@pytest.mark.parametrize("model", LISTED)
+@every("model", LISTED)
 def test_list_prices_by_the_million(model: str) -> None:
     price, (dollars_in, dollars_out) = price_of(model), LISTED[model]
     assert list_cost(model, 1_000_000, 0) == pytest.approx(dollars_in)
@@ -47,7 +48,7 @@ def test_a_price_can_be_given_for_a_model_that_the_table_lacks() -> None:
         price_of("gpt-4", "1,2")
 
 
-@pytest.mark.parametrize("text", ["", "3", "a,b", "1,2,3", "0,1", "-1,1", "nan,1", "inf,1"])
+@every("text", ["", "3", "a,b", "1,2,3", "0,1", "-1,1", "nan,1", "inf,1"])
 def test_what_is_no_price_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--price 3,15"):
         parse_price(text)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill.config import PromptConfig
 from mlx_distill.errors import DataError, UsageError
@@ -99,8 +100,8 @@ def test_prompts_come_from_a_dataset_by_name_and_column(tmp_path: Path) -> None:
         list(load_set(f"hf:{tmp_path}", "train"))
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
+@every(
+    "content, complaint",
     [
         (b"\xff\xfe", "not UTF-8"),
         (b"[[prompt", "not valid TOML"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
+from tables import every
 
 from mlx_distill.proportions import MARGIN, equivalence, pass_at_k, wilson
 
@@ -85,8 +86,7 @@ def exact(n: int, gain: float, loss: float) -> float:
     return total
 
 
-@pytest.mark.parametrize("n", [30, 60, 164, 378, 500])
-@pytest.mark.parametrize("gain", [0.0, 0.005, 0.02, 0.05])
+@every("n, gain", itertools.product([30, 60, 164, 378, 500], [0.0, 0.005, 0.02, 0.05]))
 def test_a_difference_of_exactly_the_margin_is_called_equivalent_at_most_once_in_twenty(n: int, gain: float) -> None:
     assert exact(n, gain, gain + MARGIN) <= 0.0505
 
@@ -99,7 +99,7 @@ def test_many_items_that_hardly_change_are_shown_to_be_alike_and_few_are_not() -
     assert equivalence(0, 0, 100).shown
 
 
-@pytest.mark.parametrize(("gained", "lost", "n"), [(3, 7, 30), (1, 8, 30), (49, 3, 164), (30, 30, 164)])
+@every("gained, lost, n", [(3, 7, 30), (1, 8, 30), (49, 3, 164), (30, 30, 164)])
 def test_what_is_open_or_different_is_not_equivalent(gained: int, lost: int, n: int) -> None:
     assert not equivalence(gained, lost, n).shown
 

@@ -52,6 +52,7 @@ ASKED = (
 )
 
 
+@pytest.mark.real
 def test_candidates_are_answered_once_and_a_model_that_knows_nothing_keeps_its_base(folder: Path) -> None:
     done = invoke("select", "--run", "run", *ASKED, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -81,6 +82,7 @@ def test_candidates_are_answered_once_and_a_model_that_knows_nothing_keeps_its_b
     assert lines(run / "selection/base/bench/answers.jsonl") == answers["base"]
 
 
+@pytest.mark.real
 def test_what_chose_is_not_reported(folder: Path) -> None:
     done = invoke("bench", "--run", "run", "--json", *ASKED, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -96,6 +98,7 @@ def test_what_chose_is_not_reported(folder: Path) -> None:
     assert not found["gate"]["rules"][0]["holds"]
 
 
+@pytest.mark.real
 def test_without_a_selection_what_it_left_is_gone(folder: Path) -> None:
     invoke("select", "--run", "run", *ASKED, cwd=folder)
     run = folder / "run"
@@ -131,6 +134,7 @@ def test_a_run_that_was_not_trained_has_nothing_to_choose(folder: Path) -> None:
 # ---------------------------------------------------------------- an adapter at a strength, as one of its own
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("kind", ["lora", "full"])
 @pytest.mark.parametrize("strength", [0.0, 0.25, 0.75, 1.0])
 def test_an_adapter_saved_at_a_strength_is_that_dial(folder: Path, kind: str, strength: float) -> None:

@@ -6,6 +6,7 @@ import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill import stats
 from mlx_distill.records import Estimate
@@ -62,9 +63,7 @@ def test_the_permutation_test_is_that_of_scipy(n: int) -> None:
     assert stats.paired_p(list(values)) == pytest.approx(found.pvalue, abs=0.015)
 
 
-@pytest.mark.parametrize(
-    ("gained", "lost", "p"), [(3, 7, 0.344), (1, 8, 0.039), (49, 3, 1e-10), (0, 0, 1.0), (4, 0, 0.125)]
-)
+@every("gained, lost, p", [(3, 7, 0.344), (1, 8, 0.039), (49, 3, 1e-10), (0, 0, 1.0), (4, 0, 0.125)])
 def test_mcnemar_gives_the_published_values(gained: int, lost: int, p: float) -> None:
     assert stats.mcnemar(gained, lost) == pytest.approx(p, abs=5e-4)
 
@@ -96,8 +95,8 @@ def test_holm_agrees_with_its_definition(p_values: list[float | None]) -> None:
         assert adjusted == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
+@every(
+    "words, expected",
     [
         (["better", "no difference shown"], "better"),
         (["worse", "no difference shown"], "worse"),
@@ -174,7 +173,7 @@ def test_prompts_that_never_differ_could_still_not_have_shown_everything() -> No
     assert stats.smallest_difference([1.0] * 8, tests=7) is None
 
 
-@pytest.mark.parametrize("tests", range(1, 9))
+@every("tests", range(1, 9))
 def test_so_many_prompts_are_enough_as_the_smallest_p_needs(tests: int) -> None:
     least = next(k for k in range(2, 40) if 2.0 ** (1 - k) * tests < 0.05)
     assert stats.smallest_difference([0.0] * 30, tests) == pytest.approx(least / 30)
@@ -224,6 +223,7 @@ def word(rows: list[stats.Tested]) -> str:
     return stats.overall([row["verdict"] for row in stats.decide(rows)])
 
 
+@pytest.mark.long
 def test_without_a_difference_at_most_one_run_in_twenty_shows_one() -> None:
     random = np.random.default_rng(6)
     words = [word(scorecard(random, 0.0)) for _ in range(1000)]
@@ -231,6 +231,7 @@ def test_without_a_difference_at_most_one_run_in_twenty_shows_one() -> None:
     assert sum(word != "no difference shown" for word in words) <= 50
 
 
+@pytest.mark.long
 def test_a_difference_of_one_standard_deviation_is_found_nine_times_of_ten() -> None:
     random = np.random.default_rng(7)
     assert sum(word(scorecard(random, 1.0)) == "better" for _ in range(200)) >= 180

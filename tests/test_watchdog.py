@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tables import every
 
 from mlx_distill import watchdog
 from mlx_distill.watchdog import DISPLAY_OFF, LESS_MEMORY, explain
+
+pytestmark = pytest.mark.real
 
 METAL = "[METAL] Command buffer execution failed: "
 INTERACTIVITY = f"{METAL}Impacting Interactivity (0000000e:kIOGPUCommandBufferCallbackErrorImpactingInteractivity)"
@@ -45,8 +48,8 @@ def dying(*pieces: str) -> str:
 # ---------------------------------------------------------------- what it means
 
 
-@pytest.mark.parametrize(
-    ("text", "advice"),
+@every(
+    "text, advice",
     [
         (INTERACTIVITY, DISPLAY_OFF),
         (TIMEOUT, DISPLAY_OFF),

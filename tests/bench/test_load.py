@@ -32,6 +32,7 @@ def written(folder: Path, rows: list[dict[str, Any]], name: str = "mine.jsonl") 
     return path
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_file_is_known_by_its_columns(shared: Path, name: str) -> None:
     file, count = FILES[name]
@@ -51,6 +52,7 @@ def test_the_default_suite_is_five_and_every_source_is_pinned() -> None:
         assert benchmark.default or benchmark.floor is not None
 
 
+@pytest.mark.real
 def test_files_stand_in_for_the_hub_in_a_fixed_order(shared: Path) -> None:
     folder = shared / "benchmarks"
     files = [folder / FILES[name][0] for name in reversed(SUITE)]
@@ -91,6 +93,7 @@ def test_what_is_no_benchmark_is_one_clear_error(tmp_path: Path, rows: list[dict
         loaded(written(tmp_path, rows))
 
 
+@pytest.mark.real
 def test_names_are_known_and_a_benchmark_comes_once(shared: Path) -> None:
     with pytest.raises(UsageError, match="no benchmark 'mmlu': choose humaneval-plus"):
         loaded(names=("mmlu",))

@@ -79,8 +79,8 @@ def reasons(*completions: Completion, **settings: Any) -> dict[str, list[str]]:
 # ---------------------------------------------------------------- the account
 
 
-@pytest.mark.parametrize(
-    ("stop", "text", "reason"),
+@every(
+    "stop, text, reason",
     [
         ("end_turn", "fine", None),
         ("stop_sequence", "fine", None),
@@ -202,8 +202,8 @@ def test_a_language_that_cannot_be_detected_is_refused(language: str) -> None:
         describe([], config=FilterConfig(language))
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@every(
+    "text, expected",
     [
         ("a\n```\nb\n```\nc", "a\nc"),
         ("a\n~~~~\nb\n~~~\nb\n~~~~\nc", "a\nc"),
@@ -222,7 +222,7 @@ def test_prose_is_what_stands_outside_of_code(text: str, expected: str) -> None:
 # ---------------------------------------------------------------- repetition
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         pytest.param("Sort the list.\n" + "The list is sorted and then it is returned. " * 12, id="sentence"),
@@ -238,7 +238,7 @@ def test_loops_are_flagged(text: str) -> None:
     assert reasons(answer(text)) == {"1": ["repetition"]}
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         pytest.param("ten words that come twice in a text of fewer. " * 4, id="36 words"),

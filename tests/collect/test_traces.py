@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill.collect.traces import FIELDS, parse_columns, read_traces
 from mlx_distill.errors import DataError, UsageError
@@ -86,8 +87,8 @@ def test_published_data_sets_are_understood_without_a_mapping(
     assert found == Completion(prompt.id, asked, answered, "end_turn", spec, reasoning=reasoning)
 
 
-@pytest.mark.parametrize(
-    ("row", "asked", "answered"),
+@every(
+    "row, asked, answered",
     [
         ({"prompt": "a", "completion": "b", "text": "c"}, "a", "b"),
         ({"question": "a", "response": "b", "answer": "c"}, "a", "b"),
@@ -135,8 +136,8 @@ def read_rows_of(rows: list[Row]) -> list[tuple[Prompt, Completion]]:
     return list(_pairs(rows, "traces:x", {}, Counter()))
 
 
-@pytest.mark.parametrize(
-    ("row", "stop"),
+@every(
+    "row, stop",
     [
         ({}, "end_turn"),
         ({"finish_reason": "stop"}, "end_turn"),
@@ -198,9 +199,8 @@ def test_a_row_without_text_is_named(tmp_path: Path, row: Row, complaint: str) -
         pairs(path)
 
 
-@pytest.mark.parametrize(
-    "messages",
-    [None, "text", ["text"], [], [{"role": "user", "content": "a"}], [{"role": "user", "content": "a"}] * 2],
+@every(
+    "messages", [None, "text", ["text"], [], [{"role": "user", "content": "a"}], [{"role": "user", "content": "a"}] * 2]
 )
 def test_a_conversation_without_an_answer_is_named(tmp_path: Path, messages: Any) -> None:
     with pytest.raises(DataError, match="row 2 has no "):
@@ -214,8 +214,8 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
             pairs(path, {"completion": wrong})
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "complaint"),
+@every(
+    "name, content, complaint",
     [
         ("a.jsonl", b'{"prompt": "a", "completion": "b"}\n{"prompt"', "line 2 is not JSON"),
         ("a.jsonl", b"[1]\n", "line 1 is not a JSON object"),
@@ -324,7 +324,7 @@ def test_columns_are_read_as_they_are_written(columns: dict[str, str]) -> None:
     assert parse_columns(None) == {}
 
 
-@pytest.mark.parametrize("text", ["problem", "prompt=", "=a", "answer=a", "prompt=a,prompt=b", "prompt=a,", ","])
+@every("text", ["problem", "prompt=", "=a", "answer=a", "prompt=a,prompt=b", "prompt=a,", ","])
 def test_malformed_columns_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not FIELD=COLUMN"):
         parse_columns(text)

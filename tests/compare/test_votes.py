@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from judging import answer
+from tables import every
 
 from mlx_distill.cli import cli
 from mlx_distill.compare import read_votes, votes_table
@@ -138,8 +139,8 @@ def test_line_ends_and_spaces_that_a_spreadsheet_changes_do_not_matter(tmp_path:
     assert len(read_votes(write(tmp_path / "v.csv", [row | {"better": "2"}]), PROMPTS, wanted)) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
+@every(
+    "changes, words",
     [
         ({"better": "3"}, "line 3: better is '3': write 1, 2 or tie"),
         ({"better": "distilled"}, "line 3: better is 'distilled'"),

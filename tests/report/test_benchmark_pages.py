@@ -213,6 +213,7 @@ def test_terms_are_those_of_the_teacher(results: Results) -> None:
     assert "Teacher: not known" in model_card(results)
 
 
+@pytest.mark.real
 def test_a_card_is_written_only_where_there_is_an_adapter(results: Results, tmp_path: Path) -> None:
     results["cost_scaling"] = []
     small = Look(size=(320, 320))

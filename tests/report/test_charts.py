@@ -322,6 +322,7 @@ def test_the_default_is_a_dark_full_hd_png_in_the_original_colours(runs: dict[st
     assert {(0xFF, 0xD9, 0x3D), (0x00, 0xD4, 0xFF), (0xFF, 0x6B, 0x6B)} <= colours
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("size", [(1080, 1080), (3840, 2160), (1081, 1919), (320, 320)])
 def test_a_picture_has_the_pixels_that_were_asked_for(
     runs: dict[str, Results], size: tuple[int, int], tmp_path: Path
@@ -342,7 +343,7 @@ def test_a_picture_is_the_same_twice(runs: dict[str, Results], form: str, tmp_pa
     assert first[0].read_bytes()[:5] in (b"\x89PNG\r", b"<?xml", b"%PDF-")
 
 
-@pytest.mark.parametrize("text", ["", "1920", "1920x", "0x0", "100x100", "9000x9000", "1920x400", "-5x7", "1e3x1e3"])
+@every("text", ["", "1920", "1920x", "0x0", "100x100", "9000x9000", "1920x400", "-5x7", "1e3x1e3"])
 def test_a_size_that_cannot_be_drawn_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="give"):
         size_of(text)
@@ -395,7 +396,7 @@ def test_colours_are_told_apart_by_every_viewer(theme: Theme, vision: str) -> No
     assert min(apart(*pair, vision) for pair in pairs) > 25
 
 
-@pytest.mark.parametrize("theme", PALETTES.values(), ids=PALETTES)
+@every("theme", PALETTES.values())
 def test_contrast_is_enough_for_text_and_marks(theme: Theme) -> None:
     for colour in (theme.text, theme.muted, theme.better, theme.worse):
         assert contrast(colour, theme.background) >= 4.5

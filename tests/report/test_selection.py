@@ -254,6 +254,7 @@ def test_a_card_says_which_candidate_the_adapter_is(made: dict[str, Results]) ->
         assert "Use the base: this adapter is step 24 at full strength" in text
 
 
+@pytest.mark.real
 def test_a_card_lies_beside_the_adapter_that_it_describes(made: dict[str, Results], tmp_path: Path) -> None:
     for folder in ("distilled-student", "kept-student"):
         (tmp_path / folder).mkdir()

@@ -18,7 +18,6 @@ from PIL import Image
 from swept import NASTY, SWEEPS, study
 from test_charts import VISION, apart, contrast, faults
 
-from mlx_distill.report import sweep
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, SETTINGS
@@ -398,10 +397,7 @@ def test_without_anything_to_draw_there_is_no_chart(name: str, tmp_path: Path) -
     assert "visuals" not in (tmp_path / "sweep.md").read_text()
 
 
-def test_a_chart_has_the_look_that_was_asked_for_and_is_the_same_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep, "_pictures", lambda found: [])
+def test_a_chart_has_the_look_that_was_asked_for_and_is_the_same_twice(tmp_path: Path) -> None:
     found = SWEEPS["one alone"]()
     first, second = (draw_sweep(found, tmp_path / name, Look(size=(640, 360), theme="light")) for name in "ab")
     assert [a.read_bytes() == b.read_bytes() for a, b in zip(first, second, strict=True)] == [True] * 3

@@ -171,6 +171,7 @@ def test_mlx_lm_loads_what_is_saved(smollm: Student, kind: str, tmp_path: Path) 
     assert mx.array_equal(again.model(TOKENS), ours.model(TOKENS))
 
 
+@pytest.mark.real
 def test_a_saved_adapter_gives_the_same_tokens_in_mlx_lm(smollm: Student, tmp_path: Path) -> None:
     """The real student, through mlx_lm's own load and generate."""
     adapter = noisy(attach(smollm, rank=4))

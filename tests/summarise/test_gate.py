@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bench_runs import COLLAPSED, RULES, STUDY_1, STUDY_2, Made, bench_run, drawn, settings
 from scipy.special import bdtr
+from tables import every
 
 from mlx_distill import stats
 from mlx_distill.errors import UsageError
@@ -164,8 +165,8 @@ def test_degraded_answers_are_a_rule_and_a_caveat(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- caveats
 
 
-@pytest.mark.parametrize(
-    ("protocol", "said"),
+@every(
+    "protocol, said",
     [
         ({"overlap": {"checked": 9, "items": ["a", "b"]}}, "2 items of HumanEval+ share 13 words in a row with a"),
         ({"overlap": {"checked": None, "items": []}}, "Not checked for items among the training prompts: HumanEval+."),
@@ -290,7 +291,7 @@ def simulated(random: np.random.Generator, drop: float = 0.0) -> tuple[list[dict
     return rows, gates.gate_part(rows, RULES, domains)
 
 
-@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (3, 7), (49, 3), (120, 130), (200, 140)])
+@every("gained, lost", [(0, 0), (3, 7), (49, 3), (120, 130), (200, 140)])
 def test_the_quick_test_is_the_exact_one(gained: int, lost: int) -> None:
     assert mcnemar(gained, lost) == pytest.approx(stats.mcnemar(gained, lost))
 
@@ -302,6 +303,7 @@ def _no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stats, "estimate", lambda values: Estimate(sum(values) / len(values), len(values)))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_no_intervals")
 def test_without_a_change_at_most_one_run_in_twenty_shows_one() -> None:
     random = np.random.default_rng(0)

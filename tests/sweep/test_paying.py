@@ -38,6 +38,7 @@ def run_states(folder: Path) -> list[tuple[str, str]]:
     return [(run["state"], run["why"]) for run in found["runs"]]
 
 
+@pytest.mark.real
 def test_without_a_yes_or_the_terms_nothing_starts(serve: Serve, folder: Path) -> None:
     server = serve()
     asked = invoke(folder, "paid.toml", "--accept-terms")
@@ -49,6 +50,7 @@ def test_without_a_yes_or_the_terms_nothing_starts(serve: Serve, folder: Path) -
     assert not (folder / FOLDER / "8").exists()
 
 
+@pytest.mark.real
 def test_each_answer_is_paid_for_once_and_then_the_runs_are_divided(serve: Serve, folder: Path) -> None:
     server = serve()
     early = invoke(folder, "paid.toml", "--shard", "1/2", *YES)
@@ -74,6 +76,7 @@ def test_each_answer_is_paid_for_once_and_then_the_runs_are_divided(serve: Serve
     assert len(server.asked) == 21
 
 
+@pytest.mark.real
 def test_a_budget_holds_for_all_runs_together(serve: Serve, folder: Path) -> None:
     """An answer may cost a tenth of a cent here, and there are 21."""
     server = serve()

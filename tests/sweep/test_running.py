@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from sweeping import OTHER_PROGRAM, Watcher, program, starts, states, three
+from tables import every
 
 from mlx_distill.errors import SweepError
 from mlx_distill.sweep import running
@@ -107,8 +108,8 @@ def test_another_setting_or_another_file_is_another_run(tmp_path: Path, run: Run
     assert starts(sweep) == [3, 3]
 
 
-@pytest.mark.parametrize(
-    ("body", "words"),
+@every(
+    "body, words",
     [
         ("say('step 3'); os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL, after: step 3"),
         ("os.abort()", "ended by SIGABRT"),
@@ -261,6 +262,7 @@ def begun(folder: Path, body: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Ended")]
 )
@@ -277,6 +279,7 @@ def test_the_run_in_hand_ends_cleanly_with_the_sweep(tmp_path: Path, number: int
     assert not sweep.is_in_hand(sweep.matrix.members[0])
 
 
+@pytest.mark.long
 def test_a_second_interrupt_ends_a_run_that_does_not_end(tmp_path: Path) -> None:
     sweep = three(tmp_path)
     stubborn = WORKS.replace("sys.exit(143)", "time.sleep(60)")
@@ -293,6 +296,7 @@ def test_a_second_interrupt_ends_a_run_that_does_not_end(tmp_path: Path) -> None
     assert states(sweep)["1"][0] == "stopped"
 
 
+@pytest.mark.long
 def test_a_killed_sweep_leaves_a_run_that_the_next_one_waits_for(tmp_path: Path, run: Run) -> None:
     sweep = three(tmp_path)
     with begun(tmp_path, WORKS.replace("60", "2 if times == 1 else 0") + "done()") as process:

@@ -21,6 +21,8 @@ from mlx_distill.students import Student
 from mlx_distill.sweep import Asked, make, report
 from mlx_distill.sweep.members import LEDGER
 
+pytestmark = pytest.mark.real
+
 SMALL = """
 preset = "demo"
 [prompts]

@@ -13,6 +13,8 @@ from mlx_distill.students import Student
 from mlx_distill.teachers import Reply, Request
 from mlx_distill.teachers.local import LocalTeacher, split_reasoning
 
+pytestmark = pytest.mark.real
+
 ENDLESS = 4000
 
 

@@ -18,6 +18,8 @@ from mlx_distill.teachers.local import LocalTeacher
 from mlx_distill.teachers.structured import Mask, Schemas
 from tests.tiny import tiny
 
+pytestmark = pytest.mark.real
+
 WIDTH = 49152
 PROMPT = 7
 """A token that stands for the whole prompt: a mask reads only what comes after it."""

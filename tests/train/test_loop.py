@@ -162,6 +162,7 @@ def test_one_step_has_a_rate() -> None:
 # ---------------------------------------------------------------- ways to compute the same
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("fine_tune", ["lora", "dora", "full"])
 @pytest.mark.parametrize("layout", [Layout(1), Layout(100), Layout(2048, True), Layout(1, True)], ids=str)
 def test_a_step_is_the_same_in_one_part_or_in_many(
@@ -191,6 +192,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(smollm: Student, data: 
         np.testing.assert_allclose(np.array(parts[name]), np.array(array), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "changes",
     [
@@ -231,6 +233,7 @@ def test_dropout_masks_do_not_depend_on_gradient_checkpointing(smollm: Student, 
     assert losses(without) != losses(kept)
 
 
+@pytest.mark.real
 def test_the_frozen_prefix_from_a_file_gives_the_same_bits(smollm: Student, data: Data, tmp_path: Path) -> None:
     """In memory, in a file, in the file of a killed process, or computed anew each time."""
     runs = [briefly(smollm, data, tmp_path / "memory")]

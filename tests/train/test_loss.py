@@ -144,6 +144,7 @@ def test_a_model_that_is_no_sum_of_its_parts_is_found_out(smollm: Student, flaw:
     assert not attach(student, CONFIG).split.splittable
 
 
+@pytest.mark.real
 def test_the_memory_of_logits_does_not_grow_with_the_rows() -> None:
     head = nn.Linear(32, 49152, bias=False)
     mx.eval(head.parameters())
