@@ -43,6 +43,6 @@ MATH500 = Benchmark(
         "Zero-shot, with a request for a box; the answer is what the last box contains, and nothing else is read.",
         "Answers are compared by value (math-verify), not by their characters: an unreduced fraction or a "
         "calculation not carried out passes, and units, degree signs and a left-out base are not compared.",
-        f"A decimal passes for an exact answer only where {equivalence.DECIMALS} places agree.",
+        f"A decimal passes for an exact answer only where {equivalence.DIGITS} digits agree.",
     ),
 )
