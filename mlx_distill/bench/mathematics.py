@@ -46,6 +46,7 @@ RENEW_BYTES = 512 << 20
 
 LOOK_SECONDS = 0.05
 
+
 def ask(problem: str) -> str:
     return f"{problem.strip()}\n\n{REQUEST}"
 

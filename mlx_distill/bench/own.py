@@ -45,7 +45,9 @@ def _item(name: str, number: int, row: Mapping[str, Any]) -> Item:
     prompt, answer = prompt_of(row, where), row.get("answer")
     if not prompt.checks and not isinstance(answer, str | int | float):
         raise DataError(f"{where} has neither checks nor an answer: give it one of them.")
-    data: dict[str, Any] = {"prompt": prompt} if prompt.checks else {"answer": str(answer), "as_written": isinstance(answer, str)}
+    data: dict[str, Any] = {"answer": str(answer), "as_written": isinstance(answer, str)}
+    if prompt.checks:
+        data = {"prompt": prompt}
     kinds = {kind: str(row[kind]) for kind in OPTIONAL if row.get(kind) is not None}
     return Item(name, str(row.get("id", content_id(prompt.text))), prompt.text, **kinds, data=data)
 

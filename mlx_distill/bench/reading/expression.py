@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from mlx_distill.bench.reading import quantity
+from mlx_distill.bench.reading.numerals import listed
 from mlx_distill.bench.reading.quantity import Quantity
 
 LONGEST_UNIT = 60
@@ -27,8 +28,10 @@ def without_unit(text: str, things: frozenset[str]) -> tuple[str, Quantity | Non
 
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp max min gcd lcm mod det dim sgn and or "
-    "if".split()
+    listed(
+        "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp max min gcd lcm mod det dim sgn and "
+        "or if"
+    )
 )
 
 

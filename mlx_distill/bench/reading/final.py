@@ -48,7 +48,9 @@ JOINED = re.compile(
 NEAR = 40
 """Characters that may be between them."""
 
-PLACEHOLDER = re.compile(r"[\s.…_?]*|\\[lc]?dots|(?:your|the|final)?\s*(?:final\s+)?(?:answer|result)(?:\s+here)?", re.I)
+PLACEHOLDER = re.compile(
+    r"[\s.…_?]*|\\[lc]?dots|(?:your|the|final)?\s*(?:final\s+)?(?:answer|result)(?:\s+here)?", re.I
+)
 QUOTES = "`\"'“”‘’"
 
 
@@ -62,7 +64,7 @@ class Box:
 
 def boxes(text: str) -> list[Box] | None:
     """All of them; None where the last one was cut off."""
-    found = []
+    found: list[Box] = []
     for begin in BOX.finditer(text):
         if found and begin.start() < found[-1].end:
             continue  # a box in a box
@@ -117,7 +119,9 @@ STATED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 TAKEN_BACK = re.compile(r"\b(?:actually|wait|correction|sorry|instead|mistake|no,)\b", re.IGNORECASE)
-CLAUSE = re.compile(r",?\s+(?:because|since|as|which|so|where|given|after|that|but|although)\b|\s+\((?=[a-z])|\.(?=\s|$)")
+CLAUSE = re.compile(
+    r",?\s+(?:because|since|as|which|so|where|given|after|that|but|although)\b|\s+\((?=[a-z])|\.(?=\s|$)"
+)
 BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 MATHEMATICS = re.compile(r"(?:(?<![\\$])\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\])[\s.!*]*$")
 UNSURE = re.compile(
@@ -170,8 +174,8 @@ def _boxed(text: str) -> Reading | None:
 
 
 def last(text: str, question: str = "") -> list[Reading]:
-    """Asked for nowhere in particular: the last box; else the last line as it stands and, where that is a sentence about
-    the answer, the answer in it. [] where there is nothing."""
+    """Asked for nowhere in particular: the last box; else the last line as it stands and, where that is a sentence
+    about the answer, the answer in it. [] where there is nothing."""
     text = text.rpartition("</think>")[2]
     if BOX.search(text):
         box = _boxed(text)

@@ -9,24 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+
+def listed(words: str) -> list[str]:
+    return words.split()
+
+
 Token = Fraction | str
 """A number that was written in digits, or a word or sign."""
 
 ONES = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        listed(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen"
+        )
     )
 }
 TENS = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10 * value for value, word in enumerate(listed("twenty thirty forty fifty sixty seventy eighty ninety"), 2)
 }
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 DOZENS = {"dozen": 12, "dozens": 12}
 
-_ORDINALS = "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+_ORDINALS = listed("third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4}
 PARTS |= {f"{name}{plural}": value for value, name in enumerate(_ORDINALS, 3) for plural in ("", "s")}
 PARTS |= {

@@ -6,7 +6,9 @@ left over. Two quantities are compared exactly; where one is a decimal that cann
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,18 +20,16 @@ TOLERANCE = Fraction(1, 10**10)
 
 LONGEST = 1000
 
-_INTEGER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?:[ ][0-9]{3})+(?![0-9/])|[0-9]{1,3}(?:'[0-9]{3})+(?![0-9])|[0-9]+)"
+_INTEGER = "(?:" + "|".join(rf"[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+(?![0-9/])" for mark in (",", "[ ]", "'")) + "|[0-9]+)"
 _DECIMAL = rf"(?:{_INTEGER}?\.[0-9]+|{_INTEGER})"
 _ARGUMENT = r"\s*(?:\{\s*([-+]?[0-9,]*\.?[0-9]+)\s*\}|([0-9]))"
 TOKEN = re.compile(
     rf"""\s*(?:
-      (?P<mixed>(?P<whole>[0-9]+)\s*\\frac\s*\{{(?P<over>[0-9]+)\}}\{{(?P<under>[0-9]+)\}})
-    | (?P<mixed_slash>([0-9]+)\s+([0-9]+)/([0-9]+))(?![0-9/])
-    | (?P<fraction>\\frac{_ARGUMENT}{_ARGUMENT})
+      (?P<mixed>([0-9]+)\s*(?:\\frac\s*\{{([0-9]+)\}}\{{([0-9]+)\}}|\s([0-9]+)/([0-9]+)(?![0-9/])))
+    | (?P<fraction>\\frac{_ARGUMENT}{_ARGUMENT}|({_DECIMAL})\s*/\s*({_DECIMAL})(?![0-9]))
     | (?P<repeating>([0-9]*)\.([0-9]*)(?:\\(?:overline|bar|dot)\s*(?:\{{([0-9]+)\}}|([0-9]))|\(([0-9]+)\)))
     | (?P<endless>([0-9]*)\.([0-9]+)\.\.\.)
-    | (?P<slash>({_DECIMAL})\s*/\s*({_DECIMAL}))(?![0-9])
-    | (?P<number>{_DECIMAL})(?:[eE](?P<exponent>[-+]?[0-9]{{1,3}})(?![0-9A-Za-z]))?
+    | (?P<number>({_DECIMAL})(?:[eE]([-+]?[0-9]{{1,3}})(?![0-9A-Za-z]))?)
     | (?P<degree>\^\\circ\s*(?P<scale>[CF](?![A-Za-z]))?)
     | (?P<sign>\\%|US\$|\\\$|[\u00a2-\u00a5\u20a0-\u20cf\u0e3f$'"])
     | \^\s*(?:\{{\s*)?(?P<raised>-?[0-9])(?:\s*\}})?
@@ -107,37 +107,37 @@ def _tenth_power(found: re.Match[str]) -> Fraction:
 
 def _literal(token: re.Match[str]) -> Fraction | None:
     """The exact value of a number in digits; None for another token, and for a division by zero."""
-    kind = token.lastgroup
-    texts = [group for group in token.groups() if group is not None]
+    read = LITERALS.get(token.lastgroup or "")
     try:
-        match kind:
-            case "under" | "mixed":
-                return _decimal(token["whole"]) + Fraction(int(token["over"]), int(token["under"]))
-            case "mixed_slash" | "fraction" | "slash" | "repeating" | "endless":
-                return _READ[kind](*texts[1:])
-            case "number" | "exponent":
-                return _decimal(token["number"]) * Fraction(10) ** int(token["exponent"] or 0)
+        return read(*[group for group in token.groups() if group is not None][1:]) if read else None
     except ZeroDivisionError:
-        pass
-    return None
+        return None
 
 
-def _decimal(text: str) -> Fraction:
-    return Fraction(re.sub("[, ']", "", text))
+def _decimal(text: str, exponent: str = "0") -> Fraction:
+    return Fraction(re.sub("[, ']", "", text)) * Fraction(10) ** int(exponent)
+
+
+def _mixed(whole: str, over: str, under: str) -> Fraction:
+    return Fraction(int(whole)) + Fraction(int(over), int(under))
+
+
+def _fraction(over: str, under: str) -> Fraction:
+    return _decimal(over) / _decimal(under)
 
 
 def _repeating(whole: str, start: str, block: str) -> Fraction:
     """whole.start(block)(block)…"""
     shift = 10 ** len(start)
-    return Fraction(int(whole or 0)) + Fraction(int(start or 0), shift) + Fraction(int(block), (10 ** len(block) - 1) * shift)
+    rest = Fraction(int(block), (10 ** len(block) - 1) * shift)
+    return Fraction(int(whole or 0)) + Fraction(int(start or 0), shift) + rest
 
 
 def _endless(whole: str, digits: str) -> Fraction | None:
     """0.1666… is a sixth: what stands there three times, or a longer block twice, goes on so. Else nothing is known."""
     for length in range(1, len(digits) // 2 + 1):
-        times = 3 if length == 1 else 2
         block = digits[-length:]
-        if digits.endswith(block * times):
+        if digits.endswith(block * (3 if length == 1 else 2)):
             start = digits
             while start.endswith(block):
                 start = start[:-length]
@@ -145,12 +145,12 @@ def _endless(whole: str, digits: str) -> Fraction | None:
     return None
 
 
-_READ = {
-    "mixed_slash": lambda whole, over, under: _decimal(whole) + Fraction(int(over), int(under)),
-    "fraction": lambda over, under: _decimal(over) / _decimal(under),
-    "slash": lambda over, under: _decimal(over) / _decimal(under),
+LITERALS: dict[str, Callable[..., Fraction | None]] = {
+    "mixed": _mixed,
+    "fraction": _fraction,
     "repeating": _repeating,
     "endless": _endless,
+    "number": _decimal,
 }
 
 
@@ -183,7 +183,7 @@ class _Reader:
 
     def all(self) -> Quantity | None:
         """One term, or several of one kind, each smaller than the one before: 5 feet 6 inches."""
-        terms = []
+        terms: list[Quantity] = []
         while not self._ended():
             if terms and self._next() in (",", "and"):
                 self._at += 1
@@ -304,8 +304,8 @@ def _together(terms: list[Quantity]) -> Quantity | None:
     """Hours and minutes as one. None where they are not of one kind, or do not get smaller."""
     if any(len(term.unit) != 1 or term.unit[0][1] != 1 for term in terms):
         return None
-    kinds, sizes = zip(*(size(term.unit) for term in terms), strict=True)
-    if len(set(kinds)) > 1 or any(later >= earlier for earlier, later in zip(sizes, sizes[1:], strict=False)):
+    kinds, sizes = {size(term.unit)[0] for term in terms}, [size(term.unit)[1] for term in terms]
+    if len(kinds) > 1 or any(later >= earlier for earlier, later in itertools.pairwise(sizes)):
         return None
     sign = -1 if terms[0].value < 0 else 1
     total = sum((sign * abs(term.value) * one for term, one in zip(terms, sizes, strict=True)), Fraction())
@@ -348,8 +348,8 @@ def equal(gold: Quantity, answer: Quantity, *, unit_counts: bool = False, asks_p
 
 
 def _both_with_unit(gold: Quantity, answer: Quantity) -> bool:
-    kinds, sizes = zip(size(gold.unit), size(answer.unit), strict=True)
-    return kinds[0] == kinds[1] and close(gold.value * sizes[0], answer.value * sizes[1])
+    (kind, one), (other_kind, other) = size(gold.unit), size(answer.unit)
+    return kind == other_kind and close(gold.value * one, answer.value * other)
 
 
 def _percent(gold: Quantity, answer: Quantity, asks_percent: bool) -> bool:
@@ -357,5 +357,3 @@ def _percent(gold: Quantity, answer: Quantity, asks_percent: bool) -> bool:
         return close(gold.value, answer.value) or close(gold.value / 100, answer.value)
     as_unit = asks_percent or abs(gold.value) >= 1
     return close(gold.value, answer.value / 100) or (as_unit and close(gold.value, answer.value))
-
-

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from mlx_distill.bench.reading import quantity
 from mlx_distill.bench.reading.expression import bare, has_words, is_wordy, without_unit
+from mlx_distill.bench.reading.numerals import listed
 from mlx_distill.bench.reading.quantity import Quantity
 from mlx_distill.bench.reading.ranges import as_union
 from mlx_distill.bench.reading.signs import plain, trimmed
@@ -64,7 +65,7 @@ def _words(text: str) -> str:
     return re.sub(r"^(?:the|an?)\s+", "", _dated(bare)).strip(" .!?")
 
 
-MONTHS = "january february march april may june july august september october november december".split()
+MONTHS = listed("january february march april may june july august september october november december")
 _MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in MONTHS)
 DAY_MONTH = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})(?:,? (\d{{4}}))?")
 MONTH_DAY = re.compile(rf"({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?(?:,? (\d{{4}}))?")
@@ -129,8 +130,8 @@ def _choice(wanted: str, found: str, own: bool) -> bool | None:
 
 
 def _is_listed(text: str) -> bool:
-    """(B) Oslo is a choice; f(x) … and A: … are not seen here, since nothing may stand before the letter."""
-    return bool(re.match(r"\([A-Za-z]\)|[A-Za-z][).]", text))
+    """(B) Oslo and B) Oslo are choices; A. Smith is a name."""
+    return bool(re.match(r"\(?[A-Za-z]\)", text))
 
 
 # ---------------------------------------------------------------- parts of an answer
@@ -240,4 +241,3 @@ def _bracket(text: str) -> str:
     inner = text[1:-1]
     whole = text.startswith("(") and text.endswith(")") and "(" not in inner and ")" not in inner
     return "tuple" if whole and "," in inner else ""
-

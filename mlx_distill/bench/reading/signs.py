@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mlx_distill.bench.reading.numerals import listed
+
 CURRENCY = re.compile(r"\\\$|[$\u00a2-\u00a5\u20a0-\u20cf\u0e3f]")
 
 SIGNS = {
@@ -54,7 +56,7 @@ SIGNS = {
 TABLE = {ord(sign): latex for signs, latex in SIGNS.items() for sign in signs}
 TABLE |= {
     ord(unicodedata.lookup(f"GREEK SMALL LETTER {name.upper().replace('LAMBDA', 'LAMDA')}")): rf"\{name} "
-    for name in "alpha beta gamma delta epsilon theta lambda mu rho sigma tau phi omega".split()
+    for name in listed("alpha beta gamma delta epsilon theta lambda mu rho sigma tau phi omega")
 }
 
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
@@ -121,7 +123,7 @@ SPELLINGS = (
 )
 """Of what is written in several ways, one."""
 
-NAMED = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+NAMED = listed("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen")
 BASE = re.compile(
     r"\s*(?:_\s*\{?\s*(?:base\s*)?|\(?\s*(?:in\s+)?base[\s-]*_?\{?)(" + "|".join(NAMED) + r"|[0-9]+)\s*\}?\)?"
     r"(?![a-zA-Z0-9])",

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-MEASURES = {
+from mlx_distill.bench.reading.numerals import listed
+
+MEASURES: dict[str, dict[str, int | str]] = {
     "length": {
         "metre metres meter meters m mtr": 1,
         "kilometre kilometres kilometer kilometers km kms": 1000,
         "decimetre decimetres decimeter decimeters dm": "1/10",
         "centimetre centimetres centimeter centimeters cm cms": "1/100",
         "millimetre millimetres millimeter millimeters mm": "1/1000",
-        "inch inches in in. \"": "0.0254",
+        'inch inches in in. "': "0.0254",
         "foot feet ft ft. '": "0.3048",
         "yard yards yd yds": "0.9144",
         "mile miles mi": "1609.344",
@@ -63,31 +65,50 @@ calorie calories cal|kilocalorie kilocalories kcal|newton newtons N|pascal pasca
 ampere amperes amp amps|ohm ohms|hertz hz|mole moles mol|byte bytes|kilobyte kilobytes kb|megabyte megabytes mb|
 gigabyte gigabytes gb|bit bits|unit units|point points pts|dozen dozens|pair pairs|item items|piece pieces pcs"""
 
-COUNTED = """adult animal ant apple arrangement arrow bag ball balloon banana bar basket battery bead bear bee beer bird
-biscuit blanket block blossom boat bone book bottle bowl box boxes boy bracelet branch branches bread brick brownie bucket bug
-building bus buses bush bushes button cake call camel can candle candy candies car card carrot carton case cat chair chicken
-child children chip chocolate choice class classes client clock clown coin color colour combination computer container
-cookie copy copies couple cow cracker crate crayon cube cupcake customer cut desk diamond digit dime dish dishes doctor dog
-doll donut door doughnut dress dresses drink duck edge egg elephant email employee engineer episode eraser error event
-exam face factor family families fan farmer female file fish fishes flag flight floor flower fly flies fox foxes friend frog
-fruit game gift girl glass glasses goal goat grape guest guitar gumball hamburger hat head hen hole horse hotdog house
-hotel insect instrument integer invitation jar jelly jewel job kid kitten lamp laptop laugh lap leaf leaves leg lemon
-lesson letter light line lion lollipop machine magazine male man men marble match matches meal medal member message
-mistake monkey mouse mouses mice movie muffin mug nail necklace newspaper nickel notebook number nurse orange outcome outfit
-owl pack package packet page painting pancake panel paper parrot part participant party parties passenger path patient
-peach peaches pear pebble pen pencil penguin pepper people person persons pet phone photo picture pie pig pill pillow pitcher
-pizza plane plant plate player plum pokemon pony ponies possibility possibilities post potato potatoes present
-prime prize problem pumpkin pupil puppy puppies puzzle question rabbit raffle rat recipe ribbon ring road rock room rope
-rose round row ruler sack sandwich sandwiches sausage seashell seat seed serving sheep sheet shelf shelves shell shirt
-shoe shot side slice snack snake sock soldier song spider spoon square staff star stamp step stick sticker stone story stories
-strawberry strawberries string student subset sweet sweater table team term test ticket tie tile time tire tomato tomatoes tool tooth
-teeth towel toy train tray tree triangle trip truck tube turkey turn twin tyre value van vase vehicle vertex vertices video
-visit visitor vote wagon walnut watch watches way wheel window wing wolf wolves woman women word worker zebra"""
+COUNTED = """
+account act action ad adult animal ant apple arrangement array arrow artist aunt babies baby bag baker ball balloon
+banana bar barn baseball basket basketball battery bead bear bee beer bench benches bicycle bike bird biscuit blanket
+block blossom blueberries blueberry boat bodies bolt bone book bottle bowl box boxes boy bracelet branch branches
+bread brick brownie bucket bug building bulb burger bus buses bush bushes butterflies butterfly button cabin cactus
+cage cake calf call calves camel can candies candle candy cap car card carpenter carrot carton case cat chair chapter
+character cherries cherry chicken child children chip chocolate choice chore circle cities city class classes client
+clock clown coach coat coffee coin color colour combination computer cone container contestant cookie copies copy
+couple cow crab cracker crate crayon crop cube cucumber cupboard cupcake customer cut daughter deer dentist desk
+dessert detective diamond dice digit dime dinner dish dishes disk doctor dog doll donut door doughnut dragon drawer
+dress dresses drink duck ear earring edge egg elephant elf elves email employee engineer envelope episode eraser error
+event exam eye face factor families family fan farmer feather female fence file finger fireman fish fishes flag flavor
+flies flight floor flower fly forest fork fox foxes friend frog fruit game garden gem gift girl glass glasses goal
+goat goldfish grade graduate grandchild grandchildren grape guest guitar gumball gumballs guppy guy hair hamburger
+hand handle hat head heart hen herb hero hexagon hippo hobbit hole home hook horse hotdog hotel house husband ice
+insect instrument integer invitation island jacket jar jelly jellybean jewel job journey juice jump key kid kite
+kitten knife knives ladies lady lake lamb lamp lane lap laptop laugh leaf leaves leg lego lemon lesson letter lid lift
+light line lion loaf loaves log lollipop lunch lunches machine magazine male man mango mangoes map marble mask mat
+match matches meal meatball medal melon member men message mice microwave mistake mom monkey monster motorcycle mouse
+mouses movie muffin mug mushroom nail necklace neighbor neighbour net newspaper nickel night notebook number nurse
+octagon octopus office onion orange outcome outfit oven owl owner oyster pack package packet page painting pan pancake
+panel paper parrot part participant parties party passenger path patient pattern peach peaches pear pebble pen pencil
+penguin people pepper permutation person persons pet phone photo piano picture pie pig pill pillow pin pineapple
+pirate pitcher pizza plane planet plant plate player playground plum pocket pokemon pole pond ponies pony pool
+possibilities possibility post pot potato potatoes potted present prime prize problem pumpkin pupil puppies puppy
+puzzle queen question quilt rabbit raffle raisin raspberries raspberry rat recipe record rectangle rhombus ribbon
+rider ring river road robot rock roll roof room root rope rose round row ruler sack sail salad sale sample sandwich
+sandwiches sausage scarf scarves school scientist scoop screen screw sculpture seashell seat section seed seller
+seminar sentence serving shark sheep sheet shelf shell shelves ship shirt shoe shop shot shrimp sibling side signature
+sister skirt slice slipper snack snake snowball snowman snowmen soap sock soldier solution son song soup spider spoon
+spot square staff stall stamp star statue steak step stick sticker stitch stitches stone stop store stories story
+strawberries strawberry street string strip stripe student subset suit suitcase sunflower survey sweater sweet swimmer
+syllable symbol table tail tank team teapot teenager teeth tent term test theater thief thieves thing ticket tie tile
+time tire toe token tomato tomatoes tool tooth topping toppings tourist towel toy train tray tree triangle trip
+trophies trophy truck tube tulip turkey turn turtle twin tyre umbrella uncle unicorn uniform vacation value van vase
+vegetable vehicle vertex vertices video violin visit visitor volunteer vote wagon wall wallet walnut watch watches way
+wheel wife window wing winner wire wish wishes wives wolf wolves woman women word worker wrench yogurt zebra zone zoo"""
 
-AFTER = frozenset("each total altogether left remaining old long tall wide high deep away apart only exactly in all".split())
+AFTER = frozenset(
+    listed("each total altogether left remaining old long tall wide high deep away apart only exactly in all")
+)
 """What may stand behind a unit and changes nothing: years old, apples in total."""
 
-BEFORE = frozenset("about approximately approx around roughly only exactly just".split())
+BEFORE = frozenset(listed("about approximately approx around roughly only exactly just"))
 
 AREAS = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3}
 POWERS = {"squared": 2, "cubed": 3}
@@ -96,38 +117,40 @@ Unit = tuple[tuple[str, int], ...]
 """Names and their powers, in order: km/h is (("hour", -1), ("kilometre", 1)). () is none."""
 
 
-def _names() -> tuple[dict[str, str], dict[str, tuple[str, Fraction]]]:
-    names: dict[str, str] = {}
-    sizes: dict[str, tuple[str, Fraction]] = {}
-    for kind, measures in MEASURES.items():
-        for words, size in measures.items():
-            first = words.split()[0]
-            sizes[first] = (kind, Fraction(size))
-            names |= dict.fromkeys(words.split(), first)
-    for group in ALONE.replace("\n", "").split("|"):
-        names |= dict.fromkeys(group.split(), group.split()[0])
+IRREGULAR = """children:child people:person persons:person mice:mouse men:man women:woman firemen:fireman
+snowmen:snowman teeth:tooth leaves:leaf shelves:shelf wolves:wolf vertices:vertex knives:knife loaves:loaf
+calves:calf elves:elf thieves:thief wives:wife scarves:scarf grandchildren:grandchild dice:die"""
+
+
+def _names() -> dict[str, str]:
+    """Every word that is a unit, with the unit's name."""
+    names = {word: words.split()[0] for measures in MEASURES.values() for words in measures for word in words.split()}
+    names |= {word: group.split()[0] for group in ALONE.split("|") for word in group.split()}
     for word in COUNTED.split():
-        names |= {word: word, f"{word}s": word}
-    irregular = {"children": "child", "people": "person", "mice": "mouse", "men": "man", "women": "woman"}
-    irregular |= {"teeth": "tooth", "leaves": "leaf", "shelves": "shelf", "wolves": "wolf", "vertices": "vertex"}
-    irregular |= {word: _singular(word) for word in COUNTED.split() if word.endswith(("ies", "ches", "shes", "xes", "sses"))}
-    return names | irregular, sizes
+        names.setdefault(word, singular(word))
+        names.setdefault(f"{word}s", singular(word))
+    return names | dict(pair.split(":") for pair in IRREGULAR.split())
 
 
-def _singular(word: str) -> str:
-    if word.endswith("ies"):
+def singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
-    return word[:-2] if word.endswith(("ches", "shes", "xes", "sses", "oes")) else word.removesuffix("s")
+    if word.endswith(("ches", "shes", "xes", "sses", "oes")):
+        return word[:-2]
+    return word if word.endswith(("ss", "us")) else word.removesuffix("s")
 
 
-NAMES, SIZES = _names()
+NAMES = _names()
+SIZES = {
+    words.split()[0]: (kind, Fraction(size)) for kind, measures in MEASURES.items() for words, size in measures.items()
+}
 
 
 def named(word: str, counted: frozenset[str] = frozenset()) -> str | None:
     """The unit of a word, None where it is none. `counted`: what the question counts, in the singular."""
     if word in NAMES:
         return NAMES[word]
-    single = _singular(word)
+    single = singular(word)
     return single if word in counted or single in counted else None
 
 
@@ -144,9 +167,11 @@ def size(unit: Unit) -> tuple[tuple[tuple[str, int], ...], Fraction]:
 
 HOW_MANY = re.compile(r"\b(?:how many|number of|how much|many)\s+((?:[a-z-]+\s+){0,2}[a-z-]+)")
 NO_THING = frozenset(
-    "a an the of in on at to is are was were do does did can could will would has have had it he she they we you i not "
-    "no more less fewer than below above under over before after minus plus negative times per each percent "
-    "different total possible such there these those that this out and or with by for from thousand million".split()
+    listed(
+        "a an the of in on at to is are was were do does did can could will would has have had it he she they we you i "
+        "not no more less fewer than below above under over before after minus plus negative times per each percent "
+        "different total possible such there these those that this out and or with by for from thousand million"
+    )
 )
 """What follows "how many" and is no thing."""
 
@@ -154,4 +179,4 @@ NO_THING = frozenset(
 def counted(question: str) -> frozenset[str]:
     """The things that a question counts, in the singular: how many red samurai gives red, samurai."""
     words = {word for found in HOW_MANY.finditer(question.lower()) for word in found[1].split()}
-    return frozenset(_singular(word) for word in words - NO_THING)
+    return frozenset(singular(word) for word in words - NO_THING)
