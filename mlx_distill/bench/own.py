@@ -35,7 +35,10 @@ def own(name: str) -> Benchmark:
         scorer="own 2",
         read=lambda rows: [_item(name, number, row) for number, row in enumerate(rows, 1)],
         score=score,
-        deviations=("A benchmark of the user's own: nothing is known of it but its file.",),
+        deviations=(
+            "A benchmark of the user's own: nothing is known of it but its file.",
+            "An answer is the last box, the last line, or what these state; words and their units count.",
+        ),
         default=False,
     )
 

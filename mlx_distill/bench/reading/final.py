@@ -182,7 +182,8 @@ def last(text: str, question: str = "") -> list[Reading]:
         return [box] if box else []
     line = _last_line(text)
     inner = next(_statements(text[-END:]), BOLD.findall(line)[-1:]) or [_ending(line, counted(question))]
-    return [Reading(each, strict=each == line) for each in dict.fromkeys((line, *inner)) if trimmed(each)]
+    alone = not STATED.search(line) and "**" not in line
+    return [Reading(each, strict=alone and each == line) for each in dict.fromkeys((line, *inner)) if trimmed(each)]
 
 
 def _statements(text: str) -> Iterator[list[str]]:

@@ -25,7 +25,8 @@ _DECIMAL = rf"(?:{_INTEGER}?\.[0-9]+|{_INTEGER})"
 _ARGUMENT = r"\s*(?:\{\s*([-+]?[0-9,]*\.?[0-9]+)\s*\}|([0-9]))"
 TOKEN = re.compile(
     rf"""\s*(?:
-      (?P<mixed>([0-9]+)\s*(?:\\frac\s*\{{([0-9]+)\}}\{{([0-9]+)\}}|\s([0-9]+)/([0-9]+)(?![0-9/])))
+      (?P<squared>(?<=[a-z])[23](?![0-9]))
+    | (?P<mixed>([0-9]+)\s*(?:\\frac\s*\{{([0-9]+)\}}\{{([0-9]+)\}}|\s([0-9]+)/([0-9]+)(?![0-9/])))
     | (?P<fraction>\\frac{_ARGUMENT}{_ARGUMENT}|({_DECIMAL})\s*/\s*({_DECIMAL})(?![0-9]))
     | (?P<repeating>([0-9]*)\.([0-9]*)(?:\\(?:overline|bar|dot)\s*(?:\{{([0-9]+)\}}|([0-9]))|\(([0-9]+)\)))
     | (?P<endless>([0-9]*)\.([0-9]+)\.\.\.)
@@ -34,7 +35,6 @@ TOKEN = re.compile(
     | (?P<sign>\\%|US\$|\\\$|[\u00a2-\u00a5\u20a0-\u20cf\u0e3f$'"])
     | \^\s*(?:\{{\s*)?(?P<raised>-?[0-9])(?:\s*\}})?
     | (?P<area>(?:[cdkm]?m|ft|in|mi|yd)(?=[23](?![0-9])))
-    | (?P<squared>(?<=[a-z])[23](?![0-9]))
     | (?P<word>[A-Za-z\u00b5]+\.?)
     | (?P<other>[-+,/*])
     | (?P<times>\\(?:cdot|times))
@@ -203,6 +203,8 @@ class _Reader:
         if found is None:
             return None
         value, self._at = found
+        if value.denominator > 1 and self._next() in numerals.ARTICLES and self._is_unit(self._at + 1):
+            self._at += 1  # half an hour
         first = self._at
         unit = self._unit()
         worded = any(isinstance(token, str) and token.isalpha() for token in self._tokens[first : self._at])

@@ -205,4 +205,5 @@ def plain(text: str) -> str:
 def trimmed(text: str) -> str:
     """Without white space, line ends and points around it; an ellipsis stays."""
     text = re.sub(r"(?:\\\\\s*)+$", "", text.strip()).strip(" \n;,:")
+    text = re.sub(r"\.{4,}$", "...", text)
     return text if text.endswith("..") else text.rstrip(" .;,")
