@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FORMAT = "format"
-"""The part of a Mark that says whether the answer followed the asked format strictly; it does not decide the mark."""
-
 Capability = Literal["code", "mathematics", "instruction following", "general"]
 
 

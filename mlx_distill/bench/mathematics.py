@@ -24,10 +24,11 @@ from pathlib import Path
 import psutil
 
 from mlx_distill.bench import equivalence
-from mlx_distill.bench.benchmark import FORMAT, Case, Mark, Scoring
+from mlx_distill.bench.benchmark import Case, Mark, Scoring
 from mlx_distill.bench.reading.final import Reading, final
 from mlx_distill.bench.reading.sameness import Compare, Gold, same
 from mlx_distill.errors import MachineError
+from mlx_distill.records import FORMAT
 
 SCORER = "math-verify 0.9.0, rules 2"
 

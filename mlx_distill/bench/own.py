@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlx_distill.bench import mathematics
-from mlx_distill.bench.benchmark import FORMAT, Benchmark, Case, Item, Mark, Scoring, Source
+from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.reading.final import last
 from mlx_distill.bench.reading.sameness import Compare, Gold
 from mlx_distill.checks import run_checks
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import prompt_of
-from mlx_distill.records import Prompt, content_id
+from mlx_distill.records import FORMAT, Prompt, content_id
 
 COLUMNS = (frozenset({"prompt", "checks"}), frozenset({"prompt", "answer"}))
 OPTIONAL = ("category", "difficulty")

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from tables import every
 from written_answers import RIGHT, WRONG
 
-from mlx_distill.bench.benchmark import FORMAT, Item
+from mlx_distill.bench.benchmark import Item
 from mlx_distill.bench.mathematics import Pool, mark
 from mlx_distill.bench.reading import quantity, signs
 from mlx_distill.bench.reading.final import boxed, final, last
 from mlx_distill.bench.reading.quantity import Quantity
 from mlx_distill.bench.reading.sameness import Gold, same
 from mlx_distill.bench.reading.units import counted
+from mlx_distill.records import FORMAT
 
 DOCS = Path(__file__).parents[2] / "docs/marks.md"
 
@@ -99,7 +100,6 @@ FORMATS = [
     "So, the answer is:\n$$%s$$",
     "### Final answer\n\n%s",
     "The final answer is %s. This is because of the above.",
-    "<think>Perhaps \\boxed{77}?</think>\nThe answer is %s.",
 ]
 SIMPLE = [pair for pair in RIGHT if not re.search(r"\$|answer|boxed|\\\\", pair[1])]
 FALSE = [pair for pair in WRONG if "$" not in pair[1]]

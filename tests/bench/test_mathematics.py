@@ -18,13 +18,14 @@ import pytest
 
 from mlx_distill.bench import aime, equivalence, mathematics
 from mlx_distill.bench.aime import AIME24, AIME25
-from mlx_distill.bench.benchmark import FORMAT, Benchmark, Item, Mark, Scoring
+from mlx_distill.bench.benchmark import Benchmark, Item, Mark, Scoring
 from mlx_distill.bench.gsm8k import GSM8K
 from mlx_distill.bench.math500 import MATH500
 from mlx_distill.bench.mathematics import Pool, Worker
 from mlx_distill.bench.reading import quantity, signs
 from mlx_distill.bench.reading.final import boxed, final, last
 from mlx_distill.errors import DataError, MachineError
+from mlx_distill.records import FORMAT
 
 Row = dict[str, Any]
 TWO = Scoring(workers=2)

@@ -6,9 +6,10 @@ from tables import every
 
 from mlx_distill import sandbox
 from mlx_distill.bench import mathematics
-from mlx_distill.bench.benchmark import FORMAT, Item, Mark, Scoring
+from mlx_distill.bench.benchmark import Item, Mark, Scoring
 from mlx_distill.bench.mathematics import Pool
 from mlx_distill.bench.own import own
+from mlx_distill.records import FORMAT
 
 BENCHMARK = own("mine")
 ADD = {"prompt": "Write add.", "checks": [{"run": "add(1, 2)", "expected": "3"}]}

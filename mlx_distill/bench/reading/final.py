@@ -150,7 +150,6 @@ LESS = re.compile(
 def final(text: str, question: str = "") -> Reading | None:
     """Asked for in a box: the last box; else the last stated answer that can be read as mathematics; else what the last
     line ends with."""
-    text = text.rpartition("</think>")[2]
     if BOX.search(text):
         return _boxed(text)
     things, line = counted(question), _last_line(text)
@@ -176,7 +175,6 @@ def _boxed(text: str) -> Reading | None:
 def last(text: str, question: str = "") -> list[Reading]:
     """Asked for nowhere in particular: the last box; else the last line as it stands and, where that is a sentence
     about the answer, the answer in it. [] where there is nothing."""
-    text = text.rpartition("</think>")[2]
     if BOX.search(text):
         box = _boxed(text)
         return [box] if box else []
