@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mlx_distill import __version__
-from mlx_distill.errors import DataError, DistillError, MachineError
+from mlx_distill.errors import DataError, DistillError, MachineError, words_of
 from mlx_distill.options import bench_settings, configuration_of, settings
 from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
 
@@ -295,7 +295,7 @@ def _unforeseen(error: Exception) -> DistillError:
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, RuntimeError | MemoryError) and (advice := watchdog.explain(words)):
         return MachineError(advice)
-    return DistillError(f"{words.splitlines()[0]}. This is a fault of mlx-distill: report it with --debug.")
+    return DistillError(f"{words_of(error, named=True)}. This is a fault of mlx-distill: report it with --debug.")
 
 
 def _failed(error: DistillError, debug: bool, cause: Exception | None = None) -> int:

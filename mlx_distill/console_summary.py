@@ -40,6 +40,7 @@ UNDECIDED = UNSHOWN
 
 def summary(results: dict[str, Any], folder: str, width: int) -> Iterable[RenderableType]:
     """A finished run: what was measured, gains and losses in the same place and size."""
+    yield from (_text(f"\n! {sentence}", "bold red") for sentence in results.get("unfinished") or [])
     if training := results["training"]:
         yield _text("")
         yield _heldout(training)

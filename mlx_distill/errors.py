@@ -43,3 +43,16 @@ class GateError(DistillError):
 
 class SweepError(DistillError):
     exit_code = 8
+
+
+LINES, LONGEST = 4, 300
+
+
+def words_of(error: BaseException, *, named: bool = False) -> str:
+    """Another library's error as one line: its first lines, since the names of what is missing stand in the second; and
+    its kind, if `named` or where the text alone says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words = " ".join(lines[:LINES]) + (" …" if len(lines) > LINES else "")
+    words = words if len(words) <= LONGEST else f"{words[:LONGEST]} …"
+    plain = isinstance(error, ValueError | RuntimeError | OSError) and bool(words) and not named
+    return words if plain else f"{type(error).__name__}: {words}".rstrip(": ")

@@ -41,6 +41,7 @@ from mlx_distill.stages import (
     generating,
     judging,
     selecting,
+    trained,
     training,
 )
 from mlx_distill.stages.asking import ledger_path
@@ -263,6 +264,7 @@ def select_stage(job: Job) -> None:
             remove(job.run / name)
         return
     selecting.check(job)
+    trained.check(job)
     settings, inputs, outputs = selecting.made_from(job)
     run_stage(job, "select", settings, inputs, outputs, lambda: selecting.select(job), partial=SELECTED)
 
@@ -271,6 +273,8 @@ def select_stage(job: Job) -> None:
 
 
 def generate_stage(job: Job) -> None:
+    if job.config.comparison.strength:
+        trained.check(job)
     settings, inputs, outputs = generating.made_from(job)
     run_stage(job, "generate", settings, inputs, outputs, lambda: generating.generate(job), partial=outputs)
 
@@ -322,6 +326,8 @@ def bench_stages(job: Job, given: Sequence[Given] = (), inspect_log: bool = Fals
 def bench_stage(job: Job, given: Sequence[Given] = ()) -> None:
     from mlx_distill.stages import benching
 
+    if job.config.comparison.strength and not given:
+        trained.check(job)
     inputs = ["prompts.jsonl", adapter_file(job.run)]
     run_stage(
         job, "bench", benching.made_from(job, given), inputs, BENCH_OUTPUTS, lambda: benching.run_benchmarks(job, given)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.config import PromptConfig
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.errors import DataError, UsageError, words_of
 from mlx_distill.records import Check, Prompt, Split, content_id, read_rows
 from mlx_distill.rundir import file_hash
 
@@ -182,7 +182,7 @@ def _from_dataset(name: str, split: Split) -> Iterator[Prompt]:
     try:
         rows = load_dataset(repository, split="train")
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = words_of(error)
         raise DataError(
             f"The dataset {repository} cannot be loaded ({reason}): check its name and the network."
         ) from error

@@ -156,6 +156,10 @@ class Preference:
     repeat: int = 0
 
 
+FORMAT = "format"
+"""The part of a Score that says whether the answer followed the asked format strictly; it does not decide the mark."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What an answer to a prompt with checks, or to a benchmark's item, is worth. `passed` None means that it was not

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.errors import DataError
+from mlx_distill.errors import DataError, words_of
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 
@@ -39,7 +39,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(batch_size=256):
                 yield from batch.to_pylist()
     except pyarrow.ArrowException as error:
-        raise DataError(f"{path} is not a Parquet file ({str(error).splitlines()[0]}): is it whole?") from error
+        raise DataError(f"{path} is not a Parquet file ({words_of(error)}): is it whole?") from error
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:

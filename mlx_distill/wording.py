@@ -91,6 +91,17 @@ def capital(words: str) -> str:
 UNSHOWN = "no difference shown"
 
 
+ELSEWHERE = "made elsewhere"
+"""The answers of a benchmark that came in a file."""
+
+
+def answers_an_item(row: Mapping[str, Any]) -> str:
+    """How many answers of a benchmark's item there are, and how they were drawn, as far as that is known."""
+    if row["answers"] == ELSEWHERE:
+        return f"{row['samples'] or 'one'}, drawn as their maker did"
+    return f"{row['samples']} at temperature {row['temperature']:g}" if row["samples"] else "one, greedy"
+
+
 def changed(row: Mapping[str, Any]) -> str:
     """Items gained and lost; several answers an item have none that simply is."""
     if row["gained"] is None:

@@ -65,6 +65,16 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MessagesSer
         server.close()
 
 
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Any]:
+    """What compares mathematical expressions, in processes of its own: to start one takes a second."""
+    from mlx_distill.bench.mathematics import Pool
+
+    found = Pool()
+    yield found
+    found.close()
+
+
 @pytest.fixture(scope="session")
 def smollm() -> Any:
     """The real SmolLM2-135M-Instruct, loaded once; its weights are read when they are used. Tests that change it put it

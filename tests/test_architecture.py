@@ -22,6 +22,7 @@ LEVEL = {
     "sandbox": 3,
 }
 LEVEL |= {
+    "watchdog": 2,
     "wording": 1,
     "choosing": 4,
     "console_standings": 3,
@@ -35,7 +36,7 @@ LEVEL |= {
     "proportions": 4,
     "ranks": 4,
 }
-LEVEL |= {"blas": 3, "watchdog": 3, "console_training": 3, "students": 3, "environment": 4, "teachers": 4, "fit": 4}
+LEVEL |= {"blas": 3, "console_training": 3, "students": 3, "environment": 4, "teachers": 4, "fit": 4}
 LEVEL |= dict.fromkeys(STAGES, 5)
 LEVEL |= {
     "summarise": 6,

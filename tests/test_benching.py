@@ -125,6 +125,22 @@ def test_answers_made_elsewhere_need_no_model_and_the_gate_decides(scored: Any, 
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_several_answers_to_an_item_made_elsewhere_are_samples(data: Path, tmp_path: Path) -> None:
+    """As in EvalPlus' own files; one role may have more of them than the other."""
+
+    def file(role: str, said: list[list[str]]) -> str:
+        rows = [{"task_id": row["id"], "text": text} for row, texts in zip(ROWS, said, strict=False) for text in texts]
+        return f"--answers={role}={written(tmp_path / f'{role}.jsonl', rows)}"
+
+    right, wrong = [row["answer"] for row in ROWS], "?"
+    base = file("base", [[text, wrong] for text in right])
+    found = benched("--run", tmp_path / "r", "--data", data, base, file("distilled", [[text] * 3 for text in right]))
+    (row,) = found["benchmarks"]
+    assert (row["samples"], row["base"]["mean"], row["distilled"]["mean"]) == (3, 0.5, 1.0)
+    for name in ("RESULTS.md", "report.html"):
+        assert "3, drawn as their maker did" in (tmp_path / "r" / name).read_text()
+
+
 def test_the_gates_reason_is_one_line_and_rules_are_known(data: Path, tmp_path: Path, scored: Any) -> None:
     scored("bad", 24, 0, code=0)
     fails(7, "Do not ship: ", "bench", *given_again(tmp_path, "bad"), "--gate")

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlx_distill.bench import mathematics
 from mlx_distill.bench.benchmark import Benchmark, Item, Source
+from mlx_distill.bench.reading import quantity, signs
 from mlx_distill.errors import DataError
 
 LABELS = ("id", "ID", "source", "url", "year")
@@ -36,10 +37,10 @@ def read(year: str, rows: Sequence[Mapping[str, Any]]) -> list[Item]:
 
 def _answer(position: int, row: Mapping[str, Any]) -> int:
     text = row.get("expected_answer", row.get("answer"))
-    found = mathematics.number(str(text))
-    if found is None or not 0 <= found <= 999 or found % 1:
+    found = quantity.read(signs.plain(str(text)))
+    if found is None or found.unit or not 0 <= found.value <= 999 or found.value % 1:
         raise DataError(f"row {position + 1} of AIME has no integer from 0 to 999 as its answer: use a published file")
-    return int(found)
+    return int(found.value)
 
 
 def _said(row: Mapping[str, Any]) -> str | None:

@@ -18,9 +18,11 @@ from typing import Any, NoReturn
 
 CPU_SECONDS = 5
 MEMORY_BYTES = 1 << 30
-DECIMALS = 10
-"""Places to which a decimal must agree with an exact value. By math-verify's default, six, .0000674 passed for .0000672
-and 0.333333 for a third."""
+DIGITS = 10
+"""Significant digits to which a decimal must agree with an exact value. math-verify counts places, six by default:
+.0000674 passed for .0000672, 0.333333 for a third, and all numbers below 5e-7 for each other."""
+EXACT_DIGITS = 25
+"""And two exact values, where algebra alone does not show that they are equal."""
 
 INERT = re.compile(r"[0-9.]+(?:[eE][-+]?[0-9]{1,4})?(?:/[0-9]+)?|[A-Za-z]+", re.ASCII)
 """Strings that sympy may evaluate: a number, or one name (of those it makes symbols, for units that it loads late)."""
@@ -54,6 +56,7 @@ def equal(gold: str, answer: str) -> bool:
     from math_verify.grader import should_treat_as_complex
 
     gold, answer = rewritten(gold), rewritten(answer)
+    vars(sys.modules["math_verify.grader"])["sympy_numeric_eq"] = numbers_equal
     if not _bases_agree(gold, answer):
         return False
     real = not (should_treat_as_complex(gold) or should_treat_as_complex(answer))
@@ -61,12 +64,53 @@ def equal(gold: str, answer: str) -> bool:
         verify(
             _read(gold, real),
             _read(answer, real),
-            float_rounding=DECIMALS,
             strict=True,
             allow_set_relation_comp=True,
             timeout_seconds=None,
         )
     )
+
+
+def numbers_equal(gold: Any, answer: Any, *_: int) -> bool:
+    """In place of math-verify's comparison of numbers, whose precision is absolute. Matrices by their entries."""
+    from sympy import Basic, MatrixBase
+
+    gold, answer = (one.doit() if isinstance(one, MatrixBase) else one for one in (gold, answer))
+    if isinstance(gold, MatrixBase) and isinstance(answer, MatrixBase):
+        pairs = zip(gold.flat(), answer.flat(), strict=True) if gold.shape == answer.shape else [(0, 1)]
+        return all(one == other or numbers_equal(one, other) for one, other in pairs)
+    if not (isinstance(gold, Basic) and isinstance(answer, Basic)):
+        return False
+    return any(_close(one, other) for one, other in _percent_pairs(gold, answer))
+
+
+def _percent_pairs(gold: Any, answer: Any) -> list[tuple[Any, Any]]:
+    """Both values; and where the answer, or a gold answer of at least 1, is in percent, its number too: 20% is 20."""
+    from math_verify.grader import get_pct_val
+
+    pairs = [(gold.doit(), answer.doit())]
+    in_gold, in_answer = get_pct_val(gold), get_pct_val(answer)
+    if in_gold is not None and in_answer is None:
+        pairs.append((in_gold, answer))
+    if in_answer is not None and in_gold is None and gold.is_number and abs(gold) >= 1:
+        pairs.append((gold, in_answer))
+    return pairs
+
+
+def _close(gold: Any, answer: Any) -> bool:
+    """Relative to the larger one. Whole numbers and fractions are the same or not."""
+    from sympy import Float
+
+    if gold == answer or (gold.is_Rational and answer.is_Rational):
+        return bool(gold == answer)
+    difference = (gold - answer).evalf(EXACT_DIGITS + 10)
+    if not (gold.is_number and answer.is_number):
+        return bool(difference == 0)
+    if not (gold.is_finite and answer.is_finite):
+        return False
+    scale = max(abs(gold.evalf(EXACT_DIGITS)), abs(answer.evalf(EXACT_DIGITS)))
+    digits = DIGITS if gold.has(Float) or answer.has(Float) else EXACT_DIGITS
+    return bool(abs(difference) <= scale / 10**digits)
 
 
 def rewritten(text: str) -> str:

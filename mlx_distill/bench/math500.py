@@ -40,9 +40,10 @@ MATH500 = Benchmark(
     read=read,
     score=mathematics.score,
     deviations=(
-        "Zero-shot, with a request for a box; the answer is what the last box contains, and nothing else is read.",
+        "Zero-shot, with a request for a box; a text without a box is read by what it states as its answer, and how "
+        "many answers followed the request is said apart.",
         "Answers are compared by value (math-verify), not by their characters: an unreduced fraction or a "
-        "calculation not carried out passes, and units, degree signs and a left-out base are not compared.",
-        f"A decimal passes for an exact answer only where {equivalence.DECIMALS} places agree.",
+        "calculation not carried out passes, and a unit, a degree sign or a base may be left out.",
+        f"A decimal passes for an exact answer only where {equivalence.DIGITS} digits agree.",
     ),
 )

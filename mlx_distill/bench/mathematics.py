@@ -1,8 +1,9 @@
-"""Answers to mathematical problems: asked for in a box, read out of it, and compared with the gold answer.
+"""Answers to mathematical problems: asked for in a box, read wherever they stand, and compared with the gold answer.
 
-In: a text, or cases. Out: the answer that the text gives, or Marks in order. Two numbers are compared here, exactly and
-at once; all else goes to comparing processes (`equivalence`), which are ended and replaced when an answer takes them
-too long, because what a model writes can be arbitrarily expensive to understand.
+In: cases. Out: Marks in order. Whether an answer stands in the asked box is a part of its mark and decides nothing.
+Numbers, words and choices are compared here (`reading`), exactly and at once; expressions go to comparing processes
+(`equivalence`), which are ended and replaced when an answer takes them too long, because what a model writes can be
+arbitrarily expensive to understand.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import contextlib
 import json
 import os
 import queue
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal, InvalidOperation
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -26,15 +25,15 @@ import psutil
 
 from mlx_distill.bench import equivalence
 from mlx_distill.bench.benchmark import Case, Mark, Scoring
+from mlx_distill.bench.reading.final import Reading, final
+from mlx_distill.bench.reading.sameness import Compare, Gold, same
 from mlx_distill.errors import MachineError
+from mlx_distill.records import FORMAT
 
-SCORER = "math-verify 0.9.0, rules 1"
+SCORER = "math-verify 0.9.0, rules 2"
 
 REQUEST = r"Please reason step by step, and put your final answer within \boxed{}."
 """The request under which MATH results are usually published, e.g. those of the Qwen2.5-Math report (2409.12122)."""
-
-SOMEWHERE = "answer somewhere"
-"""The part of a Mark that says: the right answer is there, in a box, or without one at the end of the text."""
 
 LONGEST = 1000
 """Characters of an answer that is read; the longest gold answer has 53."""
@@ -48,108 +47,48 @@ RENEW_BYTES = 512 << 20
 
 LOOK_SECONDS = 0.05
 
-Compare = Callable[[str, str], tuple[bool, str]]
-"""(gold, answer) → whether they are equal, and why that could not be found out, if it could not."""
-
 
 def ask(problem: str) -> str:
     return f"{problem.strip()}\n\n{REQUEST}"
 
 
-BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-
-
-def boxed(text: str) -> str | None:
-    r"""What the last \boxed or \fbox contains. None where there is no box, or where the last one is not closed."""
-    boxes = list(BOX.finditer(text))
-    if not boxes:
-        return None
-    start, depth = boxes[-1].end(), 1
-    for brace in BRACE.finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(brace[0], 0)
-        if not depth:
-            return text[start : brace.start()].strip()
-    return None
-
-
-WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-SIGNS = re.compile(r"\\!\s*|\\?[$%]|\^\s*\{?\\circ\s*\}?|\\cent(?![a-z])|[°¢€£]|\*\*")
-THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,\s*)(?=[0-9]{3})")
-NUMBER = re.compile(
-    r"([-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)?(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\.?"
-    r"(?:\s+(?!hundred|thousand|million|billion|trillion|dozen|factorial|squared|cubed)[A-Za-z]{3}[A-Za-z .]*)?"
-)
-
-
-def number(text: str) -> Decimal | None:
-    """The number that a text is, with its currency, degree or percent sign or its unit in words left out; else None.
-
-    A word of one or two letters is no unit: it may be a variable, or pi.
-    """
-    if len(text) > LONGEST:
-        return None
-    bare = SIGNS.sub("", WRAPPED.sub(r" \1 ", THOUSANDS.sub(",", text))).replace("\N{MINUS SIGN}", "-").strip()
-    found = NUMBER.fullmatch(bare)
-    try:
-        return Decimal(found[1].replace(",", "")) if found else None
-    except InvalidOperation:
-        return None
-
-
-def score(cases: Sequence[Case], scoring: Scoring, read: Callable[[str], str | None] = boxed) -> Iterator[Mark]:
-    """Marks in the order of the cases; `read` finds the answer in a text, and an item's `data` has the gold "answer".
+def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
+    """Marks in the order of the cases; an item's `data` has the gold "answer".
 
     Raises MachineError where no comparing process can be started.
     """
+    with compared(scoring) as (threads, compare):
+        yield from threads.map(lambda case: mark(case, compare), cases)
+
+
+@contextlib.contextmanager
+def compared(scoring: Scoring) -> Iterator[tuple[ThreadPoolExecutor, Compare]]:
+    """Threads for so many answers at a time, and what compares expressions for them."""
     processes = Pool()
     threads = ThreadPoolExecutor(max(1, scoring.workers))
     try:
-        yield from threads.map(lambda case: _mark(case, read(case[1]), processes.compare), cases)
+        yield threads, processes.compare
     finally:
         threads.shutdown(cancel_futures=True)
         processes.close()
 
 
-def _mark(case: Case, found: str | None, compare: Compare) -> Mark:
+def mark(case: Case, compare: Compare) -> Mark:
     item, text = case
-    gold = str(item.data["answer"])
-    if found is None:
-        return Mark(False, None, "no answer extracted", {SOMEWHERE: ends_with(text, gold)})
-    right, why = _same(gold, found, compare)
-    shown = found[:LONGEST]
-    return Mark(right, shown, "" if right else why or f"{shown[:80]} is not {gold}", {SOMEWHERE: right})
+    reading = final(text, item.prompt)
+    if reading is None:
+        return Mark(False, None, "no answer extracted", {FORMAT: False})
+    return mark_of(Gold(str(item.data["answer"]), item.prompt), reading, compare)
 
 
-def _same(gold: str, answer: str, compare: Compare) -> tuple[bool, str]:
-    if len(answer) > LONGEST:
-        return False, f"an answer of more than {LONGEST} characters"
-    if _plain(gold) == _plain(answer):
-        return True, ""
-    wanted, found = number(gold), number(answer)
-    if wanted is not None and found is not None and (wanted == found or "%" not in answer):  # 20% is 20, and 0.2
-        return wanted == found, ""
-    return compare(gold, answer)
-
-
-def _plain(text: str) -> str:
-    """Without what only changes how an answer looks."""
-    return " ".join(re.sub(r"\\(?:left|right)(?![a-zA-Z])|\\[!,;]|\$", "", text).replace(r"\dfrac", r"\frac").split())
-
-
-TOKEN = re.compile(r"\\[A-Za-z]+|\S")
-NUMBERS = re.compile(r"(?:(?<![\w.])[-+])?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)")
-
-
-def ends_with(text: str, gold: str) -> bool:
-    """Whether the last line of a text has the gold answer: as its last number, or else in the very characters."""
-    end = text.strip().rpartition("\n")[2][-LONGEST:]
-    wanted = number(gold)
-    if wanted is not None:
-        numbers = NUMBERS.findall(SIGNS.sub("", THOUSANDS.sub(",", end)))
-        return bool(numbers) and number(numbers[-1]) == wanted
-    parts = r"\s*".join(map(re.escape, TOKEN.findall(_plain(gold))))
-    return bool(re.search(rf"(?<![A-Za-z0-9\\]){parts}(?![A-Za-z0-9])", _plain(end)))
+def mark_of(gold: Gold, reading: Reading, compare: Compare) -> Mark:
+    """What a reading is worth."""
+    shown = reading.text[:LONGEST]
+    right, why = False, f"an answer of more than {LONGEST} characters"
+    if len(reading.text) <= LONGEST:
+        right, why = same(gold, reading.text, compare)
+    detail = "" if right else why or f"{shown[:80]} is not {gold.text[:200]}"
+    return Mark(right, shown, detail, {FORMAT: reading.strict})
 
 
 class Pool:

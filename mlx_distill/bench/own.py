@@ -1,22 +1,23 @@
 """A benchmark of your own: JSON lines of a prompt and its checks, or of a prompt and its answer.
 
 In: rows with `prompt` and `checks` (as in a prompt set), or `prompt` and `answer`; `id`, `category` and `difficulty` if
-you have them. Out: Items. An answer is compared by value as in the mathematical benchmarks where it is boxed, else by
-its last line, without regard to case and final points: stricter than a reader, and the same for every model.
+you have them. Out: Items. An answer is read from a box, from the last line, or from what the last lines state, and
+compared by value where the gold answer has one (docs/marks.md); words count, without regard to case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mlx_distill.bench import mathematics
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
+from mlx_distill.bench.reading.final import last
+from mlx_distill.bench.reading.sameness import Compare, Gold
 from mlx_distill.checks import run_checks
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import prompt_of
-from mlx_distill.records import Prompt, content_id
+from mlx_distill.records import FORMAT, Prompt, content_id
 
 COLUMNS = (frozenset({"prompt", "checks"}), frozenset({"prompt", "answer"}))
 OPTIONAL = ("category", "difficulty")
@@ -31,10 +32,13 @@ def own(name: str) -> Benchmark:
         columns=COLUMNS,
         size=0,
         max_tokens=1024,
-        scorer="own 1",
+        scorer="own 2",
         read=lambda rows: [_item(name, number, row) for number, row in enumerate(rows, 1)],
         score=score,
-        deviations=("A benchmark of the user's own: nothing is known of it but its file.",),
+        deviations=(
+            "A benchmark of the user's own: nothing is known of it but its file.",
+            "An answer is the last box, the last line, or what these state; words and their units count.",
+        ),
         default=False,
     )
 
@@ -44,41 +48,34 @@ def _item(name: str, number: int, row: Mapping[str, Any]) -> Item:
     prompt, answer = prompt_of(row, where), row.get("answer")
     if not prompt.checks and not isinstance(answer, str | int | float):
         raise DataError(f"{where} has neither checks nor an answer: give it one of them.")
-    data: dict[str, Any] = {"prompt": prompt} if prompt.checks else {"answer": str(answer)}
+    data: dict[str, Any] = {"answer": str(answer), "as_written": isinstance(answer, str)}
+    if prompt.checks:
+        data = {"prompt": prompt}
     kinds = {kind: str(row[kind]) for kind in OPTIONAL if row.get(kind) is not None}
     return Item(name, str(row.get("id", content_id(prompt.text))), prompt.text, **kinds, data=data)
 
 
 def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
     """Checks are executed, `scoring.workers` at a time; answers are compared."""
-    with ThreadPoolExecutor(scoring.workers) as pool:
-        yield from pool.map(lambda case: _mark(case[0], case[1], scoring), cases)
+    with mathematics.compared(scoring) as (threads, compare):
+        yield from threads.map(lambda case: _mark(case[0], case[1], scoring, compare), cases)
 
 
-def _mark(item: Item, text: str, scoring: Scoring) -> Mark:
+def _mark(item: Item, text: str, scoring: Scoring, compare: Compare) -> Mark:
     prompt = item.data.get("prompt")
     if isinstance(prompt, Prompt):
         found = run_checks(prompt, "base", text, unsandboxed=scoring.unsandboxed)
         assert found is not None
         read = None if found.detail == "no code in the answer" else f"{found.checks_passed} of {found.checks} checks"
         return Mark(found.passed, read, found.detail, sandbox=found.sandbox)
-    return _compared(str(item.data["answer"]), text)
+    return _compared(item, text, compare)
 
 
-def _compared(gold: str, text: str) -> Mark:
-    answer = mathematics.boxed(text)
-    if answer is None:
-        answer = next((line for line in reversed(text.splitlines()) if line.strip()), None)
-    if answer is None:
-        return Mark(False, None, "no answer")
-    right = _plain(answer) == _plain(gold) or _is_number(answer, gold)
-    return Mark(right, answer.strip()[:200], "" if right else f"expected {gold[:200]}")
-
-
-def _is_number(answer: str, gold: str) -> bool:
-    found = mathematics.number(answer)
-    return found is not None and found == mathematics.number(gold)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")
+def _compared(item: Item, text: str, compare: Compare) -> Mark:
+    """The last line as it stands may be the answer, or state it; a box is one in any case."""
+    gold = Gold(str(item.data["answer"]), item.prompt, own=True, as_written=bool(item.data["as_written"]))
+    readings = last(text, item.prompt)
+    if not readings:
+        return Mark(False, None, "no answer", {FORMAT: False})
+    marks = [mathematics.mark_of(gold, reading, compare) for reading in readings]
+    return next((mark for mark in marks if mark.passed), marks[-1])

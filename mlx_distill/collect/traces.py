@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.errors import DataError, UsageError, words_of
 from mlx_distill.promptset import shorten
 from mlx_distill.records import Completion, Prompt, content_id
 from mlx_distill.rows import rows_of
@@ -183,7 +183,7 @@ def _hub_rows(spec: str) -> Iterator[dict[str, Any]]:
     except DataError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = words_of(error)
         raise DataError(
             f"{spec} cannot be read ({reason}): check the name, hf:DATASET[:CONFIG][@SPLIT], and the network."
         ) from error

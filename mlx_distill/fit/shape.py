@@ -15,6 +15,7 @@ from typing import Any
 
 from mlx_distill import students
 from mlx_distill.config import TrainingConfig, is_target
+from mlx_distill.students.files import read_config
 
 CUTTABLE = frozenset({"llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"})
 """Model types that are known to be embeddings, equal layers, a norm and a head: these train in parts."""
@@ -102,7 +103,7 @@ def find(student: str) -> Shape | None:
     folder = students.model_folder(student)
     if folder is None:
         return shape_of(KNOWN_SHAPES.get(student, {}))
-    return shape_of(json.loads((folder / "config.json").read_text()), folder)
+    return shape_of(read_config(folder), folder)
 
 
 def shape_of(config: Mapping[str, Any], folder: Path | None = None) -> Shape | None:
@@ -127,7 +128,7 @@ def shape_of(config: Mapping[str, Any], folder: Path | None = None) -> Shape | N
             floats=floats,
             packed=packed,
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError):
         return None
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.report.markdown import benchmarks, comparison
+from mlx_distill.report.markdown import benchmarks, comparison, unfinished
 from mlx_distill.report.markdown.selection import unreported
 from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
 from mlx_distill.report.page.views import trained
@@ -30,18 +30,19 @@ MODELS = ("base", "distilled")
 
 
 def model_card(results: dict[str, Any]) -> str:
-    """README.md of the adapter. Raises KeyError where nothing was trained: there is no model then."""
+    """README.md of the adapter; of one whose training is not finished without how it was made."""
     parts = [
         _front_matter(results),
         f"# {inline(results['run']['name'])}",
+        unfinished(results),
         _verdict(results),
         _judged(results),
         _scores(results),
         _selected(results.get("selection")),
         comparison.changes(results),
         comparison.caveats(results),
-        _made(results),
-        _use(results["training"]),
+        _made(results) if results["training"] else "",
+        _use(results["training"]) if results["training"] else "",
         section("Terms", TERMS if _from_claude(results["teacher"]) else ""),
         f"Written by mlx-distill {inline(results['run']['versions'].get('mlx-distill', ''))} from its results.json.",
     ]
@@ -52,12 +53,13 @@ def card_folder(results: dict[str, Any], run: Path) -> Path | None:
     """Of the adapter that the card describes; None where there is none."""
     chosen = (results.get("selection") or {}).get("chosen")
     found = [run / name for name in ((CHOSEN, FOLDER) if chosen else (FOLDER,)) if (run / name).is_dir()]
-    return found[0] if found and results["training"] is not None else None
+    trained = results["training"] is not None or results.get("unfinished")
+    return found[0] if found and trained else None
 
 
 def _front_matter(results: dict[str, Any]) -> str:
     """A base that is no repository of the hub has no place in it."""
-    base = _repository(results["training"])
+    base = _repository(results["training"]) if results["training"] else ""
     lines = [f"base_model: {json.dumps(base)}", "base_model_relation: adapter"] if base else []
     lines += ["library_name: mlx", "pipeline_tag: text-generation", "license: other", "tags:"]
     tags = ["mlx", "lora", "distillation", "mlx-distill"]

@@ -12,7 +12,7 @@ from mlx_distill import students
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError
 from mlx_distill.records import ROLES, Completion, Generation, Prompt, Role, digest
-from mlx_distill.stages import Job, adapter_file, adapter_folder
+from mlx_distill.stages import Job, adapter_file, adapter_folder, trained
 from mlx_distill.stages.baselines import Baselines
 from mlx_distill.students import Student
 from mlx_distill.students.generate import Decoding
@@ -66,7 +66,7 @@ def generate(job: Job) -> None:
     if not any(generation.role == "base" for generation in known):
         known += [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
         job.run.write_records("generations.jsonl", known)
-    student = students.load(config.training.student)
+    student = trained.load(job)
     dial = dialled(job, student, wanted.strength)
     with job.view.tracking("generate", len(COMPARED) * len(prompts) * (wanted.samples or 1)) as update:
         for role in COMPARED:

@@ -20,7 +20,7 @@ from mlx_distill.choosing import RULE, Candidate
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Role, digest
 from mlx_distill.rundir import RunDir, file_hash
-from mlx_distill.stages import ADAPTER, KEPT, WEIGHTS, Job
+from mlx_distill.stages import ADAPTER, KEPT, WEIGHTS, Job, trained
 from mlx_distill.stages.baselines import Baselines
 from mlx_distill.stages.benching import open_cases, scoring
 from mlx_distill.stages.benching.answering import answering
@@ -126,7 +126,7 @@ def select(job: Job) -> None:
         raise DataError(f"{job.run.path} has no trained checkpoint to choose: run `mlx-distill train` first.")
     if len(saved) == 1:
         job.view.note("One checkpoint was saved: with --save-every (in a new --run) there are more to choose from.")
-    student = students.load(job.config.training.student)
+    student = trained.load(job)
     tests = _tests(job)
     adapter = adapters.load(student.model, next(iter(saved.values())))
     tried = _try(_Answering(job, student, adapter, saved), tests, job.config.selection.strengths)

@@ -14,7 +14,7 @@ from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import load_prompts
 from mlx_distill.records import Completion, Conversation, Prompt, StepMetrics, digest
-from mlx_distill.stages import ADAPTER, Job, fitting
+from mlx_distill.stages import ADAPTER, Job, fitting, trained
 from mlx_distill.students import identity
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def train(job: Job) -> None:
     write_environment(job)
     job.view.note(f"Loading {config.student}")
     student, parts = _encoded(job)
+    trained.record(job, student, config.all_steps(len(parts["train"])))
     room = fitting.room(job, parts)
     student.read_weights()
     training.launched().tell(_work(config, room, parts))
@@ -103,11 +104,10 @@ def settled(job: Job) -> Job:
 
 def _encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
     """The student, whose weights are not read yet, and the examples of each split."""
-    from mlx_distill import students
     from mlx_distill.train import encode_all
 
     config, conversations = job.config.training, _conversations(job)
-    student = students.load(config.student, lazy=True)
+    student = trained.load(job, lazy=True)
     return student, {
         split: encode_all([c for c in conversations if c.split == split], student, config.system, config.window)
         for split in ("train", "valid")

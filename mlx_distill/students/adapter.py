@@ -9,6 +9,7 @@ an adapter. In between the weights are mixed linearly (Wortsman et al. 2022, arX
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ from mlx.utils import tree_flatten, tree_unflatten
 from mlx_distill.config import TrainingConfig, is_target
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.rundir import write_atomic
+
+SHOWN_NAMES = 3
+WRAPPED = re.compile(r"\.(?:linear|embedding)\.")
+"""In the name of a weight whose module is adapted."""
 
 WEIGHTS, SETTINGS = "adapters.safetensors", "adapter_config.json"
 
@@ -255,6 +260,16 @@ def save_arrays(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str
     temporary = path.with_name(f".{path.stem}.partial.safetensors")
     mx.save_safetensors(str(temporary), arrays, metadata=metadata)
     temporary.replace(path)
+
+
+def not_numbers(model: Any) -> str:
+    """Which weights hold values that are no numbers, in words; "" where all are."""
+    arrays: Any = tree_flatten(model.parameters())
+    found = [WRAPPED.sub(".", name) for name, array in arrays if not mx.all(mx.isfinite(array)).item()]
+    if not found:
+        return ""
+    more = f" and {len(found) - SHOWN_NAMES} more" if len(found) > SHOWN_NAMES else ""
+    return f"values that are no numbers stand in {', '.join(found[:SHOWN_NAMES])}{more}"
 
 
 def total_parameters(model: Any) -> int:

@@ -13,8 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlx_distill import watchdog
+from mlx_distill.errors import words_of
 from mlx_distill.records import Generation, Role, content_id
 from mlx_distill.students import Student
+from mlx_distill.students.batching import why_alone
 
 Case = tuple[str, int]
 """Prompt id and sample."""
@@ -43,10 +46,28 @@ class Batch:
 def generate(
     student: Student, role: Role, prompts: Mapping[str, str], decoding: Decoding, done: Collection[Case] = ()
 ) -> Iterator[list[Generation]]:
-    """The role's answers to prompts (id → text), batch by batch; batches whose cases are all in `done` are left out."""
+    """The role's answers to prompts (id → text), batch by batch; batches whose cases are all in `done` are left out.
+
+    A student that does not answer in batches as it does alone writes one answer after another, and says so once.
+    """
     for batch in batches(student, prompts, decoding):
         if not all(case in done for case in batch.cases):
-            yield _answers(student, role, batch, decoding, _sampler(role, batch, decoding))
+            yield _together_or_alone(student, role, batch, decoding)
+
+
+def _together_or_alone(student: Student, role: Role, batch: Batch, decoding: Decoding) -> list[Generation]:
+    size, known = len(batch.cases), any(student.alone.values())
+    why = why_alone(student, size)
+    if not why:
+        try:
+            return _answers(student, role, batch, decoding, size)
+        except (ValueError, RuntimeError) as error:
+            if size < 2 or watchdog.explain(str(error)):
+                raise
+            why = student.alone[size] = words_of(error)  # where only longer prompts fail
+    if not known:
+        student.warn(f"{student.spec} does not answer in batches ({why}): it writes one answer at a time.")
+    return _answers(student, role, batch, decoding, 1)
 
 
 def batches(student: Student, prompts: Mapping[str, str], decoding: Decoding) -> list[Batch]:
@@ -75,9 +96,8 @@ def _sampler(role: Role, batch: Batch, decoding: Decoding) -> Callable[[Any], An
     return draw
 
 
-def _answers(
-    student: Student, role: Role, batch: Batch, decoding: Decoding, sampler: Callable[[Any], Any] | None
-) -> list[Generation]:
+def _answers(student: Student, role: Role, batch: Batch, decoding: Decoding, together: int) -> list[Generation]:
+    """`together`: how many are written at a time."""
     from mlx_lm import batch_generate
 
     started = time.monotonic()
@@ -87,9 +107,9 @@ def _answers(
         batch.prompts,
         max_tokens=decoding.max_tokens,
         return_token_ids=True,
-        completion_batch_size=len(batch.prompts),
-        prefill_batch_size=len(batch.prompts),
-        sampler=sampler,
+        completion_batch_size=together,
+        prefill_batch_size=together,
+        sampler=_sampler(role, batch, decoding),
     )
     seconds = (time.monotonic() - started) / len(batch.prompts)
     return [

@@ -20,6 +20,7 @@ from mlx_distill.summarise.cost import cost_part
 from mlx_distill.summarise.published import published_part
 from mlx_distill.summarise.selection import read_selection
 from mlx_distill.summarise.training import training_part
+from mlx_distill.summarise.unfinished import unfinished_part
 
 SCHEMA = 2
 SELF_CHECK = "self-check"
@@ -34,6 +35,7 @@ def summarise(run: RunDir, config: Config) -> dict[str, Any]:
     benchmarks, gate = benchmarks_part(run, config)
     return {
         "schema": SCHEMA,
+        "unfinished": unfinished_part(run, config),
         "run": {
             "name": run.path.resolve().name,
             "created": environment["created"],

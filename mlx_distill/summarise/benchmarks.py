@@ -21,6 +21,8 @@ from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_par
 from mlx_distill.summarise.forgetting import coverage_part, domain, forgetting_part
 from mlx_distill.summarise.gate import gate_part
 from mlx_distill.summarise.selection import read_selection
+from mlx_distill.summarise.unfinished import unfinished_training
+from mlx_distill.wording import ELSEWHERE
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
@@ -47,6 +49,7 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[list[dict[str, Any]], 
         coverage_part(run, asked),
         _sandboxes(asked),
         read_selection(run),
+        unfinished_training(run, config) if any(row["answers"] != ELSEWHERE for row in rows) else (),
     )
 
 

@@ -18,6 +18,9 @@ from mlx_distill.wording import estimate, plural
 
 Row = Mapping[str, Any]
 
+FINISHED = "the training is finished"
+"""That, too: what was trained in part is another model than the one that was wanted."""
+
 A_CANDIDATE = "the selection kept a candidate"
 """The rule that none has to declare: who chooses among candidates ships none that was not chosen."""
 
@@ -48,17 +51,20 @@ def gate_part(
     coverage: Row | None = None,
     sandboxes: Collection[str] = (),
     selection: Row | None = None,
+    unfinished: Sequence[str] = (),
 ) -> dict[str, Any]:
     """ship where every rule holds, else mixed where a benchmark is better, else do not ship; that too where the
-    selection kept the base. Raises UsageError for a rule that is not in RULES, and for none at all."""
+    selection kept the base or something is `unfinished`. Raises UsageError for a rule that is not in RULES, and for
+    none at all."""
     check_rules(rules)
-    kept = {A_CANDIDATE: Finding(bool(selection["chosen"]), (selection["words"],))} if selection else {}
+    kept = {FINISHED: Finding(False, tuple(said.rstrip(".") for said in unfinished))} if unfinished else {}
+    kept |= {A_CANDIDATE: Finding(bool(selection["chosen"]), (selection["words"],))} if selection else {}
     found = kept | {rule: RULES[rule](rows, forgetting) for rule in rules}
     ship = all(finding.holds for finding in found.values())
     mixed = bool(_with(rows, BETTER)) and all(finding.holds for finding in kept.values())
     return {
         "verdict": "ship" if ship else "mixed" if mixed else "do not ship",
-        "because": _because(rows, forgetting, list(found.values())),
+        "because": _because(rows, forgetting, found),
         "rules": [
             {"rule": rule, "holds": finding.holds, "because": "; ".join(finding.clauses)}
             for rule, finding in found.items()
@@ -79,12 +85,13 @@ def check_rules(rules: Sequence[str]) -> None:
             raise UsageError(f'There is no rule "{rule}": choose among {known}.')
 
 
-def _because(rows: Sequence[Row], domains: Sequence[Row], found: Sequence[Finding]) -> str:
-    """Losses, then what did not hold (or, where all does, what held), then gains."""
-    failed = [finding for finding in found if not finding.holds]
+def _because(rows: Sequence[Row], domains: Sequence[Row], found: Mapping[str, Finding]) -> str:
+    """What is not finished, losses, then what did not hold (or, where all does, what held), then gains."""
+    failed = [finding for finding in found.values() if not finding.holds]
     worse, better = ([_moved(row) for row in _with(rows, word)] for word in (WORSE, BETTER))
-    held = [clause for finding in failed or found for clause in finding.clauses]
-    said = "; ".join(dict.fromkeys([*worse, *_lost_together(rows, domains), *held, *better]))
+    held = [clause for finding in failed or found.values() for clause in finding.clauses]
+    first = unfinished.clauses if (unfinished := found.get(FINISHED)) else ()
+    said = "; ".join(dict.fromkeys([*first, *worse, *_lost_together(rows, domains), *held, *better]))
     named = said.startswith(tuple(row["title"] for row in rows))  # as its owner writes it
     return f"{said if named else said[0].upper() + said[1:]}."
 

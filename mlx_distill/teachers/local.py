@@ -24,10 +24,14 @@ from queue import SimpleQueue
 from typing import Any
 
 from mlx_distill import students
-from mlx_distill.errors import DistillError, TeacherError, UsageError
+from mlx_distill.errors import DistillError, TeacherError, UsageError, words_of
 from mlx_distill.students import Student
+from mlx_distill.students.batching import why_alone
 from mlx_distill.teachers import Reply, Request
 from mlx_distill.teachers.structured import Mask, Schemas
+
+PROBED = 3
+"""Prompts of the batch that shows whether a teacher may be asked several at a time."""
 
 CLOSE_SECONDS = 10.0
 """How long closing waits for the thread, so that its memory is free; a longer loading is left behind."""
@@ -162,7 +166,9 @@ class _Batch:
         self._tags = student.tokenizer.think_start or "<think>", student.tokenizer.think_end or "</think>"
         self._answers: dict[int, _Answer] = {}
         self._schemas: Schemas | None = None
-        self._generator = BatchGenerator(student.model, stop_tokens=[[t] for t in student.tokenizer.eos_token_ids])
+        stops = [[token] for token in student.tokenizer.eos_token_ids]
+        sizes = {"completion_batch_size": 1, "prefill_batch_size": 1} if why_alone(student, PROBED) else {}
+        self._generator = BatchGenerator(student.model, stop_tokens=stops, **sizes)
 
     def step(self, arrived: list[_Question]) -> None:
         """Drops what nobody waits for, takes new questions in, and writes a token of every running answer."""
@@ -286,7 +292,7 @@ def _told(error: Exception, model: str) -> DistillError:
     """Any failure as one line that says what to do."""
     if isinstance(error, DistillError):
         return error
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = words_of(error, named=True)
     return TeacherError(
         f"{model} failed ({reason}): if memory is short, lower --concurrency or choose a smaller --teacher."
     )

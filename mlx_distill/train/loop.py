@@ -19,6 +19,7 @@ import mlx.core as mx
 from mlx_distill.config import TrainingConfig
 from mlx_distill.errors import DataError
 from mlx_distill.records import StepMetrics
+from mlx_distill.students.adapter import not_numbers
 from mlx_distill.train import checkpoint
 from mlx_distill.train.batches import choose_widths, epoch_batches
 from mlx_distill.train.checkpoint import Progress
@@ -100,6 +101,8 @@ class _Training:
     def _base(self) -> StepMetrics:
         """Before the first step the adapter changes nothing: this row is the base."""
         loss, accuracy = self._measure()
+        if not math.isfinite(loss):
+            raise DataError(f"The base's held-out loss is {loss}, so nothing can be learnt from it: {self._damage()}.")
         self._progress = Progress(layout=self._trainee.split.layout).after(0, loss)
         if self._group.leads:
             self._trainee.adapter.save(self._folder, self._config.student)
@@ -123,6 +126,11 @@ class _Training:
         is_due = self._is_due(step, self._config.evaluate_every or self._epoch)
         if is_due:
             heldout, accuracy = self._measure()
+            if not math.isfinite(heldout):
+                raise DataError(
+                    f"The held-out loss after step {step} is {heldout}: lower --learning-rate, in a new --run. "
+                    f"The adapter is that of step {self._progress.best_step}."
+                )
             metrics = dataclasses.replace(metrics, valid_loss=heldout, valid_accuracy=accuracy)
         self._progress = self._progress.after(step, metrics.valid_loss)
         if self._group.leads:
@@ -156,6 +164,16 @@ class _Training:
 
     def _measure(self) -> tuple[float, float]:
         return mean_loss(evaluate(self._trainee, self._heldout, self._group))
+
+    def _damage(self) -> str:
+        """What makes a loss of no number: a weight of the student, or else what it computes with."""
+        if words := not_numbers(self._trainee.split.model):
+            return f"{words} in {self._config.student}: download or convert it again"
+        long = max(self._heldout, key=lambda example: len(example.tokens))
+        return (
+            f"all weights of {self._config.student} are numbers, so its activations overflow (the longest held-out "
+            f"example, {long.id}, has {len(long.tokens)} tokens): take a student in bfloat16 or float32"
+        )
 
     def _save(self) -> None:
         if self._group.leads:

@@ -13,12 +13,13 @@ from mlx_distill.report.markdown import benchmarks, comparison, making, prompts,
 from mlx_distill.report.markdown.making import pipeline_diagram
 from mlx_distill.report.markdown.text import fence, inline, section
 
-__all__ = ["fence", "inline", "pipeline_diagram", "results_markdown"]
+__all__ = ["fence", "inline", "pipeline_diagram", "results_markdown", "unfinished"]
 
 
 def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Path) -> str:
     parts = [
         f"# Results: {inline(results['run']['name'])}",
+        unfinished(results),
         benchmarks.gate(results),
         comparison.verdict(results),
         comparison.caveats(results),
@@ -44,6 +45,11 @@ def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Pa
         prompts.prompt_by_prompt(results),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def unfinished(results: dict[str, Any]) -> str:
+    """What is said before anything else: what follows may rest on a part of the work."""
+    return "\n\n".join(f"**{inline(sentence)}**" for sentence in results.get("unfinished") or [])
 
 
 def _pictures(charts: Sequence[str], visuals: Path) -> str:

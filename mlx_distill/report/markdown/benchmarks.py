@@ -11,6 +11,7 @@ from typing import Any
 from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
 from mlx_distill.wording import (
     NOTHING,
+    answers_an_item,
     equivalence,
     estimate,
     overlapping,
@@ -279,7 +280,7 @@ def protocol(results: dict[str, Any]) -> str:
 
 
 def _asked(row: Row) -> str:
-    how = "one, greedy" if not row["samples"] else f"{row['samples']} at temperature {row['temperature']:g}"
+    how = answers_an_item(row)
     strength = row["strength"]
     return how if strength in (None, 1) else f"{how}; adapter at strength {strength:g}"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_distill.report.page.numbers import MODELS, Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.wording import NOTHING, estimate, overlapping, plural, points, published, worth
+from mlx_distill.wording import NOTHING, answers_an_item, estimate, overlapping, plural, points, published, worth
 
 Results = dict[str, Any]
 
@@ -153,14 +153,13 @@ def _lengths(row: Results) -> Table:
 
 def facts(row: Results) -> list[tuple[str, str]]:
     """How it was asked."""
-    samples = f"{row['samples']} at temperature {row['temperature']:g}" if row["samples"] else "one, greedy"
     strength = "" if row["strength"] in (None, 1) else f", adapter at strength {row['strength']:g} of 1"
     found = [
         ("Items", row["subset"] or f"all {plural(row['size'] or row['items'], 'item')}"),
         ("Source", row["source"]),
         ("Scorer", row["scorer"]),
         ("Cap", f"{row['max_tokens']:,} tokens" if row["max_tokens"] else ""),
-        ("Answers an item", samples + strength),
+        ("Answers an item", answers_an_item(row) + strength),
         ("Answers", row["answers"]),
         ("Length", f"{estimate(row['length_ratio'])} times the base's" if row["length_ratio"] else ""),
         ("Overlap", overlapping(row) or f"none with {row['overlap']['checked']:,} training prompts"),

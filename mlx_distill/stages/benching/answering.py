@@ -5,16 +5,20 @@ In: what is asked. Out: bench/answers.jsonl, appended after every batch.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from mlx_distill import students
 from mlx_distill.records import Generation, Role, digest
-from mlx_distill.stages import Job, adapter_file
+from mlx_distill.stages import Job, adapter_file, trained
 from mlx_distill.stages.benching.asked import Asked
 from mlx_distill.stages.benching.made import Made
 from mlx_distill.stages.generating import COMPARED, dialled, speed
 from mlx_distill.students.generate import generate
+
+ANY_DAY = datetime(2025, 1, 1)
 
 Answered = set[tuple[Role, str, int]]
 """Role, item and sample of the answers that are there."""
@@ -28,7 +32,7 @@ def answer_items(job: Job, asked: Sequence[Asked], made: Made) -> None:
     count = len(wanted & done)
     if count == len(wanted):
         return
-    student = students.load(job.config.training.student)
+    student = trained.load(job)
     dial = dialled(job, student, job.config.comparison.strength if "distilled" in roles else 0.0)
     try:
         with job.view.tracking("bench", len(wanted)) as update:
@@ -83,6 +87,7 @@ def _batches(
 
 
 def _template(student: students.Student, system: str) -> str:
-    """What the chat template makes of a question: two that make the same of it are the same."""
+    """What the chat template makes of a question: two that make the same of it, on the same day, are the same."""
+    student = dataclasses.replace(student, moment=ANY_DAY)
     messages = [{"role": "system", "content": system}] if system else []
     return digest([student.render([*messages, {"role": "user", "content": "question"}], generate=True)])[:12]

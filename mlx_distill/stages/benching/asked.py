@@ -18,6 +18,7 @@ from mlx_distill.records import Generation, Prompt
 from mlx_distill.rows import rows_of
 from mlx_distill.stages import Job
 from mlx_distill.students.generate import Decoding
+from mlx_distill.wording import ELSEWHERE
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def protocol(job: Job, asked: Asked, template: str | None, elsewhere: bool) -> d
         "temperature": decoding.temperature if decoding.samples and not elsewhere else None,
         "strength": job.config.comparison.strength,
         "deviations": list(benchmark.deviations),
-        "answers": "made elsewhere" if elsewhere else "made here",
+        "answers": ELSEWHERE if elsewhere else "made here",
         "overlap": _overlap(job, asked),
     }
 
