@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mlx_distill.errors import DataError
+from mlx_distill.reasoning import answer_of
 
 Role = Literal["teacher", "base", "distilled"]
 ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
@@ -120,6 +121,11 @@ class Generation:
     seconds: float
     finish_reason: str
     sample: int = 0
+
+    @property
+    def answer_text(self) -> str:
+        """The text without the reasoning before it: what is scored, judged and counted."""
+        return answer_of(self.text)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
 
 def judge(prompt: Prompt, generation: Generation, *, unsandboxed: bool = False) -> Judgment:
     """The measurements of one answer. An answer without code has all zeros: there is nothing to measure."""
-    code = code_of(generation.text, prompt.language)
+    code = code_of(generation.answer_text, prompt.language)
     measurable = _measurable(prompt, unsandboxed)
     found = _measures(prompt, generation, code, unsandboxed) if code.strip() else _nothing("code in the answer")
     measured = {dimension: found[dimension] for dimension in measurable}
@@ -110,7 +110,7 @@ def _python(prompt: Prompt, generation: Generation, code: str, unsandboxed: bool
     return {
         "Code Correctness": _correctness(code, unsandboxed),
         "Structure & Design": _structure(asked),
-        "Documentation": _documentation(asked, generation.text),
+        "Documentation": _documentation(asked, generation.answer_text),
         "Error Handling": _error_handling([node for node in asked.body if isinstance(node, DEFINITION)]),
         "Completeness": _completeness(prompt, generation, code, tree),
     }
@@ -305,7 +305,7 @@ def _sql(generation: Generation, code: str) -> dict[str, list[Measure]]:
             ("columns by name", 1, not re.search(r"SELECT\s+\*", query, re.I)),
         ],
         "Documentation": [
-            ("prose", 7, len(parts(generation.text).prose.split()) >= 8),
+            ("prose", 7, len(parts(generation.answer_text).prose.split()) >= 8),
             ("aliases", 3, bool(re.search(r"\bAS\b", query, re.I))),
         ],
         "Completeness": [

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlx_distill.reasoning import opening
 from mlx_distill.records import Generation, Role, content_id
 from mlx_distill.students import Student
 
@@ -92,8 +93,9 @@ def _answers(
         sampler=sampler,
     )
     seconds = (time.monotonic() - started) / len(batch.prompts)
+    opened = opening(student.tokenizer.decode(batch.prompts[0][-8:]))  # by the template: the same for all prompts
     return [
-        Generation(name, role, text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
+        Generation(name, role, opened + text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
         for (name, sample), text, tokens in zip(batch.cases, response.texts, response.token_ids, strict=True)
     ]
 

@@ -101,7 +101,7 @@ def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
     """Scores them. Yields the benchmark's title after each."""
     how = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed)
     for one, mine in cases:
-        marks = one.benchmark.score([(item, answer.text) for item, answer in mine], how)
+        marks = one.benchmark.score([(item, answer.answer_text) for item, answer in mine], how)
         for (item, answer), mark in zip(mine, marks, strict=True):
             made.add_score(_score_of(item, answer, mark))
             yield one.benchmark.title
