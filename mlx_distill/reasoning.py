@@ -54,7 +54,7 @@ def answer_of(text: str) -> str:
 
 
 def opening(prompt: str, *more: tuple[str, str]) -> str:
-    """The tag that a chat template has left open at the end of a prompt, so that an answer begins behind it; else ""."""
+    """The tag that a chat template has left open at the end of a prompt: a model's text begins after it."""
     tail = prompt.rstrip()
     return next((start for start, _ in (*more, *TAGS) if tail.endswith(start)), "")
 

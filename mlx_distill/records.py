@@ -162,6 +162,10 @@ class Preference:
     repeat: int = 0
 
 
+FORMAT = "asked format"
+"""The part of a Score that says whether the answer stood in the format that was asked for, whatever it is worth."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What an answer to a prompt with checks, or to a benchmark's item, is worth. `passed` None means that it was not

@@ -41,7 +41,8 @@ class Mark:
     passed   None where it could not be scored here (`detail` says why); that is never a failure
     found    the answer that was read out of the text; None: there was none to be read
     detail   why it did not pass
-    parts    further results by name, for the table beside the score: {"base tests": True}, {"loose": False}
+    parts    further results by name, for the table beside the score: {"base tests": True}, {"loose": False}; FORMAT
+             among them says whether the answer stood in the format that was asked for
     sandbox  the level at which code was run, empty where none was
     """
 
@@ -54,10 +55,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How answers are scored: `workers` at a time; `unsandboxed` runs models' code where there is no sandbox."""
+    """How answers are scored: `workers` at a time; `unsandboxed` runs models' code where there is no sandbox; `cut` are
+    the texts that end at the token cap, where a block of code may be half of what it was to be."""
 
     workers: int = 2
     unsandboxed: bool = False
+    cut: frozenset[str] = frozenset()
 
 
 Case = tuple[Item, str]

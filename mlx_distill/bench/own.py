@@ -13,7 +13,7 @@ from typing import Any
 
 from mlx_distill.bench import mathematics
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
-from mlx_distill.checks import run_checks
+from mlx_distill.checks import NO_CODE, run_checks
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import prompt_of
 from mlx_distill.records import Prompt, content_id
@@ -31,7 +31,7 @@ def own(name: str) -> Benchmark:
         columns=COLUMNS,
         size=0,
         max_tokens=1024,
-        scorer="own 1",
+        scorer="own 2",
         read=lambda rows: [_item(name, number, row) for number, row in enumerate(rows, 1)],
         score=score,
         deviations=("A benchmark of the user's own: nothing is known of it but its file.",),
@@ -58,10 +58,10 @@ def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
 def _mark(item: Item, text: str, scoring: Scoring) -> Mark:
     prompt = item.data.get("prompt")
     if isinstance(prompt, Prompt):
-        found = run_checks(prompt, "base", text, unsandboxed=scoring.unsandboxed)
+        found = run_checks(prompt, "base", text, cut=text in scoring.cut, unsandboxed=scoring.unsandboxed)
         assert found is not None
-        read = None if found.detail == "no code in the answer" else f"{found.checks_passed} of {found.checks} checks"
-        return Mark(found.passed, read, found.detail, sandbox=found.sandbox)
+        read = None if found.detail == NO_CODE else f"{found.checks_passed} of {found.checks} checks"
+        return Mark(found.passed, read, found.detail, found.parts, found.sandbox)
     return _compared(str(item.data["answer"]), text)
 
 

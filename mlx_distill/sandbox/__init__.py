@@ -40,7 +40,8 @@ packages beside the interpreter are not for models' code, and it is slow), so it
 
 @dataclass(frozen=True)
 class Outcome:
-    """`result` is the JSON that the program printed, or None; `detail` the last line of its errors, or why it ended.
+    """`result` is the JSON that the program printed, as far as it came, or None; `detail` the last line of its errors,
+    or why it ended.
 
     `level` is what it ran at, empty where it did not run.
     """
@@ -116,7 +117,7 @@ def _watched(chosen: Level, folder: Path, limits: Limits) -> Outcome:
         )
     broken = watch.until_end(process, folder / "work", limits, leftovers=chosen in ("seatbelt", "none"))
     if broken:
-        return Outcome(*broken, None, chosen)
+        return Outcome(*broken, _result(output), chosen)
     lines = errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
     ended: Literal["ok", "failed"] = "ok" if process.returncode == 0 else "failed"
     return Outcome(ended, lines[-1][:200] if lines else "", _result(output), chosen)
