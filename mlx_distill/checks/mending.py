@@ -26,7 +26,8 @@ _parsing = threading.Lock()
 """Warnings are silenced for the whole process; two threads would each put back what the other had set."""
 
 NAMED = re.compile(
-    r"\s*[\[(`*]{0,2}\s*(?:(?:i?python|py)[ -]?[23]?(?:\.\d+)*|sql(?:ite3?)?)\s*[\])`*]{0,2}\s*:?\s*|\s*copy(?: code)?\s*",
+    r"\s*[\[(`*]{0,2}\s*(?:(?:i?python|py)[ -]?[23]?(?:\.\d+)*|sql(?:ite3?)?)\s*[\])`*]{0,2}\s*:?\s*"
+    r"|\s*copy(?: code)?\s*",
     re.I,
 )
 """A line that is the name of a language alone, or the caption of a button that was copied along."""
