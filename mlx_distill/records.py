@@ -162,8 +162,8 @@ class Preference:
     repeat: int = 0
 
 
-FORMAT = "asked format"
-"""The part of a Score that says whether the answer stood in the format that was asked for, whatever it is worth."""
+FORMAT = "format"
+"""The part of a Score that says whether the answer followed the asked format strictly; it does not decide the mark."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,9 @@ class Score:
     """What an answer to a prompt with checks, or to a benchmark's item, is worth. `passed` None means that it was not
     scored (`detail` says why).
 
-    `sandbox` is the level that code ran at: seatbelt, bubblewrap, namespaces, or none. Of a benchmark: `found` is the
-    answer that was read out of the text, None where there was none to be read; `parts` are further results by name.
+    `sandbox` is the level that code ran at: seatbelt, bubblewrap, namespaces, or none; `packages` are what the code
+    imports and the sandbox lacks. Of a benchmark: `found` is the answer that was read out of the text, None where there
+    was none to be read; `parts` are further results by name.
     """
 
     benchmark: str
@@ -186,6 +187,7 @@ class Score:
     sandbox: str = ""
     found: str | None = None
     parts: dict[str, bool] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Mark:
     parts    further results by name, for the table beside the score: {"base tests": True}, {"loose": False}; FORMAT
              among them says whether the answer stood in the format that was asked for
     sandbox  the level at which code was run, empty where none was
+    packages what its code imports and the sandbox lacks
     """
 
     passed: bool | None
@@ -51,6 +52,7 @@ class Mark:
     detail: str = ""
     parts: Mapping[str, bool] = field(default_factory=dict)
     sandbox: str = ""
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ outputs in the process of the answer.
 from __future__ import annotations
 
 import ast
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -156,8 +155,7 @@ def mark(item: Item, text: str, scoring: Scoring) -> Mark:
         return Mark(None, code, f"the reference could not be run: {known.why}"[:200], sandbox=known.level)
     allowed = execution.allowed_beside(known)
     ran = execution.run(code, calls, allowed, unsandboxed=scoring.unsandboxed)
-    found = _compared(item, code, ran, known, scoring)
-    return dataclasses.replace(found, parts={**found.parts, FORMAT: read.strict})
+    return execution.told(_compared(item, code, ran, known, scoring), read, scoring)
 
 
 def _names(setup: str) -> set[str]:

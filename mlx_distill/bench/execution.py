@@ -7,6 +7,7 @@ published code, share some.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import threading
@@ -19,7 +20,9 @@ from typing import Any
 from mlx_distill import sandbox
 from mlx_distill.bench import running
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
-from mlx_distill.checks import loading, programs, values
+from mlx_distill.checks import lacking, loading, programs, values
+from mlx_distill.checks.code import Extracted
+from mlx_distill.records import FORMAT
 from mlx_distill.sandbox import Limits, Outcome
 
 MEMORY = 4 << 30
@@ -114,6 +117,15 @@ def _read(result: Any, outcome: Outcome, most: int) -> Ran:
     except (LookupError, TypeError, ValueError, OverflowError):
         pass
     return Ran(why=outcome.detail or "it ended without a result", level=outcome.level, whole=False)
+
+
+def told(mark: Mark, read: Extracted, scoring: Scoring) -> Mark:
+    """A mark with what else is known of the answer: its format, the packages that it imports, and, where it failed for
+    want of what the sandbox does not have, that it could not be run."""
+    code = read.code or ""
+    told = dataclasses.replace(mark, parts={**mark.parts, FORMAT: read.strict}, packages=lacking.packages(code))
+    why = lacking.facility(code, unsandboxed=scoring.unsandboxed) if mark.passed is False else ""
+    return dataclasses.replace(told, passed=None, detail=why) if why else told
 
 
 # ---------------------------------------------------------------- references

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import json
 import pickletools
 import zlib
@@ -154,8 +153,7 @@ def mark(item: Item, text: str, scoring: Scoring) -> Mark:
     except (ValueError, TypeError, LookupError, RecursionError, MemoryError) as error:
         return Mark(None, code, f"its tests cannot be read: {error}"[:200])
     ran = execution.run(code, calls, _allowed(expected), unsandboxed=scoring.unsandboxed)
-    found = _compared(code, ran, calls, expected, len(public))
-    return dataclasses.replace(found, parts={**found.parts, FORMAT: read.strict})
+    return execution.told(_compared(code, ran, calls, expected, len(public)), read, scoring)
 
 
 def _read(text: str, method: str, cut: bool) -> Extracted:

@@ -61,7 +61,7 @@ def _mark(item: Item, text: str, scoring: Scoring) -> Mark:
         found = run_checks(prompt, "base", text, cut=text in scoring.cut, unsandboxed=scoring.unsandboxed)
         assert found is not None
         read = None if found.detail == NO_CODE else f"{found.checks_passed} of {found.checks} checks"
-        return Mark(found.passed, read, found.detail, found.parts, found.sandbox)
+        return Mark(found.passed, read, found.detail, found.parts, found.sandbox, found.packages)
     return _compared(str(item.data["answer"]), text)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.checks import equality, programs
+from mlx_distill.checks import equality, lacking, programs
 from mlx_distill.checks.checking import asks_what_is_raised
 from mlx_distill.checks.code import Extracted, code_of
 from mlx_distill.checks.names import needed
@@ -46,7 +46,8 @@ def run_checks(
     unsandboxed: bool = False,
     limits: Limits | None = None,
 ) -> Score | None:
-    """None for a prompt without checks; `passed` is None when there is no sandbox to run them in.
+    """None for a prompt without checks; `passed` is None when there is no sandbox to run them in, or it lacks what the
+    answer needs.
 
     cut     the text ends at the token cap
     limits  `seconds` are of the processor, and of each check
@@ -59,7 +60,12 @@ def run_checks(
     else:
         outcome = _run(prompt, found, limits or LIMITS, unsandboxed)
     score = _score(prompt, role, sample, outcome)
-    return dataclasses.replace(score, parts={FORMAT: found.strict})
+    if prompt.language == "sql" or not found.code:
+        return dataclasses.replace(score, parts={FORMAT: found.strict})
+    why = "" if score.passed is not False else lacking.facility(found.code, unsandboxed=unsandboxed)
+    if why:
+        score = dataclasses.replace(score, passed=None, detail=why)
+    return dataclasses.replace(score, parts={FORMAT: found.strict}, packages=lacking.packages(found.code))
 
 
 @functools.lru_cache(maxsize=1024)

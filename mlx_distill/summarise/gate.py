@@ -14,6 +14,7 @@ from mlx_distill import stats
 from mlx_distill.errors import GateError, UsageError
 from mlx_distill.proportions import MARGIN
 from mlx_distill.summarise.forgetting import OWN
+from mlx_distill.summarise.form import packages_words
 from mlx_distill.wording import estimate, plural
 
 Row = Mapping[str, Any]
@@ -48,6 +49,7 @@ def gate_part(
     coverage: Row | None = None,
     sandboxes: Collection[str] = (),
     selection: Row | None = None,
+    packages: Row | None = None,
 ) -> dict[str, Any]:
     """ship where every rule holds, else mixed where a benchmark is better, else do not ship; that too where the
     selection kept the base. Raises UsageError for a rule that is not in RULES, and for none at all."""
@@ -58,14 +60,15 @@ def gate_part(
     mixed = bool(_with(rows, BETTER)) and all(finding.holds for finding in kept.values())
     return {
         "verdict": "ship" if ship else "mixed" if mixed else "do not ship",
-        "because": _because(rows, forgetting, list(found.values())),
+        "because": " ".join([_because(rows, forgetting, list(found.values())), *_about_format(rows)]),
         "rules": [
             {"rule": rule, "holds": finding.holds, "because": "; ".join(finding.clauses)}
             for rule, finding in found.items()
         ],
         "forgetting": list(forgetting),
         "coverage": coverage,
-        "caveats": caveats(rows, forgetting, sandboxes),
+        "packages": packages,
+        "caveats": [*caveats(rows, forgetting, sandboxes), *packages_words(packages)],
     }
 
 
@@ -87,6 +90,11 @@ def _because(rows: Sequence[Row], domains: Sequence[Row], found: Sequence[Findin
     said = "; ".join(dict.fromkeys([*worse, *_lost_together(rows, domains), *held, *better]))
     named = said.startswith(tuple(row["title"] for row in rows))  # as its owner writes it
     return f"{said if named else said[0].upper() + said[1:]}."
+
+
+def _about_format(rows: Sequence[Row]) -> list[str]:
+    """Where format and ability differ in one of the two alone, so that none is taken for the other."""
+    return [row["format"]["words"] for row in rows if row.get("format") and row["format"]["words"]]
 
 
 def _lost_together(rows: Sequence[Row], domains: Sequence[Row]) -> list[str]:

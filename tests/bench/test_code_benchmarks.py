@@ -455,7 +455,7 @@ class TestAnswers:
     def test_a_text_without_code_fails_and_says_so(self) -> None:
         (found,) = evalplus.score([(item(), "I would rather not.")], Scoring())
         assert (found.passed, found.found, found.detail) == (False, None, "no answer extracted")
-        assert found.parts == {"base tests": False, "asked format": False}
+        assert found.parts == {"base tests": False, "format": False}
 
     def test_marks_come_in_order_whatever_takes_longer(self) -> None:
         slow = "import time\ntime.sleep(0.5)\n" + SECRET

@@ -130,4 +130,5 @@ def _score_of(item: Item, answer: Generation, mark: Mark) -> Score:
         sandbox=mark.sandbox,
         found=None if mark.found is None else mark.found[:FOUND],
         parts=dict(mark.parts),
+        packages=mark.packages,
     )
