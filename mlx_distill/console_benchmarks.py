@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlx_distill.console_text import WIDE, line, table, text, word
-from mlx_distill.wording import NOTHING, p_value, points, tested, worth
+from mlx_distill.wording import NOTHING, form, p_value, points, tested, worth
 
 Row = dict[str, Any]
 
@@ -26,6 +26,7 @@ def benchmarks(results: dict[str, Any], width: int) -> Iterable[RenderableType]:
     if rows:
         yield text("")
         yield _table(rows, width)
+        yield from _formed(rows)
         yield from _undecided(rows)
         degraded = [f"{row['title']}, {sentence}." for row in rows for sentence in row["degraded"]]
         yield from (text(f"! {sentence}", "yellow") for sentence in degraded)
@@ -65,6 +66,13 @@ def _undecided(rows: Sequence[Row]) -> Iterable[Text]:
     said = [f"{row['title']} {found}" for row in rows if (found := worth(row))]
     if said:
         yield text(f"No difference shown: {', '.join(said)}.", "dim")
+
+
+def _formed(rows: Sequence[Row]) -> Iterable[Text]:
+    """How many answers kept to the asked format: it decides no mark."""
+    said = [f"{row['title']} {found} %" for row in rows if (found := form(row))]
+    if said:
+        yield text(f"In the asked format: {', '.join(said)} (read in any).", "dim")
 
 
 def _gate(gate: Row, told: Sequence[str]) -> Iterable[Text]:

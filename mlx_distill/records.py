@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mlx_distill.errors import DataError
+from mlx_distill.reasoning import answer_of
 
 Role = Literal["teacher", "base", "distilled"]
 ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
@@ -121,6 +122,11 @@ class Generation:
     finish_reason: str
     sample: int = 0
 
+    @property
+    def answer_text(self) -> str:
+        """The text without the reasoning before it: what is scored, judged and counted."""
+        return answer_of(self.text)
+
 
 @dataclass(frozen=True)
 class Judgment:
@@ -165,8 +171,9 @@ class Score:
     """What an answer to a prompt with checks, or to a benchmark's item, is worth. `passed` None means that it was not
     scored (`detail` says why).
 
-    `sandbox` is the level that code ran at: seatbelt, bubblewrap, namespaces, or none. Of a benchmark: `found` is the
-    answer that was read out of the text, None where there was none to be read; `parts` are further results by name.
+    `sandbox` is the level that code ran at: seatbelt, bubblewrap, namespaces, or none; `packages` are what the code
+    imports and the sandbox lacks. Of a benchmark: `found` is the answer that was read out of the text, None where there
+    was none to be read; `parts` are further results by name.
     """
 
     benchmark: str
@@ -180,6 +187,7 @@ class Score:
     sandbox: str = ""
     found: str | None = None
     parts: dict[str, bool] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

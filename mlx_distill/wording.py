@@ -125,6 +125,14 @@ def worth(row: Mapping[str, Any]) -> str:
     return f"could have shown {100 * row['smallest']:.0f} points" if row["smallest"] is not None else ""
 
 
+def form(row: Mapping[str, Any]) -> str:
+    """The shares of answers that kept to the asked format, in percent; "" where that is not known."""
+    found = row.get("format")
+    if not found or found["base"] is None:
+        return ""
+    return " → ".join(f"{100 * found[role]['mean']:.1f}" for role in ("base", "distilled"))
+
+
 def overlapping(row: Mapping[str, Any]) -> str:
     """Which items share words with the training prompts; "" for none."""
     found = row["overlap"]

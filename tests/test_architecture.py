@@ -10,6 +10,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"collect", "train", "compare", "report", "bench", "export"}
 LEVEL = {
     "errors": 0,
+    "reasoning": 0,
     "records": 1,
     "bootstrap": 1,
     "prices": 1,

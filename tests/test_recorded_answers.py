@@ -6,8 +6,10 @@ import pytest
 from tables import every
 
 from mlx_distill import sandbox
-from mlx_distill.checks import programs, run_checks, runs, untagged
-from mlx_distill.checks.code import code_of, parts
+from mlx_distill.checks import programs, run_checks, runs
+from mlx_distill.checks.blocks import parts
+from mlx_distill.checks.code import code_of
+from mlx_distill.checks.values import untagged
 from mlx_distill.config import resolve
 from mlx_distill.promptset import data_folder, load_prompts
 from mlx_distill.records import Check, Prompt
@@ -50,13 +52,13 @@ def test_answers_are_labelled_as_what_they_are() -> None:
 @every("prompt", DEMO)
 def test_answer_has_one_block_of_the_right_language(prompt: Prompt) -> None:
     blocks = parts(ANSWERS[prompt.text]).blocks
-    assert [tag for tag, _ in blocks] == ["sql" if prompt.category == "SQL" else "python"]
+    assert [block.tag for block in blocks if block.kind == "fence"] == ["sql" if prompt.category == "SQL" else "python"]
 
 
 @pytest.mark.real
 @every("prompt", [p for p in DEMO if p.category != "SQL"])
 def test_python_answer_runs(prompt: Prompt) -> None:
-    outcome = runs(code_of(ANSWERS[prompt.text], "python"))
+    outcome = runs(code_of(ANSWERS[prompt.text], "python").code or "")
     assert (outcome.ended, outcome.detail) == ("ok", outcome.detail)
 
 
@@ -71,16 +73,16 @@ def test_answer_passes_its_checks(prompt: Prompt) -> None:
 @every("words", SQL_EXPECTED)
 def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
     prompt = next(p for p in DEMO if words in p.text)
-    task = {"code": code_of(ANSWERS[prompt.text], "sql"), "setup": STAFF}
-    ((rows,),) = sandbox.run(programs.SQL, task).result
-    values = {value for row in untagged(rows) for value in row}
+    task = {"code": code_of(ANSWERS[prompt.text], "sql").code, "setup": STAFF}
+    ((rows,),) = sandbox.run(programs.sql(), task).result
+    values = {value for row in untagged(json.loads(rows)) for value in row}
     assert values >= SQL_EXPECTED[words]
     assert not values & {"Ada", "Root", "Other"}
 
 
 def test_sql_design_answer_finds_articles_with_both_tags() -> None:
     prompt = next(p for p in DEMO if "articles with tags" in p.text)
-    code = code_of(ANSWERS[prompt.text], "sql")
+    code = code_of(ANSWERS[prompt.text], "sql").code
     check = Prompt("x", "x", language="sql", checks=(Check("[]"),))
     score = run_checks(check, "teacher", f"```sql\n{code}\n```")
     assert score is not None

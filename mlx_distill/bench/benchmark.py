@@ -7,9 +7,12 @@ result.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from mlx_distill.reasoning import answer_of
 
 Capability = Literal["code", "mathematics", "instruction following", "general"]
 
@@ -38,8 +41,10 @@ class Mark:
     passed   None where it could not be scored here (`detail` says why); that is never a failure
     found    the answer that was read out of the text; None: there was none to be read
     detail   why it did not pass
-    parts    further results by name, for the table beside the score: {"base tests": True}, {"loose": False}
+    parts    further results by name, for the table beside the score: {"base tests": True}, {"loose": False}; FORMAT
+             among them says whether the answer stood in the format that was asked for
     sandbox  the level at which code was run, empty where none was
+    packages what its code imports and the sandbox lacks
     """
 
     passed: bool | None
@@ -47,14 +52,17 @@ class Mark:
     detail: str = ""
     parts: Mapping[str, bool] = field(default_factory=dict)
     sandbox: str = ""
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How answers are scored: `workers` at a time; `unsandboxed` runs models' code where there is no sandbox."""
+    """How answers are scored: `workers` at a time; `unsandboxed` runs models' code where there is no sandbox; `cut` are
+    the texts that end at the token cap, where a block of code may be half of what it was to be."""
 
     workers: int = 2
     unsandboxed: bool = False
+    cut: frozenset[str] = frozenset()
 
 
 Case = tuple[Item, str]
@@ -97,3 +105,13 @@ class Benchmark:
     deviations: tuple[str, ...] = ()
     default: bool = True
     floor: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "score", functools.partial(_answers_only, self.score))
+
+
+def _answers_only(
+    score: Callable[[Sequence[Case], Scoring], Iterator[Mark]], cases: Sequence[Case], scoring: Scoring
+) -> Iterator[Mark]:
+    """No benchmark sees the reasoning before an answer, whoever hands the answers in."""
+    return score([(item, answer_of(text)) for item, text in cases], scoring)

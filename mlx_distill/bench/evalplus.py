@@ -14,12 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.bench import execution, program
+from mlx_distill.bench import execution
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
 from mlx_distill.bench.execution import Calls, Ran
 from mlx_distill.bench.outputs import right
-from mlx_distill.bench.values import whole
+from mlx_distill.checks.code import extract
+from mlx_distill.checks.mending import parsed
+from mlx_distill.checks.names import bindings
+from mlx_distill.checks.values import whole
 from mlx_distill.errors import DataError
+from mlx_distill.records import FORMAT
 
 BASE = "base tests"
 NO_CODE = "no answer extracted"
@@ -28,8 +32,9 @@ TOLERANCE = re.compile(r"(?:, |<= )([\d.e+-]+)\)?\s*\Z")
 
 DEVIATIONS = (
     "An answer is asked for as a chat, with an instruction of our own and no prefilled beginning.",
-    "The last complete code block that defines the function is taken as it is, where EvalPlus looks for the longest "
-    "run of lines that parses and drops what the function does not need.",
+    "The last block that defines the function is taken, however it was set, with what it needs of other blocks, and an "
+    "error beside the definition does not count; EvalPlus takes the longest run of lines that parses, and of that what "
+    "the function needs.",
     "Answers run in a sandbox without any package, numpy too; expected outputs never enter it: they are compared "
     "outside.",
     "A derived type (Counter, namedtuple) is compared as its base type; an object of any other type equals nothing.",
@@ -138,18 +143,25 @@ def score(cases: Sequence[Case], scoring: Scoring, slow: frozenset[str] = frozen
 def mark(item: Item, text: str, scoring: Scoring) -> Mark:
     """One answer's. `passed` is None where no code is run, or the reference could not be."""
     data = item.data
-    code = program.defining(text, data["entry_point"])
+    read = extract(text, [data["entry_point"]], given=_names(data["setup"]), cut=text in scoring.cut)
+    code = read.code
     if reason := execution.reason_not_to_run(scoring):
         return Mark(None, code, reason)
     if code is None:
-        return Mark(False, None, NO_CODE, {BASE: False}, sandbox.level())
+        return Mark(False, None, NO_CODE, {BASE: False, FORMAT: False}, sandbox.level())
     calls = calls_of(item)
     known = execution.reference(data["reference"], calls, unsandboxed=scoring.unsandboxed)
     if known.why or len(known.outputs) < len(calls.inputs):
         return Mark(None, code, f"the reference could not be run: {known.why}"[:200], sandbox=known.level)
     allowed = execution.allowed_beside(known)
     ran = execution.run(code, calls, allowed, unsandboxed=scoring.unsandboxed)
-    return _compared(item, code, ran, known, scoring)
+    return execution.told(_compared(item, code, ran, known, scoring), read, scoring)
+
+
+def _names(setup: str) -> set[str]:
+    """What stands before every answer."""
+    tree = parsed(setup)
+    return {binding.name for binding in bindings(tree)} if tree else set()
 
 
 def calls_of(item: Item, *, only_base: bool = False) -> Calls:

@@ -7,10 +7,9 @@ published code, share some.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import inspect
 import itertools
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.bench import running, values
+from mlx_distill.bench import running
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
+from mlx_distill.checks import lacking, loading, programs, values
+from mlx_distill.checks.code import Extracted
+from mlx_distill.records import FORMAT
 from mlx_distill.sandbox import Limits, Outcome
 
 MEMORY = 4 << 30
@@ -73,9 +75,7 @@ class Ran:
 
 @functools.cache
 def _program() -> str:
-    """Two modules as one: inside the sandbox there is no package to import from."""
-    own = re.sub(r"^from mlx_distill.*\n", "", inspect.getsource(running), flags=re.MULTILINE)
-    return inspect.getsource(values) + own
+    return programs.joined(values, loading, running)
 
 
 def reason_not_to_run(scoring: Scoring) -> str:
@@ -114,9 +114,18 @@ def _read(result: Any, outcome: Outcome, most: int) -> Ran:
         outputs, seconds, took, why = (result[key] for key in ("outputs", "seconds", "took", "why"))
         if all(isinstance(output, str) for output in outputs) and len(outputs) <= most:
             return Ran(tuple(outputs), tuple(map(float, seconds)), float(took), str(why)[:200], outcome.level)
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         pass
     return Ran(why=outcome.detail or "it ended without a result", level=outcome.level, whole=False)
+
+
+def told(mark: Mark, read: Extracted, scoring: Scoring) -> Mark:
+    """A mark with what else is known of the answer: its format, the packages that it imports, and, where it failed for
+    want of what the sandbox does not have, that it could not be run."""
+    code = read.code or ""
+    told = dataclasses.replace(mark, parts={**mark.parts, FORMAT: read.strict}, packages=lacking.packages(code))
+    why = lacking.facility(code, unsandboxed=scoring.unsandboxed) if mark.passed is False else ""
+    return dataclasses.replace(told, passed=None, detail=why) if why else told
 
 
 # ---------------------------------------------------------------- references

@@ -7,12 +7,12 @@ beside the function (imports, functions that are used) stands before every answe
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlx_distill.bench import evalplus
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
-from mlx_distill.bench.program import before
 
 NAME = "humaneval-plus"
 
@@ -57,10 +57,18 @@ def _item(row: Mapping[str, Any]) -> Item:
         entry_point=row["entry_point"],
         inputs=_inputs(row),
         tolerance=float(row["atol"]) if "atol" in row else evalplus.tolerance_of(row["test"]),
-        setup=before(f"{prompt}\n    pass\n", row["entry_point"]),
+        setup=_before(f"{prompt}\n    pass\n", row["entry_point"]),
         accept=ACCEPTED.get(name, ""),
         published=prompt,
     )
+
+
+def _before(code: str, name: str) -> str:
+    """What stands before the definition of `name`: imports and functions that a prompt gives. Raises SyntaxError."""
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return "".join(f"{line}\n" for line in code.split("\n")[: node.lineno - 1])
+    return ""
 
 
 def _inputs(row: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
@@ -88,7 +96,7 @@ HUMANEVAL_PLUS = Benchmark(
     ),
     size=164,
     max_tokens=1024,
-    scorer="humaneval-plus 1",
+    scorer="humaneval-plus 2",
     read=read,
     score=score,
     deviations=(

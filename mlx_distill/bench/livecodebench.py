@@ -17,12 +17,14 @@ from datetime import date
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.bench import execution, program
+from mlx_distill.bench import execution
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.execution import Allowed, Calls, Ran
 from mlx_distill.bench.outputs import printed_right, right
-from mlx_distill.bench.values import encoded, whole
+from mlx_distill.checks.code import Extracted, defines, extract, script
+from mlx_distill.checks.values import encoded, whole
 from mlx_distill.errors import DataError, UsageError
+from mlx_distill.records import FORMAT
 
 NAME = "livecodebench"
 PUBLIC = "public tests"
@@ -139,24 +141,26 @@ def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
 
 
 def mark(item: Item, text: str, scoring: Scoring) -> Mark:
-    code = _code(text, item.data["method"])
+    read = _read(text, item.data["method"], text in scoring.cut)
+    code = read.code
     if reason := execution.reason_not_to_run(scoring):
         return Mark(None, code, reason)
     if code is None:
-        return Mark(False, None, "no answer extracted", {PUBLIC: False}, sandbox.level())
+        return Mark(False, None, "no answer extracted", {PUBLIC: False, FORMAT: False}, sandbox.level())
     try:
         public, private = unpacked(item.data["public"]), unpacked(item.data["private"])
         calls, expected = _tests(item.data["method"], code, [*public, *private])
     except (ValueError, TypeError, LookupError, RecursionError, MemoryError) as error:
         return Mark(None, code, f"its tests cannot be read: {error}"[:200])
     ran = execution.run(code, calls, _allowed(expected), unsandboxed=scoring.unsandboxed)
-    return _compared(code, ran, calls, expected, len(public))
+    return execution.told(_compared(code, ran, calls, expected, len(public)), read, scoring)
 
 
-def _code(text: str, method: str) -> str | None:
+def _read(text: str, method: str, cut: bool) -> Extracted:
     if not method:
-        return program.script(text)
-    return program.defining(text, "Solution") or program.defining(text, method)
+        return script(text, cut=cut)
+    found = extract(text, ["Solution"], cut=cut)
+    return found if found.code is not None else extract(text, [method], cut=cut)
 
 
 def _tests(method: str, code: str, tests: Sequence[Mapping[str, str]]) -> tuple[Calls, list[str]]:
@@ -165,7 +169,7 @@ def _tests(method: str, code: str, tests: Sequence[Mapping[str, str]]) -> tuple[
         return Calls(tuple(test["input"] for test in tests), setup=SETUP, script=True), [t["output"] for t in tests]
     inputs = tuple(whole([json.loads(line) for line in test["input"].split("\n")]) for test in tests)
     calls = Calls(inputs, "Solution", method, SETUP, "list")
-    if not program.defines(code, "Solution"):
+    if not defines(code, "Solution"):
         calls = Calls(inputs, method, "", SETUP, "list")
     return calls, [encoded(json.loads(test["output"])) for test in tests]
 
@@ -206,14 +210,14 @@ LIVECODEBENCH = Benchmark(
     ),
     size=454,
     max_tokens=4096,
-    scorer="livecodebench 1",
+    scorer="livecodebench 2",
     read=read,
     score=score,
     deviations=(
         "One greedy answer is asked for as a chat with an instruction of our own; published are ten answers at "
         "temperature 0.2.",
-        "The last complete code block (of a class: that defines it) is taken; published is the text between the last "
-        "two fences.",
+        "The last block that reads the input, or that defines the class, is taken, however it was set, with what it "
+        "needs of other blocks; published is the text between the last two fences.",
         "A program that reads and prints runs as a script in a process of its own for each test, without any package.",
         f"All tests of an answer have {ALL_SECONDS:.0f} s together (each {EACH_SECONDS:.0f} s as published, but of the "
         "processor's time), and 4 GiB of memory.",

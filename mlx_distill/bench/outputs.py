@@ -1,6 +1,6 @@
 """Outputs that came out of the sandbox, and whether they are right.
 
-In: encoded outputs (`values.encoded`) of an answer and of the reference. Out: right or wrong, by the published rules
+In: encoded outputs (`checks.values`) of an answer and of the reference. Out: right or wrong, by the published rules
 (EvalPlus, Liu et al. 2023, arXiv 2305.01210). They are compared as text first: those of a right answer are nearly
 always the same, and some have a million elements. What an answer sent is of an unknown sender.
 """
@@ -13,10 +13,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mlx_distill.bench.values import untagged
-
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
-"""What reading or comparing an unknown sender's values may raise."""
+from mlx_distill.checks.values import UNREADABLE, untagged
 
 UNLIKE_THEMSELVES = ("NaN", '{"object":')
 """What may stand in two texts that are the same, of values that are not."""

@@ -14,7 +14,7 @@ from mlx_distill.bench import mathematics
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.reading.final import last
 from mlx_distill.bench.reading.sameness import Compare, Gold
-from mlx_distill.checks import run_checks
+from mlx_distill.checks import NO_CODE, run_checks
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import prompt_of
 from mlx_distill.records import FORMAT, Prompt, content_id
@@ -64,10 +64,10 @@ def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
 def _mark(item: Item, text: str, scoring: Scoring, compare: Compare) -> Mark:
     prompt = item.data.get("prompt")
     if isinstance(prompt, Prompt):
-        found = run_checks(prompt, "base", text, unsandboxed=scoring.unsandboxed)
+        found = run_checks(prompt, "base", text, cut=text in scoring.cut, unsandboxed=scoring.unsandboxed)
         assert found is not None
-        read = None if found.detail == "no code in the answer" else f"{found.checks_passed} of {found.checks} checks"
-        return Mark(found.passed, read, found.detail, sandbox=found.sandbox)
+        read = None if found.detail == NO_CODE else f"{found.checks_passed} of {found.checks} checks"
+        return Mark(found.passed, read, found.detail, found.parts, found.sandbox, found.packages)
     return _compared(item, text, compare)
 
 

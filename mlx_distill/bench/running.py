@@ -1,8 +1,9 @@
 """What runs inside the sandbox: one answer, and all that it is called with or reads from its standard input.
 
 In: a task, or a list of them, as JSON on standard input. Out: {"outputs", "seconds", "took", "why"}, or a list of such.
-This file's text is the program, after that of `values`; it imports nothing but the standard library. No expected output
-ever comes in here: an answer that takes over this process can only send what it would have returned anyway.
+This file's text is the program, after those of `checks.values` and `checks.loading`; it imports nothing but the
+standard library. No expected output ever comes in here: an answer that takes over this process can only send what it
+would have returned anyway.
 """
 
 # ruff: noqa: PTH123, SIM115  pathlib and contextlib would take longer to load than most answers to run
@@ -15,7 +16,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from mlx_distill.bench.values import dumps, encoded, loads, untagged
+from mlx_distill.checks.loading import load, module, why
+from mlx_distill.checks.values import dumps, encoded, loads, untagged
 
 # ---------------------------------------------------------------- an answer that is called
 
@@ -62,13 +64,15 @@ def call(task: dict[str, Any], result: dict[str, Any]) -> None:
     """
     clock, limit, write, read, parse = time.process_time, _limited(), encoded, untagged, loads
     shape = SHAPES[task["shape"]]
-    function = _load(task)
+    function, failed = _load(task)
     for text, most in zip(task["inputs"], task["limits"], strict=True):
         arguments = read(parse(text))
         started = clock()
         try:
             limit(most)
             output = shape(function(*arguments))
+        except NameError as error:
+            raise failed or error from None
         finally:
             limit(0)
         result["seconds"].append(clock() - started)
@@ -76,17 +80,11 @@ def call(task: dict[str, Any], result: dict[str, Any]) -> None:
         del output
 
 
-def _load(task: dict[str, Any]) -> Callable[..., Any]:
-    names = _module("answer").__dict__
-    exec(task["setup"], names)
-    exec(task["code"], names)
+def _load(task: dict[str, Any]) -> tuple[Callable[..., Any], BaseException | None]:
+    """The function, and what went wrong beside defining it."""
+    names, failed = load(task["code"], [task["entry_point"]], task["setup"])
     found = names[task["entry_point"]]
-    return getattr(found(), task["method"]) if task["method"] else found  # type: ignore[no-any-return]
-
-
-def _module(name: str) -> types.ModuleType:
-    sys.modules[name] = types.ModuleType(name)
-    return sys.modules[name]
+    return (getattr(found(), task["method"]) if task["method"] else found), failed
 
 
 # ---------------------------------------------------------------- an answer that is a script
@@ -98,7 +96,8 @@ class Failed(Exception):
 
 def script(task: dict[str, Any], result: dict[str, Any]) -> None:
     """Runs the answer as a program of its own for each input, until one fails or takes longer than its limit."""
-    code, names = compile(task["code"], "answer.py", "exec"), _module("__main__").__dict__
+    made = module("__main__", task["code"])
+    code, names = compile(task["code"], made.__file__ or "", "exec"), made.__dict__
     exec(task["setup"], names)
     limit = _limited()
     for text, most in zip(task["inputs"], task["limits"], strict=True):
@@ -132,7 +131,7 @@ def _fork(code: types.CodeType, names: dict[str, Any], limit: Callable[[float], 
 
 def _as_main(code: types.CodeType, names: dict[str, Any], limit: Callable[[float], None], most: float) -> None:
     """Never comes back. An exit is an end like any other, as in the published test."""
-    leave, status, why = os._exit, 1, _why
+    leave, status, reason = os._exit, 1, _why
     try:
         for descriptor, name, flags in ((0, "input", os.O_RDONLY), (1, "output", os.O_WRONLY)):
             os.dup2(os.open(name, flags), descriptor)
@@ -147,7 +146,7 @@ def _as_main(code: types.CodeType, names: dict[str, Any], limit: Callable[[float
         status = 0
     except BaseException as error:
         with open("error", "w", encoding="utf-8") as file:
-            file.write(why(error))
+            file.write(reason(error))
     finally:
         leave(status)
 
@@ -158,20 +157,19 @@ def _as_main(code: types.CodeType, names: dict[str, Any], limit: Callable[[float
 def _why(error: BaseException) -> str:
     if isinstance(error, TooLong):
         return "too slow"
-    name, text = type(error).__name__, str(error)
-    return text if isinstance(error, Failed) else f"{name}: {text}"[:200] if text else name
+    return str(error) if isinstance(error, Failed) else why(error)
 
 
 def answer(task: dict[str, Any], to: int) -> None:
     """Never comes back. Nothing that an answer prints gets into the result, and nothing of it goes on after that."""
     result: dict[str, Any] = {"outputs": [], "seconds": [], "took": 0.0, "why": ""}
     said = open(to, "w", encoding="utf-8", errors="surrogatepass")
-    clock, leave, write, why = time.perf_counter, os._exit, dumps, _why  # an answer may replace them
+    clock, leave, write, reason = time.perf_counter, os._exit, dumps, _why  # an answer may replace them
     started = clock()
     try:
         (script if task["script"] else call)(task, result)
     except BaseException as error:
-        result["why"] = why(error)
+        result["why"] = reason(error)
     result["took"] = clock() - started
     said.write(write(result))
     said.close()

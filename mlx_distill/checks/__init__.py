@@ -1,20 +1,39 @@
 """Executed checks: does the answer's code do what the prompt asked?
 
-In: an answer and its prompt's checks. Out: a Score. The sandbox evaluates the checks' lines and hands back literals;
-what was expected never goes in, and is compared here.
+In: an answer and its prompt's checks. Out: a Score. The sandbox evaluates the checks' lines and hands back values; what
+was expected never goes in, and is compared here. Each check has its own seconds of the processor, so that a busy
+machine fails nobody and one check takes nothing from another.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill import sandbox
-from mlx_distill.checks import programs
-from mlx_distill.checks.code import code_of
-from mlx_distill.records import Check, Prompt, Role, Score
+from mlx_distill.checks import equality, lacking, programs
+from mlx_distill.checks.checking import asks_what_is_raised
+from mlx_distill.checks.code import Extracted, code_of
+from mlx_distill.checks.names import needed
+from mlx_distill.records import FORMAT, Check, Prompt, Role, Score
 from mlx_distill.sandbox import Level, Limits, Outcome
+
+VERSION = "checks 2"
+"""What marks depend on beside the answers: another version checks anew."""
+
+EACH_SECONDS = 10.0
+PATIENCE = 5
+"""Times the seconds of the processor that a check may take by the clock."""
+
+START_SECONDS = 10
+"""What a sandbox may take to start on a machine that is busy."""
+
+LIMITS = Limits(seconds=EACH_SECONDS, output_bytes=16 << 20)
+
+NO_CODE = "no code in the answer"
 
 
 def run_checks(
@@ -23,20 +42,55 @@ def run_checks(
     text: str,
     *,
     sample: int = 0,
+    cut: bool = False,
     unsandboxed: bool = False,
     limits: Limits | None = None,
 ) -> Score | None:
-    """None for a prompt without checks; `passed` is None when there is no sandbox to run them in."""
+    """None for a prompt without checks; `passed` is None when there is no sandbox to run them in, or it lacks what the
+    answer needs.
+
+    cut     the text ends at the token cap
+    limits  `seconds` are of the processor, and of each check
+    """
     if not prompt.checks:
         return None
-    code = code_of(text, prompt.language)
-    if not code.strip() and (level := _level(unsandboxed)):
-        return _score(prompt, role, sample, [], Outcome("failed", "no code in the answer", None, level))
-    tasks = _tasks(prompt, code)
-    program = programs.SQL if prompt.language == "sql" else programs.PYTHON
-    outcome = sandbox.run(program, *tasks, limits=limits, unsandboxed=unsandboxed)
-    results = outcome.result if outcome.ended == "ok" and isinstance(outcome.result, list) else []
-    return _score(prompt, role, sample, results, outcome)
+    found = code_of(text, prompt.language, wanted(prompt.checks), cut=cut)
+    if not (found.code or "").strip() and (level := _level(unsandboxed)):
+        outcome = Outcome("failed", NO_CODE, None, level)
+    else:
+        outcome = _run(prompt, found, limits or LIMITS, unsandboxed)
+    score = _score(prompt, role, sample, outcome)
+    if prompt.language == "sql" or not found.code:
+        return dataclasses.replace(score, parts={FORMAT: found.strict})
+    why = "" if score.passed is not False else lacking.facility(found.code, unsandboxed=unsandboxed)
+    if why:
+        score = dataclasses.replace(score, passed=None, detail=why)
+    return dataclasses.replace(score, parts={FORMAT: found.strict}, packages=lacking.packages(found.code))
+
+
+@functools.lru_cache(maxsize=1024)
+def wanted(checks: Sequence[Check]) -> tuple[str, ...]:
+    """The names that checks use and do not make themselves: what the answer has to define."""
+    names = {
+        name: None
+        for check in checks
+        for name in sorted(needed(check.run.strip()))
+        if name != "raised" or not asks_what_is_raised(json.dumps(check.run).encode())
+    }
+    return tuple(names)
+
+
+def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool) -> Outcome:
+    code, count = found.code or "", len(prompt.checks)
+    seconds = START_SECONDS + count * PATIENCE * limits.seconds
+    whole = dataclasses.replace(limits, seconds=seconds)
+    if prompt.language == "sql":
+        task: dict[str, Any] = {"code": code, "setup": prompt.setup}
+        return sandbox.run(programs.sql(), task, limits=limits, unsandboxed=unsandboxed)
+    task = {"code": code, "names": wanted(prompt.checks), "checks": count}
+    task |= {"seconds": limits.seconds, "patience": PATIENCE}
+    lines = (check.run for check in prompt.checks)
+    return sandbox.run(programs.python(), task, *lines, limits=whole, unsandboxed=unsandboxed)
 
 
 def _level(unsandboxed: bool) -> Level | None:
@@ -45,63 +99,44 @@ def _level(unsandboxed: bool) -> Level | None:
     return level if level != "none" or unsandboxed else None
 
 
-def _tasks(prompt: Prompt, code: str) -> list[Any]:
-    if prompt.language == "sql":
-        return [{"code": code, "setup": prompt.setup}]
-    return [{"code": code, "checks": len(prompt.checks)}, *(check.run for check in prompt.checks)]
-
-
-def _score(prompt: Prompt, role: Role, sample: int, results: list[Any], outcome: Outcome) -> Score:
-    padded = results + [None] * len(prompt.checks)
-    right = [_equal(check.expected, result) for check, result in zip(prompt.checks, padded, strict=False)]
+def _score(prompt: Prompt, role: Role, sample: int, outcome: Outcome) -> Score:
+    results = outcome.result if isinstance(outcome.result, list) else []
+    padded = [*results, *[None] * len(prompt.checks)]
+    right = [_is_right(check, result) for check, result in zip(prompt.checks, padded, strict=False)]
+    wrong = right.index(False) if False in right else None
     return Score(
         benchmark="checks",
         item_id=prompt.id,
         role=role,
-        passed=None if outcome.ended == "not run" else all(right),
+        passed=None if outcome.ended == "not run" else wrong is None,
         checks=len(right),
         checks_passed=sum(right),
-        detail="" if all(right) else outcome.detail or _first_wrong(prompt.checks[right.index(False)]),
+        detail="" if wrong is None else _why(prompt.checks[wrong], padded[wrong], outcome)[:200],
         sample=sample,
         sandbox=outcome.level,
     )
 
 
-def _first_wrong(check: Check) -> str:
+def _is_right(check: Check, result: Any) -> bool:
+    """`result` is [an encoded value], or anything else where there is none: it comes from the sandbox."""
+    is_value = isinstance(result, list) and len(result) == 1 and isinstance(result[0], str)
+    return is_value and equality.right(result[0], check.expected)
+
+
+def _why(check: Check, result: Any, outcome: Outcome) -> str:
+    if isinstance(result, str):
+        return result
+    if result is None:
+        return outcome.detail or "it ended without a result"
     lines = check.run.strip().splitlines()
-    return f"{lines[-1].strip() if lines else 'the query'} is not {check.expected}"[:200]
-
-
-def _equal(expected: str, result: Any) -> bool:
-    """`result` is [a tagged value], or anything else where there is none: it comes from the sandbox."""
-    try:
-        (value,) = result
-        found, wanted = untagged(value), ast.literal_eval(expected)
-        return bool(found == wanted and _truths(found) == _truths(wanted))
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return False
-
-
-def _truths(value: Any) -> Any:
-    """Where in a value the booleans are: to Python True is 1, and a task that asks for True wants no 1."""
-    if isinstance(value, dict):
-        return [(_truths(key), _truths(item)) for key, item in value.items()]
-    if isinstance(value, list | tuple):
-        return [_truths(item) for item in value]
-    return isinstance(value, bool)
-
-
-def untagged(value: Any) -> Any:
-    """Back from `programs.VALUES`."""
-    if not isinstance(value, list):
-        return value
-    kind, *items = value
-    if kind == "dict":
-        return {untagged(key): untagged(item) for key, item in items}
-    kinds: dict[Any, Callable[[Iterable[Any]], Any]] = {"list": list, "tuple": tuple, "set": set, "bytes": bytes}
-    return kinds[kind](map(untagged, items))
+    return f"{lines[-1].strip() if lines else 'the query'} is not {check.expected}"
 
 
 def runs(code: str, *, unsandboxed: bool = False) -> Outcome:
-    """Whether a Python program ends without an error, run as a script."""
-    return sandbox.run(programs.AS_SCRIPT, {"code": code}, unsandboxed=unsandboxed)
+    """Whether a Python program ends without an error, run as a script. That it asks where nobody answers, exits, or
+    imports a package that is not there and that it does not need is none."""
+    limits = dataclasses.replace(LIMITS, seconds=START_SECONDS + 2 * EACH_SECONDS)
+    outcome = sandbox.run(programs.script(), {"code": code}, limits=limits, unsandboxed=unsandboxed)
+    if outcome.ended != "ok" or outcome.result == "":
+        return outcome
+    return dataclasses.replace(outcome, ended="failed", detail=str(outcome.result or "it ended without a result")[:200])

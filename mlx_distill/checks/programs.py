@@ -1,176 +1,109 @@
-"""The programs that run inside the sandbox: they execute an answer and say what its checks evaluate to.
+"""The programs that run inside the sandbox, put together from the texts of modules: there is no package to import from.
 
-In, on standard input: the answer's code and the checks' lines, never what is expected. Out: a JSON list with, for each
-check, [its value] (written by `tagged`) or null. For Python each check runs in a process of its own that starts before
-the check is read: it loads the answer, is then told the check, and evaluates it with code that is compiled anew.
-
-What cannot be closed while checks hand iterators and callbacks to an answer, and is accepted: an answer that takes over
-its own process, frame by frame, can reply there what it likes. It does not know what is expected, so it can only guess,
-as any wrong function can. It cannot reply for another check, and a reply from before the check was told has no nonce.
+`PYTHON` says what an answer's checks evaluate to (`checking`), `SQL` what an answer's query returns, `SCRIPT` whether a
+program runs. Each gets an answer's code on its standard input, and never what is expected of it.
 """
 
 from __future__ import annotations
 
-VALUES = '''
-def tagged(value):
-    """JSON that tells lists, tuples, sets, bytes and dictionaries apart."""
-    if isinstance(value, dict):
-        return ["dict", *([tagged(key), tagged(item)] for key, item in value.items())]
-    if isinstance(value, (list, tuple, set, bytes)):
-        return [type(value).__name__, *map(tagged, value)]
-    return value
-'''
+import functools
+import inspect
+import re
+from types import ModuleType
 
-PYTHON = (
-    VALUES
-    + '''
-import ast, builtins, contextlib, importlib, json, marshal, os, signal, sys, types, warnings
+from mlx_distill.checks import checking, loading, values
 
-LITERAL = """
-def literal(value):
-    kind = type(value)  # compared by `is`: a class can have a class of its own that says it equals any other
-    if any(kind is known for known in (list, tuple, set)):
-        return kind(literal(item) for item in value)
-    if kind is dict:
-        return {literal(key): literal(item) for key, item in value.items()}
-    if any(kind is known for known in (int, float, str, bytes, bool, type(None))):
-        return value
-    raise TypeError("not a literal")
+OWN = re.compile(r"^from mlx_distill.*\n", re.MULTILINE)
+
+
+def joined(*modules: ModuleType) -> str:
+    """Modules as one program: imports from this package are left out, `from __future__` stands first."""
+    texts = [OWN.sub("", inspect.getsource(module)) for module in modules]
+    guards = [re.sub(r'\nif __name__ == "__main__":\n    main\(\)\n\Z', "\n", text) for text in texts[:-1]]
+    return "\n".join([*guards, texts[-1]])
+
+
+@functools.cache
+def python() -> str:
+    program = joined(loading, checking)
+    return program.replace('VALUES = ""', f"VALUES = {inspect.getsource(values)!r}")
+
+
+@functools.cache
+def script() -> str:
+    return joined(loading) + SCRIPT
+
+
+@functools.cache
+def sql() -> str:
+    return joined(values) + SQL
+
+
+SCRIPT = """
+import json
+
+def main():
+    task, printed, nothing = json.loads(sys.stdin.readline()), os.dup(1), os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    leave, write, said = os._exit, os.write, ""
+    made = module("__main__", task["code"])
+    imports, standard, execute, reason = (ast.Import, ast.ImportFrom), sys.stdlib_module_names, exec, why
+    try:
+        for node, compiled in _statements(task["code"], made.__file__):
+            try:
+                execute(compiled(), made.__dict__)
+            except ModuleNotFoundError as error:
+                if not isinstance(node, imports) or (error.name or "").partition(".")[0] in standard:
+                    raise
+    except EOFError:
+        pass  # it asks, and nobody is there to answer
+    except SystemExit as end:
+        said = "" if end.code in (None, 0) else "SystemExit: " + repr(end.code)
+    except BaseException as error:
+        said = reason(error)
+    write(printed, json.dumps(said).encode())
+    leave(0)
+
+main()
 """
 
-RAISED = """
-def raised(call):
-    try:
-        call()
-    except Exception as error:
-        return type(error).__name__
-    return None
-"""
+SQL = """
+import sqlite3
 
-def load(code):
-    module = sys.modules["answer"] = types.ModuleType("answer")
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    exec(code, module.__dict__)
-    return module.__dict__
+COMMENT = "--[^\\\\n]*|/\\\\*(?s:.*?)\\\\*/"
 
-def answer(code, questions, replies):
-    # Names are bound before the answer is loaded: it may put others in their place.
-    execute, evaluate, text, parsed, build = exec, eval, repr, marshal.loads, dict
-    read, write, clean = os.read, os.write, dict(vars(builtins))
-    literal, raised = compile(LITERAL, "check", "exec"), compile(RAISED, "check", "exec")
-    names = load(code)
-    write(replies, b"loaded\\n")
-    size = int.from_bytes(read(questions, 4), "big")
-    question = b""
-    while len(question) < size:
-        question += read(questions, size - len(question))
-    nonce, lines, last = parsed(question)
-    own, helper = {"__builtins__": clean}, {"__builtins__": clean}
-    execute(literal, own)
-    execute(raised, helper)
-    names = build(names, raised=helper["raised"], __builtins__=build(clean))
-    execute(lines, names)
-    write(replies, nonce + text(own["literal"](evaluate(last, names))).encode() + b"\\n")
+def first_words(statement, count):
+    import re
+    return re.sub(COMMENT, " ", statement).upper().replace("(", " ").split()[:count]
 
-def start(code, theirs, ours):
-    child = os.fork()
-    if child:
-        return child
-    leave, report = os._exit, sys.excepthook  # again before the answer can replace them
-    try:
-        for descriptor in ours:
-            os.close(descriptor)
-        os.dup2(nothing, 0)
-        answer(code, *theirs)
-    except BaseException:
-        report(*sys.exc_info())
-    finally:
-        leave(0)
+def statements(code):
+    statement = ""
+    for part in code.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            if first_words(statement, 1) not in ([], [";"]):
+                yield statement
+            statement = ""
 
-def question(nonce):
-    tree = ast.parse(json.loads(given.readline()).strip())
-    last = tree.body.pop()
-    lines, last = compile(tree, "check", "exec"), compile(ast.Expression(last.value), "check", "eval")
-    asked = marshal.dumps((nonce, lines, last))
-    return len(asked).to_bytes(4, "big") + asked
-
-def value(to, replies):
-    """[what the check evaluates to], or None."""
-    if replies.readline() != b"loaded\\n":
-        given.readline()
-        return None
-    nonce = os.urandom(16).hex().encode()
-    to.write(question(nonce))
-    reply = replies.readline()
-    if not reply.startswith(nonce):
-        return None
-    return [tagged(ast.literal_eval(reply.removeprefix(nonce).decode().strip()))]
-
-def checked(code):
-    (questions, to), (said, replies) = os.pipe(), os.pipe()
-    child = start(code, (questions, replies), (to, said, printed, given.fileno()))
-    os.close(questions)
-    os.close(replies)
-    try:
-        with open(to, "wb", buffering=0) as to, open(said, "rb") as said:
-            return value(to, said)
-    except Exception:
-        return None
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-def import_ahead(code):
-    """What the answer imports of the standard library: once instead of in each check's process."""
-    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    names = {alias.name for node in imports for alias in node.names}
-    for name in names | {getattr(node, "module", None) or "" for node in imports}:
-        if name.partition(".")[0] in sys.stdlib_module_names:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
-
-nothing, printed = os.open(os.devnull, os.O_RDWR), os.dup(1)
-os.dup2(nothing, 1)
-given = open(os.dup(0), "rb", buffering=0)  # unbuffered: what is not read yet is in no process
-task = json.loads(given.readline())
-warnings.simplefilter("ignore")  # what is said last on the error stream becomes the Score's detail
-try:
-    import_ahead(task["code"])
-    code = compile(task["code"], "answer.py", "exec")
-    results = [checked(code) for _ in range(task["checks"])]
-except Exception:
-    sys.excepthook(*sys.exc_info())
-    results = []
-with open(printed, "w") as file:
-    json.dump(results, file)
-'''
-)
-
-SQL = (
-    VALUES
-    + """
-import json, sqlite3
-
-task = json.loads(input())
-database = sqlite3.connect(":memory:")
-database.executescript(task["setup"])
-rows, statement = None, ""
-for part in task["code"].split(";"):
-    statement += part + ";"
-    if sqlite3.complete_statement(statement):
-        if statement.strip(" ;\\n\\t"):
+def main():
+    task = loads(sys.stdin.readline())
+    database = sqlite3.connect(":memory:")
+    database.executescript(task["setup"])
+    rows, said, there = None, "", set()
+    for statement in statements(task["code"]):
+        words = first_words(statement, 9)
+        if words[:2] == ["INSERT", "INTO"] and words[2] in there:
+            continue  # an example's rows, for a table that the task has given already
+        try:
             found = database.execute(statement)
-            if found.description:
+            if found.description and words[0] not in ("EXPLAIN", "PRAGMA"):
                 rows = [list(row) for row in found.fetchall()]
-        statement = ""
-print(json.dumps([[tagged(rows)]]))
-"""
-)
+        except sqlite3.Error as error:
+            said = said or type(error).__name__ + ": " + str(error)
+            if words[:2] == ["CREATE", "TABLE"] and "already exists" in str(error):
+                there |= {word.strip("`'[]" + chr(34)) for word in words[2:6]}
+    print(dumps([said if rows is None else [encoded(rows)]]))
 
-AS_SCRIPT = """
-import json, os, runpy, sys
-with open("answer.py", "w", encoding="utf-8") as file:
-    file.write(json.loads(sys.stdin.readline())["code"])
-sys.argv = ["answer.py"]
-runpy.run_path("answer.py", run_name="__main__")
+main()
 """

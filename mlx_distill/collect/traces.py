@@ -7,13 +7,13 @@ when they are not named; a row that does not have them is an error and never a s
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mlx_distill import reasoning
 from mlx_distill.errors import DataError, UsageError, words_of
 from mlx_distill.promptset import shorten
 from mlx_distill.records import Completion, Prompt, content_id
@@ -26,7 +26,6 @@ _PROMPTS = ("prompt", "problem", "question", "instruction", "input")
 _COMPLETIONS = ("completion", "response", "output", "answer", "solution", "generations.0")
 _ROLES = {"human": "user", "gpt": "assistant"}
 _STOPS = {"length": "max_tokens", "stop": "end_turn", "eos": "end_turn", "content_filter": "refusal"}
-_THOUGHT = re.compile(r"\s*<think>(.*?)(</think>\s*|\Z)", re.DOTALL)
 _ADVICE = "name them with --columns prompt=COLUMN,completion=COLUMN (a.0.b reaches into lists and objects)"
 
 
@@ -154,16 +153,14 @@ def _pair(
     stop = _at(row, mapping.get("stop_reason", "")) or "stop"
     model = _at(row, mapping.get("model", ""))
     given = _at(row, mapping.get("reasoning", ""))
-    thought = _THOUGHT.match(answered)
-    unfinished = thought is not None and not thought[2]
-    reasoning = thought[1].strip() if thought else ""
+    thought = reasoning.split(answered)
     completion = Completion(
         prompt_id=prompt.id,
         prompt=asked,
-        completion=answered[thought.end() :] if thought else answered,
-        stop_reason="max_tokens" if unfinished else _STOPS.get(str(stop), str(stop)),
+        completion=thought.answer,
+        stop_reason="max_tokens" if not thought.finished else _STOPS.get(str(stop), str(stop)),
         model=model if isinstance(model, str) and model else spec,
-        reasoning=given if isinstance(given, str) and given else reasoning,
+        reasoning=given if isinstance(given, str) and given else thought.reasoning,
     )
     return prompt, completion
 

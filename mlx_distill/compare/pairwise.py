@@ -50,7 +50,9 @@ async def judge_pairs(
     """
     questions: list[Question[Preference]] = []
     for prompt in prompts:
-        texts = {(g.role, g.sample): blinded(g.text, prompt.language) for g in generations if g.prompt_id == prompt.id}
+        texts = {
+            (g.role, g.sample): blinded(g.answer_text, prompt.language) for g in generations if g.prompt_id == prompt.id
+        }
         for roles, sample, repeat in itertools.product(_orders(pairs), _samples(texts), range(config.repeats)):
             shown = [_answer(texts, role, sample) for role in roles]
             unscored = Preference(prompt.id, *roles, model, None, sample=sample, repeat=repeat)

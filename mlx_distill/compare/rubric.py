@@ -60,7 +60,7 @@ def _question(
 ) -> Question[Judgment]:
     request = Request(
         model,
-        _text(prompt.text, blinded(generation.text, prompt.language)),
+        _text(prompt.text, blinded(generation.answer_text, prompt.language)),
         _rubric(),
         config.judge_max_tokens,
         SCHEMA,

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Sequence
 
 from mlx_distill import sandbox
-from mlx_distill.checks import runs
-from mlx_distill.checks.code import code_of, parts
+from mlx_distill.checks import runs, wanted
+from mlx_distill.checks.code import Extracted, code_of, prose_of
+from mlx_distill.checks.mending import parsed
 from mlx_distill.records import Generation, Judgment, Prompt
 
 NAME = "static analysis, not an LLM"
@@ -29,7 +29,8 @@ DIMENSIONS = (
 )
 
 MEASURED = {
-    "Code Correctness": "Python: parses; ends without an error when run (where a prompt has checks, they decide)",
+    "Code Correctness": "Python: parses; ends without an error when run, beside usage in blocks of its own (where a "
+    "prompt has checks, they decide)",
     "Structure & Design": "Python: code stands in definitions; short functions; shallow nesting; usual names; "
     "no globals. SQL: few clauses a line; one style of keywords; columns by name",
     "Documentation": "Python: docstrings; type hints. SQL: aliases. Both: prose around the code",
@@ -51,9 +52,10 @@ FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
 
 def judge(prompt: Prompt, generation: Generation, *, unsandboxed: bool = False) -> Judgment:
     """The measurements of one answer. An answer without code has all zeros: there is nothing to measure."""
-    code = code_of(generation.text, prompt.language)
+    names = (*_given(prompt), *wanted(prompt.checks))
+    code = code_of(generation.text, prompt.language, names, cut=generation.finish_reason == "length")
     measurable = _measurable(prompt, unsandboxed)
-    found = _measures(prompt, generation, code, unsandboxed) if code.strip() else _nothing("code in the answer")
+    found = _measures(prompt, generation, code, unsandboxed) if code.code else _nothing("code in the answer")
     measured = {dimension: found[dimension] for dimension in measurable}
     return Judgment(
         prompt_id=prompt.id,
@@ -78,9 +80,9 @@ def _measurable(prompt: Prompt, unsandboxed: bool) -> list[str]:
     return [dimension for dimension in DIMENSIONS if not left_out.get(dimension)]
 
 
-def _measures(prompt: Prompt, generation: Generation, code: str, unsandboxed: bool) -> dict[str, list[Measure]]:
+def _measures(prompt: Prompt, generation: Generation, code: Extracted, unsandboxed: bool) -> dict[str, list[Measure]]:
     if prompt.language == "sql":
-        return _sql(generation, code)
+        return _sql(generation, code.code or "")
     return _python(prompt, generation, code, unsandboxed)
 
 
@@ -100,19 +102,18 @@ DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 BLOCK = ast.If | ast.For | ast.While | ast.Try | ast.With | ast.AsyncFor | ast.AsyncWith
 
 
-def _python(prompt: Prompt, generation: Generation, code: str, unsandboxed: bool) -> dict[str, list[Measure]]:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of the answer's code
-            tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return _nothing("parses") | {"Completeness": _completeness(prompt, generation, code, None)}
+def _python(prompt: Prompt, generation: Generation, read: Extracted, unsandboxed: bool) -> dict[str, list[Measure]]:
+    code = read.code or ""
+    tree = parsed(code)
+    if tree is None:
+        return _nothing("parses") | {"Completeness": _completeness(prompt, generation, read, None)}
     asked = _asked(prompt, tree)
     return {
         "Code Correctness": _correctness(code, unsandboxed),
         "Structure & Design": _structure(asked),
-        "Documentation": _documentation(asked, generation.text),
+        "Documentation": _documentation(asked, generation.answer_text),
         "Error Handling": _error_handling([node for node in asked.body if isinstance(node, DEFINITION)]),
-        "Completeness": _completeness(prompt, generation, code, tree),
+        "Completeness": _completeness(prompt, generation, read, tree),
     }
 
 
@@ -137,6 +138,7 @@ def _given(prompt: Prompt) -> list[str]:
 
 
 def _correctness(code: str, unsandboxed: bool) -> list[Measure]:
+    """Of the block that defines what was asked for, not of others that use it."""
     return [("parses", 2, 1), ("runs", 3, runs(code, unsandboxed=unsandboxed).ended == "ok")]
 
 
@@ -194,7 +196,7 @@ def _documentation(tree: ast.Module, text: str) -> list[Measure]:
     return [
         ("docstrings", 5, _faultless(documented) if documented else 0),
         ("type hints", 2, _faultless(_hinted(tree)) if _functions(tree) else 0),
-        ("prose", 3, len(parts(text).prose.split()) >= 8),
+        ("prose", 3, len(prose_of(text).split()) >= 8),
     ]
 
 
@@ -236,13 +238,14 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
     return broad and all(isinstance(node, ast.Pass | ast.Continue) for node in handler.body)
 
 
-def _completeness(prompt: Prompt, generation: Generation, code: str, tree: ast.Module | None) -> list[Measure]:
+def _completeness(prompt: Prompt, generation: Generation, read: Extracted, tree: ast.Module | None) -> list[Measure]:
+    code, beside = read.code or "", [parsed(other) for other in read.others]
     given = _given(prompt)
     defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")} if tree else set()
     measures: list[Measure] = [
         ("not cut off", 3, generation.finish_reason == "stop"),
         ("no placeholders", 3, not PLACEHOLDER.search(code) and not (tree and _has_stub(tree))),
-        ("an example or test", 2, bool(tree) and _has_example(tree)),
+        ("an example or test", 2, bool(tree) and any(map(_has_example, [tree, *beside]))),
     ]
     if given:
         measures.append(("names given in the prompt", 2, _share([name in defined for name in given])))
@@ -305,7 +308,7 @@ def _sql(generation: Generation, code: str) -> dict[str, list[Measure]]:
             ("columns by name", 1, not re.search(r"SELECT\s+\*", query, re.I)),
         ],
         "Documentation": [
-            ("prose", 7, len(parts(generation.text).prose.split()) >= 8),
+            ("prose", 7, len(prose_of(generation.text).split()) >= 8),
             ("aliases", 3, bool(re.search(r"\bAS\b", query, re.I))),
         ],
         "Completeness": [

@@ -40,7 +40,7 @@ class Sheet:
 
 def sheets(prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Sheet]:
     """Of every prompt that base and distilled have answered: their first samples, without what names an author."""
-    texts = {(g.prompt_id, g.role): g.text for g in generations if g.sample == 0}
+    texts = {(g.prompt_id, g.role): g.answer_text for g in generations if g.sample == 0}
     both = [p for p in prompts if (p.id, "base") in texts and (p.id, "distilled") in texts]
     return [_sheet(p, texts[p.id, "base"], texts[p.id, "distilled"]) for p in both]
 

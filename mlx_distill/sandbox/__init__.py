@@ -19,11 +19,14 @@ from typing import Any, Literal
 
 from mlx_distill.sandbox import enter, watch
 from mlx_distill.sandbox.enter import PATH, Level
+from mlx_distill.sandbox.packages import ENVIRONMENT, INSIDE, Shelf, names_of, shelf
 from mlx_distill.sandbox.watch import Limits
 
-__all__ = ["Level", "Limits", "Outcome", "level", "run"]
+__all__ = ["Level", "Limits", "Outcome", "level", "names_of", "run", "shelf"]
 
 NOT_RUN = "no sandbox on this machine: see `mlx-distill doctor`, or run models' code in the open with --unsandboxed"
+
+NO_PACKAGES = Shelf()
 
 PRELUDE = """
 import builtins, resource, sys
@@ -33,6 +36,7 @@ for kind, limit in {limits}:
     except (AttributeError, OverflowError, ValueError, OSError):
         pass
 builtins.exit = builtins.quit = sys.exit
+sys.path += {packages}
 """
 """Limits are set one by one: macOS refuses some, and one refusal must not fail the task. `site` is not loaded (the
 packages beside the interpreter are not for models' code, and it is slow), so its `exit` is put back."""
@@ -40,7 +44,8 @@ packages beside the interpreter are not for models' code, and it is slow), so it
 
 @dataclass(frozen=True)
 class Outcome:
-    """`result` is the JSON that the program printed, or None; `detail` the last line of its errors, or why it ended.
+    """`result` is the JSON that the program printed, as far as it came, or None; `detail` the last line of its errors,
+    or why it ended.
 
     `level` is what it ran at, empty where it did not run.
     """
@@ -60,29 +65,48 @@ def level() -> Level:
     return "none"
 
 
-def run(program: str, *tasks: Any, limits: Limits | None = None, unsandboxed: bool = False) -> Outcome:
+def run(
+    program: str,
+    *tasks: Any,
+    limits: Limits | None = None,
+    unsandboxed: bool = False,
+    packages: tuple[str, ...] = (),
+) -> Outcome:
     """Runs a Python program with `tasks` as lines of JSON on its input; it answers by printing JSON, and nothing else.
 
-    `unsandboxed` lets it run in the open where the machine has no sandbox: still with a folder and a process group of
-    its own, an empty environment, limits and the watch, but with this user's files, network and processes.
+    `packages` of this environment are visible to it. `unsandboxed` lets it run in the open where the machine has no
+    sandbox: still with a folder and a process group of its own, an empty environment, limits and the watch, but with
+    this user's files, network and processes.
     """
     chosen = level()
     if chosen == "none" and not unsandboxed:
         return Outcome("not run", NOT_RUN)
-    return _run(chosen, program, tasks, limits or Limits())
+    return _run(chosen, program, tasks, limits or Limits(), shelf(packages))
 
 
-def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits) -> Outcome:
+def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits, shown: Shelf = NO_PACKAGES) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix="mlx-distill-")).resolve()
     try:
         work = folder / "work"
         for path in (work, folder / "root"):
             path.mkdir()
-        (work / "program.py").write_text(PRELUDE.format(limits=_kernel_limits(chosen, limits)) + program, "utf-8")
+        prelude = PRELUDE.format(limits=_kernel_limits(chosen, limits), packages=_shown(chosen, folder, shown))
+        (work / "program.py").write_text(prelude + program, "utf-8")
         (folder / "input").write_text("".join(json.dumps(task) + "\n" for task in tasks), "utf-8")
-        return _watched(chosen, folder, limits)
+        return _watched(chosen, folder, limits, shown)
     finally:
         _remove(folder)
+
+
+def _shown(chosen: Level, folder: Path, shown: Shelf) -> list[str]:
+    """Where the program finds packages: where the way in puts them or, where the files are those of the machine, by
+    links beside it."""
+    if chosen in ("namespaces", "bubblewrap"):
+        return [INSIDE] if shown.entries else []
+    for entry in shown.entries:
+        (folder / "packages").mkdir(exist_ok=True)
+        (folder / "packages" / Path(entry).name).symlink_to(entry)
+    return [str(folder / "packages")] if shown.entries else []
 
 
 def _kernel_limits(chosen: Level, limits: Limits) -> list[tuple[str, int]]:
@@ -101,14 +125,14 @@ def _kernel_limits(chosen: Level, limits: Limits) -> list[tuple[str, int]]:
     return found
 
 
-def _watched(chosen: Level, folder: Path, limits: Limits) -> Outcome:
+def _watched(chosen: Level, folder: Path, limits: Limits, shown: Shelf) -> Outcome:
     """Input, output and errors are files outside of what the program can reach; the file-size limit bounds them."""
     output, errors = folder / "output", folder / "errors"
     with (folder / "input").open("rb") as stdin, output.open("wb") as stdout, errors.open("wb") as stderr:
         process = subprocess.Popen(
-            enter.command(chosen, folder, limits),
+            enter.command(chosen, folder, limits, shown.entries),
             cwd=folder / "work",
-            env={"PATH": PATH, "HOME": "/work", "LC_ALL": "C.UTF-8", watch.MARK: folder.name},
+            env={"PATH": PATH, "HOME": "/work", "LC_ALL": "C.UTF-8", watch.MARK: folder.name, **ENVIRONMENT},
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -116,7 +140,7 @@ def _watched(chosen: Level, folder: Path, limits: Limits) -> Outcome:
         )
     broken = watch.until_end(process, folder / "work", limits, leftovers=chosen in ("seatbelt", "none"))
     if broken:
-        return Outcome(*broken, None, chosen)
+        return Outcome(*broken, _result(output), chosen)
     lines = errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
     ended: Literal["ok", "failed"] = "ok" if process.returncode == 0 else "failed"
     return Outcome(ended, lines[-1][:200] if lines else "", _result(output), chosen)

@@ -11,9 +11,11 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from mlx_distill.sandbox.packages import INSIDE
 from mlx_distill.sandbox.watch import Limits
 
 Level = Literal["seatbelt", "namespaces", "bubblewrap", "none"]
@@ -24,12 +26,17 @@ SYSTEM = ("/usr", "/bin", "/lib", "/lib64")
 
 NAMESPACES = """
 set -e
-root=$1 work=$2 prefix=$3 bytes=$4 owner=$5; shift 5
+root=$1 work=$2 prefix=$3 bytes=$4 owner=$5 packages=$6; shift 6
 mount -t tmpfs -o size=1m,mode=755 tmpfs "$root"
 for folder in /usr /bin /lib /lib64 "$prefix"; do
   [ -d "$folder" ] || continue
   mkdir -p "$root$folder"
   mount --rbind "$folder" "$root$folder"
+done
+mkdir "$root/packages"
+printf '%s' "$packages" | while IFS= read -r entry; do
+  if [ -d "$entry" ]; then mkdir "$root/packages/${entry##*/}"; else : > "$root/packages/${entry##*/}"; fi
+  mount --bind "$entry" "$root/packages/${entry##*/}"
 done
 while read -r _ _ _ _ point _; do
   case $point in "$root"/*) mount -o remount,bind,ro "$point" ;; esac
@@ -90,19 +97,22 @@ def candidates() -> list[Level]:
     return found
 
 
-def command(level: Level, folder: Path, limits: Limits) -> list[str]:
+def command(level: Level, folder: Path, limits: Limits, packages: Sequence[str] = ()) -> list[str]:
+    """`packages` are folders and files that the program sees in /packages, or by links beside it."""
     inside = level in ("namespaces", "bubblewrap")
     python = [_python(), "-I", "-S", "-X", "utf8", f"{'/work' if inside else folder / 'work'}/program.py"]
     if level == "seatbelt":
-        return ["sandbox-exec", "-p", seatbelt_profile(folder / "work"), *python]
+        return ["sandbox-exec", "-p", seatbelt_profile(folder / "work", packages), *python]
     if level == "namespaces":
-        return [*_namespaces(folder, limits), *python]
-    return [*_bubblewrap(folder, limits), *python] if level == "bubblewrap" else python
+        return [*_namespaces(folder, limits, packages), *python]
+    return [*_bubblewrap(folder, limits, packages), *python] if level == "bubblewrap" else python
 
 
-def seatbelt_profile(work: Path) -> str:
+def seatbelt_profile(work: Path, packages: Sequence[str] = ()) -> str:
     private = " ".join(f"(subpath {_quoted(path)})" for path in (*PRIVATE, str(Path.home().resolve())))
-    return SEATBELT.format(private=private, prefix=_quoted(sys.base_prefix), work=_quoted(str(work)))
+    profile = SEATBELT.format(private=private, prefix=_quoted(sys.base_prefix), work=_quoted(str(work)))
+    shown = [*packages, str(work.parent / "packages")] if packages else []
+    return profile + "".join(f"(allow file-read* (subpath {_quoted(path)}))\n" for path in shown)
 
 
 def _quoted(path: str) -> str:
@@ -113,22 +123,25 @@ def _quoted(path: str) -> str:
 NOBODY = 65534
 
 
-def _namespaces(folder: Path, limits: Limits) -> list[str]:
+def _namespaces(folder: Path, limits: Limits, packages: Sequence[str]) -> list[str]:
     """Root needs no namespace of users to enter the others, and becomes nobody inside: the kernel does not count
     root's processes, by whatever name a namespace calls it, so that nothing would hold a fork bomb."""
     owner = 0 if os.geteuid() else NOBODY
     users = [] if owner else ["--user", "--map-root-user"]
     kinds = [*users, "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
     given = [str(folder / "root"), str(folder / "work"), sys.base_prefix, str(limits.disk_bytes), str(owner)]
+    given.append("".join(f"{path}\n" for path in packages))
     return ["unshare", *kinds, "sh", "-c", NAMESPACES, "sh", *given]
 
 
-def _bubblewrap(folder: Path, limits: Limits) -> list[str]:
+def _bubblewrap(folder: Path, limits: Limits, packages: Sequence[str]) -> list[str]:
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     for path in (*SYSTEM, sys.base_prefix):
         command += ["--ro-bind-try", path, path]
     for path in ("/dev/null", "/dev/urandom"):
         command += ["--dev-bind", path, path]
+    for path in packages:
+        command += ["--ro-bind", path, f"{INSIDE}/{Path(path).name}"]
     command += ["--size", str(limits.disk_bytes), "--tmpfs", "/work"]
     command += ["--ro-bind", str(folder / "work" / "program.py"), "/work/program.py"]
     command += ["--symlink", "work", "/tmp", "--symlink", "../work", "/dev/shm"]

@@ -91,7 +91,8 @@ def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation
     with job.view.tracking("check", len(generations)) as update:
         for place, g in enumerate(generations, 1):
             prompt = by_id[g.prompt_id]
-            scores.append(run_checks(prompt, g.role, g.text, sample=g.sample, unsandboxed=unsandboxed))
+            cut = g.finish_reason == "length"
+            scores.append(run_checks(prompt, g.role, g.answer_text, sample=g.sample, cut=cut, unsandboxed=unsandboxed))
             update(place, "")
     found = [score for score in scores if score]
     if any(score.passed is None for score in found):

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlx_distill import watchdog
 from mlx_distill.errors import words_of
+from mlx_distill.reasoning import opening
 from mlx_distill.records import Generation, Role, content_id
 from mlx_distill.students import Student
 from mlx_distill.students.batching import why_alone
@@ -112,8 +113,9 @@ def _answers(student: Student, role: Role, batch: Batch, decoding: Decoding, tog
         sampler=_sampler(role, batch, decoding),
     )
     seconds = (time.monotonic() - started) / len(batch.prompts)
+    opened = opening(student.tokenizer.decode(batch.prompts[0][-8:]))  # by the template: the same for all prompts
     return [
-        Generation(name, role, text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
+        Generation(name, role, opened + text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
         for (name, sample), text, tokens in zip(batch.cases, response.texts, response.token_ids, strict=True)
     ]
 

@@ -66,7 +66,7 @@ def degraded(asked: Asked, roles: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _lengths(asked: Asked, role: Role) -> dict[str, float]:
     """Item → mean characters of the role's answers to it."""
-    mine = ((case[0], float(len(answer.text))) for case, answer in asked.answers.items() if case[1] == role)
+    mine = ((case[0], float(len(answer.answer_text))) for case, answer in asked.answers.items() if case[1] == role)
     return stats.by_prompt(mine)
 
 

@@ -19,6 +19,7 @@ from mlx_distill.summarise.answered import degraded, lengths_part, roles_part
 from mlx_distill.summarise.asked import MODELS, Asked, read_asked
 from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_part, pass_at_k_part
 from mlx_distill.summarise.forgetting import coverage_part, domain, forgetting_part
+from mlx_distill.summarise.form import formats_part, packages_part
 from mlx_distill.summarise.gate import gate_part
 from mlx_distill.summarise.selection import read_selection
 from mlx_distill.summarise.unfinished import unfinished_training
@@ -50,6 +51,7 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[list[dict[str, Any]], 
         _sandboxes(asked),
         read_selection(run),
         unfinished_training(run, config) if any(row["answers"] != ELSEWHERE for row in rows) else (),
+        packages_part(score for one in asked for score in one.scores.values()),
     )
 
 
@@ -57,10 +59,11 @@ def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]
     """`own`: the capabilities and benchmarks that the training was for."""
     tested = [_tested(one) for one in asked]
     decided = stats.decide([test for _, test in tested])
-    return [
+    rows = [
         _row(one, own) | dict(counts) | found | {"equivalence": _equivalence(test.differences)}
         for one, (counts, test), found in zip(asked, tested, decided, strict=True)
     ]
+    return [row | {"format": form} for row, form in zip(rows, formats_part(asked, rows), strict=True)]
 
 
 def _tested(asked: Asked) -> tuple[Mapping[str, int | None], stats.Tested]:

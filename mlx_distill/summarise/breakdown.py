@@ -14,7 +14,7 @@ from typing import Any
 from mlx_distill import stats
 from mlx_distill.promptset import shorten
 from mlx_distill.proportions import pass_at_k, wilson
-from mlx_distill.records import Estimate, Role, Score, plain
+from mlx_distill.records import FORMAT, Estimate, Role, Score, plain
 from mlx_distill.summarise.asked import MODELS, Asked
 
 INSTRUCTION = re.compile(r"(strict|loose) \d+ ")
@@ -46,6 +46,8 @@ def _counted(scores: Sequence[Score]) -> dict[str, Counted]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for score in scores:
         for part, held in score.parts.items():
+            if part == FORMAT:
+                continue  # it is tested, and told beside the score
             kind = INSTRUCTION.match(part)
             total = sums[f"instructions, {kind[1]}" if kind else part]
             total[0] += held / len(scores)

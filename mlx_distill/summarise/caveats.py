@@ -11,6 +11,7 @@ from typing import Any
 from mlx_distill.compare import PEOPLE, STATIC_JUDGE
 from mlx_distill.config import Config
 from mlx_distill.records import Generation
+from mlx_distill.summarise.form import packages_words
 from mlx_distill.teachers import family, is_traces, kind_of
 from mlx_distill.wording import plural
 
@@ -96,8 +97,12 @@ def _about_gaps(comparison: dict[str, Any]) -> list[str]:
         if unscored[kind]:
             said.append(f"{unscored[kind]} of {of} judgments of {kind} are unscored, and left out.")
     checks = comparison["checks"]
-    if not_run := sum(role["not_run"] for role in checks["roles"].values()):
+    refused = sum(role["refused"] for role in checks["roles"].values())
+    if not_run := sum(role["not_run"] for role in checks["roles"].values()) - refused:
         said.append(f"{not_run} executed checks were not run, for want of a sandbox on this machine.")
+    if refused:
+        said.append(f"{refused} executed checks could not be run: the sandbox lacks what the answers use.")
+    said += packages_words(checks["packages"])
     if "none" in checks["sandbox"]:
         said.append(
             "Models' code was run without a sandbox, as --unsandboxed allows: it could have forged its results."

@@ -127,7 +127,7 @@ def _named(rows: Sequence[dict[str, Any]]) -> str:
 
 def _answers(generations: Sequence[Generation], role: Role) -> dict[str, Any]:
     mine = [generation for generation in generations if generation.role == role]
-    lengths = stats.by_prompt((g.prompt_id, float(len(g.text))) for g in mine)
+    lengths = stats.by_prompt((g.prompt_id, float(len(g.answer_text))) for g in mine)
     tokens, seconds = sum(g.tokens for g in mine), sum(g.seconds for g in mine)
     return {
         "count": len(mine),

@@ -14,6 +14,7 @@ from mlx_distill import stats
 from mlx_distill.errors import GateError, UsageError
 from mlx_distill.proportions import MARGIN
 from mlx_distill.summarise.forgetting import OWN
+from mlx_distill.summarise.form import packages_words
 from mlx_distill.wording import estimate, plural
 
 Row = Mapping[str, Any]
@@ -52,6 +53,7 @@ def gate_part(
     sandboxes: Collection[str] = (),
     selection: Row | None = None,
     unfinished: Sequence[str] = (),
+    packages: Row | None = None,
 ) -> dict[str, Any]:
     """ship where every rule holds, else mixed where a benchmark is better, else do not ship; that too where the
     selection kept the base or something is `unfinished`. Raises UsageError for a rule that is not in RULES, and for
@@ -64,14 +66,15 @@ def gate_part(
     mixed = bool(_with(rows, BETTER)) and all(finding.holds for finding in kept.values())
     return {
         "verdict": "ship" if ship else "mixed" if mixed else "do not ship",
-        "because": _because(rows, forgetting, found),
+        "because": " ".join([_because(rows, forgetting, found), *_about_format(rows)]),
         "rules": [
             {"rule": rule, "holds": finding.holds, "because": "; ".join(finding.clauses)}
             for rule, finding in found.items()
         ],
         "forgetting": list(forgetting),
         "coverage": coverage,
-        "caveats": caveats(rows, forgetting, sandboxes),
+        "packages": packages,
+        "caveats": [*caveats(rows, forgetting, sandboxes), *packages_words(packages)],
     }
 
 
@@ -94,6 +97,11 @@ def _because(rows: Sequence[Row], domains: Sequence[Row], found: Mapping[str, Fi
     said = "; ".join(dict.fromkeys([*first, *worse, *_lost_together(rows, domains), *held, *better]))
     named = said.startswith(tuple(row["title"] for row in rows))  # as its owner writes it
     return f"{said if named else said[0].upper() + said[1:]}."
+
+
+def _about_format(rows: Sequence[Row]) -> list[str]:
+    """Where format and ability differ in one of the two alone, so that none is taken for the other."""
+    return [row["format"]["words"] for row in rows if row.get("format") and row["format"]["words"]]
 
 
 def _lost_together(rows: Sequence[Row], domains: Sequence[Row]) -> list[str]:

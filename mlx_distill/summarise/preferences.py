@@ -48,7 +48,7 @@ def _outcome(said: Sequence[Preference], pair: Pair) -> float | None:
 
 def preferences_part(preferences: Sequence[Preference], generations: Sequence[Generation]) -> list[dict[str, Any]]:
     """An entry for each pair that was judged; the first is the primary result, and is decided with the rest."""
-    texts = {(g.prompt_id, g.role, g.sample): g.text for g in generations}
+    texts = {(g.prompt_id, g.role, g.sample): g.answer_text for g in generations}
     return [entry for pair in PAIRS if (entry := _pair(preferences, pair, texts))]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from mlx_distill import agreement, stats
 from mlx_distill.compare import DIMENSIONS
 from mlx_distill.records import ROLES, Estimate, Judgment, Prompt, Role, Score, plain
+from mlx_distill.summarise.form import packages_part
 
 CORRECTNESS = "Code Correctness"
 
@@ -127,17 +128,20 @@ def _repeat_agreement(judgments: Sequence[Judgment], dimension: str) -> Estimate
 
 
 def checks_part(scores: Sequence[Score]) -> dict[str, Any]:
-    """How many prompts' checks each role passed whole, in every sample; `not_run` where there was no sandbox."""
+    """How many prompts' checks each role passed whole, in every sample; `not_run` where there was no sandbox, or
+    (`refused`) one that lacks what the answer needs."""
     passed = _passed(scores)
     counted = {
         role: {
             "passed": sum(whole for (_, whose), whole in passed.items() if whose == role),
             "run": sum(whose == role for _, whose in passed),
             "not_run": len({s.item_id for s in scores if s.role == role and s.passed is None}),
+            "refused": len({s.item_id for s in scores if s.role == role and s.passed is None and s.sandbox}),
         }
         for role in ROLES
     }
-    return {"sandbox": sorted({score.sandbox for score in scores if score.sandbox}), "roles": counted}
+    sandboxes = sorted({score.sandbox for score in scores if score.sandbox})
+    return {"sandbox": sandboxes, "roles": counted, "packages": packages_part(scores, ROLES)}
 
 
 def pairs_part(scores: Sequence[Score]) -> tuple[dict[str, Any], stats.Tested] | None:

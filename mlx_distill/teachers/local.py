@@ -23,7 +23,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from mlx_distill import students
+from mlx_distill import reasoning, students
 from mlx_distill.errors import DistillError, TeacherError, UsageError, words_of
 from mlx_distill.students import Student
 from mlx_distill.students.batching import why_alone
@@ -215,7 +215,7 @@ class _Batch:
 
     def _finish(self, answer: _Answer, reason: str) -> None:
         written = answer.opening + self._student.tokenizer.decode(answer.tokens)
-        reasoning, text = split_reasoning(written, *self._tags)
+        thought, text, _ = reasoning.split(written, self._tags)
         answer.question.settle(
             Reply(
                 text=text,
@@ -224,7 +224,7 @@ class _Batch:
                 input_tokens=answer.prompt_tokens,
                 output_tokens=len(answer.tokens),
                 seconds=time.monotonic() - answer.started,
-                reasoning=reasoning,
+                reasoning=thought,
             )
         )
 
@@ -240,14 +240,6 @@ def model_name(spec: str) -> str:
         return f"mlx:{spec}"
     content = students.identity(spec).removeprefix(spec)
     return f"mlx:{path.absolute().name}@{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-
-
-def split_reasoning(written: str, start: str = "<think>", end: str = "</think>") -> tuple[str, str]:
-    """Reasoning between leading tags, and the answer after them; reasoning that never ended has no answer."""
-    if not written.lstrip().startswith(start):
-        return "", written
-    reasoning, _, text = written.lstrip().removeprefix(start).partition(end)
-    return reasoning.strip(), text.lstrip()
 
 
 def _room(student: Student, prompt_tokens: int) -> int:

@@ -21,13 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlx_distill import sandbox
-from mlx_distill.bench import evalplus, execution, livecodebench, mbpp, outputs, values
+from mlx_distill.bench import evalplus, execution, livecodebench, mbpp, outputs
 from mlx_distill.bench.benchmark import Item, Mark, Scoring
 from mlx_distill.bench.humaneval import HUMANEVAL_PLUS
 from mlx_distill.bench.livecodebench import LIVECODEBENCH, unpacked, within
 from mlx_distill.bench.mbpp import MBPP_PLUS
 from mlx_distill.bench.outputs import printed_right, right
-from mlx_distill.bench.values import encoded, untagged
+from mlx_distill.checks import values
+from mlx_distill.checks.values import encoded, untagged
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.rows import rows_of
 from mlx_distill.sandbox import watch
@@ -435,7 +436,7 @@ class TestAnswers:
             "def f(n):\n    return 1 / 0",
             "def f(n):\n    return n * 7919 + 13 if n < 3 else None",
             "def f(n)\n    return 7932",
-            "import numpy\n" + SECRET,
+            "import numpy\ndef f(n):\n    return numpy.int64(n) * 7919 + 13",
             "def f(n):\n    return f(n)",
             "import os\ndef f(n):\n    if n > 2: os.abort()\n    return n * 7919 + 13",
         )
@@ -443,7 +444,7 @@ class TestAnswers:
             "f(2) is 7932, not 15851",
             "f(1): ZeroDivisionError: division by zero",
             "f(3) is null, not 23770",
-            "f(1): SyntaxError: expected ':' (<string>, line 1)",
+            "f(1): SyntaxError: expected ':' (answer.py, line 1)",
             "f(1): ModuleNotFoundError: No module named 'numpy'",
             "f(1): RecursionError: maximum recursion depth exceeded",
             "it ended without a result",
@@ -454,7 +455,7 @@ class TestAnswers:
     def test_a_text_without_code_fails_and_says_so(self) -> None:
         (found,) = evalplus.score([(item(), "I would rather not.")], Scoring())
         assert (found.passed, found.found, found.detail) == (False, None, "no answer extracted")
-        assert found.parts == {"base tests": False}
+        assert found.parts == {"base tests": False, "format": False}
 
     def test_marks_come_in_order_whatever_takes_longer(self) -> None:
         slow = "import time\ntime.sleep(0.5)\n" + SECRET
@@ -509,7 +510,7 @@ def test_without_a_sandbox_nothing_is_run_and_nothing_has_failed(monkeypatch: py
     found = marks(SECRET, "nonsense")
     assert [each.passed for each in found] == [None, None]
     assert {each.detail for each in found} == {sandbox.NOT_RUN}
-    assert [each.found for each in found] == [SECRET + "\n", None]
+    assert [each.found for each in found] == [SECRET, None]
     (problem,) = livecodebench.read([row()])
     (unrun,) = LIVECODEBENCH.score([(problem, "```\nprint(1)\n```")], Scoring())
     assert (unrun.passed, unrun.detail) == (None, sandbox.NOT_RUN)

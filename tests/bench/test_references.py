@@ -19,7 +19,7 @@ from mlx_distill.bench.benchmark import Benchmark, Item, Scoring
 from mlx_distill.bench.humaneval import HUMANEVAL_PLUS
 from mlx_distill.bench.mbpp import MBPP_PLUS
 from mlx_distill.bench.outputs import right
-from mlx_distill.bench.values import encoded
+from mlx_distill.checks.values import encoded
 from mlx_distill.rows import rows_of
 
 pytestmark = pytest.mark.long

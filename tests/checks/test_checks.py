@@ -1,17 +1,14 @@
 """Checks against real answers and real attacks: only right behaviour passes."""
 
 import dataclasses
-import json
 import textwrap
 from typing import Any
 
 import pytest
 from conftest import missing
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mlx_distill import sandbox
-from mlx_distill.checks import programs, run_checks, runs, untagged
+from mlx_distill.checks import run_checks, runs
 from mlx_distill.records import Check, Prompt, Score
 from mlx_distill.sandbox import Limits
 
@@ -131,7 +128,7 @@ while frame:
 META = "class Meta(type):\n    def __eq__(cls, other): return True\n    def __hash__(cls): return 1\n"
 
 ATTACKS = {
-    "exit before the checks": "import sys\n" + RIGHT + "\nsys.exit(0)",
+    "exit before there is anything to check": "import sys\nsys.exit(0)\n" + RIGHT,
     "end the process at once": "import os\n" + RIGHT + "\nos._exit(0)",
     "exit in the call": "import sys\ndef add(a, b): sys.exit(0)",
     "end the process in the call": "import os\ndef add(a, b): os._exit(0)",
@@ -158,7 +155,7 @@ ATTACKS = {
     "    for name in ('checked', 'value', 'tagged', 'results'):\n        setattr(module, name, lambda *_: [3])\n"
     "def add(a, b): return 4",
     "kill the checker": "import os, signal\ndef add(a, b): os.kill(os.getppid(), signal.SIGKILL)",
-    "kill everybody": "import os, signal\nos.kill(-1, signal.SIGKILL)\n" + RIGHT,
+    "kill everybody": "import os, signal\ntry: os.kill(-1, signal.SIGKILL)\nfinally:\n    raise SystemExit\n" + RIGHT,
     "never answer": "def add(a, b):\n    while True: pass",
     "sleep for ever": "import time\ntime.sleep(1e9)",
     "sleep for ever deaf": "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\ntime.sleep(1e9)",
@@ -246,7 +243,10 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
         ("SELEC name", False),
         ("DROP TABLE t;", False),
         ('SELECT \'[["a"], ["b"]]\';', False),
-        ("ATTACH DATABASE '/etc/passwd' AS p; SELECT name FROM t ORDER BY name;", False),
+        ("ATTACH DATABASE '/etc/passwd' AS p; SELECT name FROM p.t ORDER BY name;", False),
+        ("SELECT name FROM t ORDER BY name; EXPLAIN QUERY PLAN SELECT name FROM t;", True),
+        ("CREATE TABLE t(name TEXT); INSERT INTO t VALUES ('c'); SELECT name FROM t ORDER BY name;", True),
+        ("SELECT name FROM t ORDER BY name; SELECT DISTINCT ON (name) name FROM t;", True),
         ("SELECT load_extension('evil');", False),
         (ENDLESS, False),
     ],
@@ -292,31 +292,3 @@ def test_an_answer_without_code_fails_only_where_one_with_code_could_pass(monkey
 @pytest.mark.parametrize(("code", "ended"), [("print(1)", "ok"), ("1 / 0", "failed"), ("def f(:", "failed")])
 def test_a_program_runs_as_a_script(code: str, ended: str) -> None:
     assert runs(f"{code}\nassert __name__ == '__main__'").ended == ended
-
-
-# ---------------------------------------------------------------- the way out
-
-LITERALS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: (
-        st.lists(inner)
-        | st.lists(inner).map(tuple)
-        | st.dictionaries(st.text() | st.tuples(st.integers(), st.text()), inner)
-        | st.sets(st.integers() | st.tuples(st.text()))
-    ),
-)
-
-
-@given(LITERALS)
-def test_every_literal_comes_out_as_it_was(value: Any) -> None:
-    names: dict[str, Any] = {}
-    exec(programs.VALUES, names)
-    found = untagged(json.loads(json.dumps(names["tagged"](value))))
-    assert repr(found) == repr(value) or found == value
-    assert type(found) is type(value)
-
-
-@pytest.mark.parametrize("value", [[], ["evil", 1], [["list"]], ["dict", [1]], ["dict", [["list"], 1]], ["bytes", 300]])
-def test_what_is_no_tagged_value_is_refused(value: Any) -> None:
-    with pytest.raises((LookupError, TypeError, ValueError)):
-        untagged(value)

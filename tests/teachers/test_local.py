@@ -11,7 +11,7 @@ import pytest
 from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.students import Student
 from mlx_distill.teachers import Reply, Request
-from mlx_distill.teachers.local import LocalTeacher, split_reasoning
+from mlx_distill.teachers.local import LocalTeacher
 
 pytestmark = pytest.mark.real
 
@@ -176,19 +176,6 @@ def test_reasoning_that_the_template_opened_and_the_cap_cut_is_no_answer(student
     (reply,) = answers(thinker, ask("Why is the sky blue?", 5))
     assert (reply.text, reply.stop_reason) == ("", "max_tokens")
     assert reply.reasoning
-
-
-@pytest.mark.parametrize(
-    ("written", "reasoning", "text"),
-    [
-        ("Blue.", "", "Blue."),
-        ("<think>\nHm.\n</think>\n\nBlue.", "Hm.", "Blue."),
-        ("<think>Hm, the", "Hm, the", ""),
-        ("A tag is <think>so</think>.", "", "A tag is <think>so</think>."),
-    ],
-)
-def test_leading_reasoning_is_split_off(written: str, reasoning: str, text: str) -> None:
-    assert split_reasoning(written) == (reasoning, text)
 
 
 def folder(path: Path, weights: bytes) -> str:

@@ -14,6 +14,7 @@ from mlx_distill.wording import (
     answers_an_item,
     equivalence,
     estimate,
+    form,
     overlapping,
     p_value,
     plural,
@@ -32,6 +33,10 @@ EXPLAINED = (
     "items for differences). p is McNemar's exact one, or of sign flips for several answers an item; verdicts rest on "
     "p (Holm). *Equivalent*: shown to differ by less than 3 points; no difference shown is not that. *Could have "
     "shown*: the smallest difference that so many items would have shown four times of five."
+)
+FORMAT = "in the asked format, %"
+FORMED = (
+    "*In the asked format*: answers that followed it strictly, base → distilled; what passes is read in any format."
 )
 POOLED = (
     "All items of a domain's benchmarks together; the domains are adjusted for each other, as a family of their own."
@@ -65,10 +70,12 @@ def scores(results: dict[str, Any]) -> str:
         return ""
     counts = ("gained", "lost", "both", "neither")
     header = ("Benchmark", "n", *MODELS, "distilled − base", *counts, "p", "p (Holm)", "verdict", "equivalent", COULD)
+    formed = any(map(form, rows))
+    found = ((*_score(row), *((form(row) or NOTHING,) if formed else ())) for row in rows)
     return section(
         "Benchmarks",
-        table(header, map(_score, rows)),
-        EXPLAINED,
+        table((*header, FORMAT) if formed else header, found),
+        f"{EXPLAINED} {FORMED}" if formed else EXPLAINED,
         bullets(f"{inline(row['title'])}, {inline(sentence)}." for row in rows for sentence in row["degraded"]),
         _others(results),
     )

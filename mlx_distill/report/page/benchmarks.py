@@ -11,7 +11,18 @@ from typing import Any
 
 from mlx_distill.report.page.numbers import MODELS, Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.wording import NOTHING, answers_an_item, estimate, overlapping, plural, points, published, worth
+from mlx_distill.wording import (
+    NOTHING,
+    answers_an_item,
+    estimate,
+    form,
+    overlapping,
+    p_value,
+    plural,
+    points,
+    published,
+    worth,
+)
 
 Results = dict[str, Any]
 
@@ -74,7 +85,12 @@ def _items(count: int) -> str:
 def _notes(row: Results) -> list[str]:
     of = "" if row["n"] == row["items"] else f" of {row['items']:,}"
     several = f", {plural(row['samples'], 'answer')} each" if row["samples"] else ""
-    return [f"{row['domain']}, {row['n']:,}{of} item{'' if row['n'] == 1 else 's'}{several}", row["subset"] or ""]
+    formed = f"in the asked format: {form(row)} %" if form(row) else ""
+    return [
+        f"{row['domain']}, {row['n']:,}{of} item{'' if row['n'] == 1 else 's'}{several}",
+        row["subset"] or "",
+        formed,
+    ]
 
 
 def _warnings(row: Results) -> list[str]:
@@ -98,6 +114,7 @@ def tables(row: Results) -> list[tuple[str, Table]]:
     found = [
         ("Answers", _answers(row)),
         ("Parts of the score", _parts(row)),
+        ("In the asked format", _format(row)),
         ("By category", _groups(row["categories"])),
         ("By difficulty", _groups(row["difficulties"])),
         ("Several answers an item", _at_k(row)),
@@ -122,6 +139,18 @@ def _parts(row: Results) -> Table:
         for part in row["parts"]
     ]
     return Table(("part", *MODELS, "difference"), rows)
+
+
+def _format(row: Results) -> Table:
+    """The share of answers that followed it strictly, tested as what passes is; it decides no mark."""
+    found = row.get("format")
+    header = ("n", *MODELS, "difference", "gained", "lost", "p (Holm)")
+    if not found:
+        return Table(header, [])
+    counts = (NOTHING if found[name] is None else str(found[name]) for name in ("gained", "lost"))
+    shares = (points(found[role]) for role in MODELS)
+    difference = points(found["difference"], sign="+")
+    return Table(header, [(f"{found['n']:,}", *shares, difference, *counts, p_value(found["p_holm"]))])
 
 
 def _groups(groups: Sequence[Results]) -> Table:

@@ -99,9 +99,10 @@ def open_cases(asked: Sequence[Asked], made: Made) -> Cases:
 
 def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
     """Scores them. Yields the benchmark's title after each."""
-    how = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed)
+    cut = frozenset(g.answer_text for _, mine in cases for _, g in mine if g.finish_reason == "length")
+    how = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed, cut)
     for one, mine in cases:
-        marks = one.benchmark.score([(item, answer.text) for item, answer in mine], how)
+        marks = one.benchmark.score([(item, answer.answer_text) for item, answer in mine], how)
         for (item, answer), mark in zip(mine, marks, strict=True):
             made.add_score(_score_of(item, answer, mark))
             yield one.benchmark.title
@@ -129,4 +130,5 @@ def _score_of(item: Item, answer: Generation, mark: Mark) -> Score:
         sandbox=mark.sandbox,
         found=None if mark.found is None else mark.found[:FOUND],
         parts=dict(mark.parts),
+        packages=mark.packages,
     )

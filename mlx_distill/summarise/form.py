@@ -1,0 +1,108 @@
+"""How answers were set down, told apart from what they are worth: the asked format, and packages that were not there.
+
+In: a run's benchmarks. Out: for each the shares that followed the asked format strictly, with a test as for what
+passes, and a sentence where one of the two differs and the other does not: answers are read in any format, so that a
+habit of format is no ability. All formats of a run are one family, adjusted together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mlx_distill import stats
+from mlx_distill.records import FORMAT, Role, Score, plain
+from mlx_distill.summarise.asked import MODELS, Asked
+from mlx_distill.wording import plural, tested
+
+SHOWN = ("better", "worse")
+MOST_NAMED = 5
+
+
+def formats_part(asked: Sequence[Asked], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+    """For each benchmark, in their order; None where no answer says in which format it stood. `rows` have the verdicts
+    on what passes."""
+    pairs = [_pairs(one) for one in asked]
+    known = [index for index, found in enumerate(pairs) if found]
+    measured = [_tested(asked[index], pairs[index]) for index in known]
+    decided = dict(zip(known, stats.decide([test for _, test in measured]), strict=True))
+    made: list[dict[str, Any] | None] = [None] * len(asked)
+    for (counts, _), index in zip(measured, known, strict=True):
+        shares = {role: [pair[at] for pair in pairs[index].values()] for at, role in enumerate(MODELS)}
+        found = {role: plain(asked[index].share(shares[role])) for role in MODELS} | dict(counts) | decided[index]
+        made[index] = found | {"words": _words(asked[index].title, found, rows[index])}
+    return made
+
+
+def _pairs(asked: Asked) -> dict[str, tuple[float, float]]:
+    """Item → the share of its answers that followed the format, (base, distilled), where both have any."""
+    base, distilled = (_shares(asked, role) for role in MODELS)
+    return {item: (base[item], distilled[item]) for item in asked.items if item in base and item in distilled}
+
+
+def _shares(asked: Asked, role: Role) -> dict[str, float]:
+    mine = (score for (_, whose, _), score in asked.scores.items() if whose == role and FORMAT in score.parts)
+    return stats.by_prompt((score.item_id, float(score.parts[FORMAT])) for score in mine)
+
+
+def _tested(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> tuple[Mapping[str, int | None], stats.Tested]:
+    """As for what passes: McNemar on what changed or, of several answers an item, sign flips."""
+    if asked.samples == 1:
+        return stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs.values()])
+    differences = [distilled - base for base, distilled in pairs.values()]
+    return {"gained": None, "lost": None}, stats.Tested(differences, stats.paired_p(differences), 1)
+
+
+def _words(title: str, form: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """ "" where neither or both are shown to differ."""
+    if (form["verdict"] in SHOWN) == (row["verdict"] in SHOWN):
+        return ""
+    if form["verdict"] in SHOWN:
+        often = "more often" if form["verdict"] == "better" else "less often"
+        shares = " → ".join(f"{100 * form[role]['mean']:.1f}" for role in MODELS)
+        return (
+            f"{title}: the distilled model keeps to the asked format {often} ({shares} %, {tested(form['p_holm'])}). "
+            f"Answers are read in any format, and of what passes there is {_unshown(row)}: the format differs, not the "
+            "ability."
+        )
+    return (
+        f"{title} is {row['verdict']} in what passes, and of how many answers keep to the asked format there is "
+        f"{_unshown(form)}: the ability differs, not the format."
+    )
+
+
+def _unshown(found: Mapping[str, Any]) -> str:
+    return "no difference shown" if found["verdict"] == stats.UNSHOWN else "too little to tell"
+
+
+# ---------------------------------------------------------------- packages
+
+
+def packages_part(scores: Iterable[Score], roles: Sequence[Role] = MODELS) -> dict[str, Any] | None:
+    """How many answers import what the sandbox lacks, and what; None where none does."""
+    mine = list(scores)
+    asking = [score for score in mine if score.packages]
+    if not asking:
+        return None
+    counts = Counter(name for score in asking for name in score.packages)
+    names = dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+    by_role = Counter(score.role for score in asking)
+    found = {"answers": len(mine), "asking": len(asking), "failed": sum(score.passed is False for score in asking)}
+    return found | {"roles": {role: by_role[role] for role in roles}, "names": names}
+
+
+def packages_words(found: Mapping[str, Any] | None) -> list[str]:
+    """The sentence that a report says once."""
+    if found is None:
+        return []
+    shown = [f"{name} {count:,}" for name, count in list(found["names"].items())[:MOST_NAMED]]
+    rest = len(found["names"]) - len(shown)
+    imported = ", ".join(shown) + (f" and {plural(rest, 'other')}" if rest else "")
+    lacking = ",".join(list(found["names"])[:MOST_NAMED])
+    roles = ", ".join(f"{role} {count:,}" for role, count in found["roles"].items())
+    return [
+        f"{found['asking']:,} of {plural(found['answers'], 'answer')} import packages that the sandbox lacks "
+        f"({imported}; {roles}), and {found['failed']:,} of them failed: with --sandbox-packages {lacking} they have "
+        "them."
+    ]
