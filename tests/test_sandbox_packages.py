@@ -32,8 +32,13 @@ print(json.dumps([found, written]))
 
 @every(
     "text, names",
-    [("", ()), ("numpy", ("numpy",)), (" numpy, pandas ", ("numpy", "pandas")), ("numpy pandas,numpy", ("numpy", "pandas"))],
-)  # fmt: skip
+    [
+        ("", ()),
+        ("numpy", ("numpy",)),
+        (" numpy, pandas ", ("numpy", "pandas")),
+        ("numpy pandas,numpy", ("numpy", "pandas")),
+    ],
+)
 def test_names_are_separated_by_commas_or_spaces(text: str, names: tuple[str, ...]) -> None:
     assert sandbox.names_of(text) == names
 
