@@ -155,7 +155,8 @@ class ComparisonConfig:
     `samples` None is one greedy answer a prompt; a number is so many at `temperature`, each from a seed of its own.
     `judging`: pairwise, rubric or both; `repeats`: how often every judge is asked the same; `against_teacher`: the
     distilled answers are compared with the teacher's too. `human` are CSV files of people's votes. `unsandboxed`
-    lets models' code run in the open where the machine has no sandbox.
+    lets models' code run in the open where the machine has no sandbox; `sandbox_packages` ("numpy,pandas") are those
+    of this environment that it may import.
     """
 
     judges: tuple[str, ...] = ("claude-opus-4-6",)
@@ -171,6 +172,7 @@ class ComparisonConfig:
     price_as: str = "claude-sonnet-4-6"
     strength: float = 1.0
     unsandboxed: bool = False
+    sandbox_packages: str = ""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--temperature", "comparison.temperature", float, "of --samples"),
     ("--strength", "comparison.strength", float, "of the adapter when answers are compared: 0 base, 1 distilled"),
     ("--unsandboxed", "comparison.unsandboxed", bool, "run models' code in the open where there is no sandbox"),
+    ("--sandbox-packages", "comparison.sandbox_packages", str, "that models' code may import: numpy,pandas"),
     ("--limit", "prompts.limit", int, "only the first N prompts of each split"),
 )
 
@@ -145,6 +146,7 @@ BENCH_SETTINGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--seed", "training.seed", int, "of --samples"),
     ("--strength", "comparison.strength", float, "of the adapter: 0 base, 1 distilled"),
     ("--unsandboxed", "comparison.unsandboxed", bool, "run models' code in the open where there is no sandbox"),
+    ("--sandbox-packages", "comparison.sandbox_packages", str, "that models' code may import: numpy,pandas"),
 )
 
 BENCHMARK = ("--benchmark", "bench.benchmarks", "a benchmark's name, or default for the default suite")

@@ -154,8 +154,8 @@ def mark(item: Item, text: str, scoring: Scoring) -> Mark:
     if known.why or len(known.outputs) < len(calls.inputs):
         return Mark(None, code, f"the reference could not be run: {known.why}"[:200], sandbox=known.level)
     allowed = execution.allowed_beside(known)
-    ran = execution.run(code, calls, allowed, unsandboxed=scoring.unsandboxed)
-    return execution.told(_compared(item, code, ran, known, scoring), read, scoring)
+    ran = execution.run(code, calls, allowed, scoring)
+    return execution.described(_compared(item, code, ran, known, scoring), read, scoring)
 
 
 def _names(setup: str) -> set[str]:
@@ -194,7 +194,7 @@ def _base_right(item: Item, code: str, known: Ran, scoring: Scoring) -> bool:
     """An answer that took its process down with it told nothing; the base tests alone it may survive."""
     base = len(item.data["base"])
     allowed = execution.allowed_beside(Ran(known.outputs[:base], known.seconds[:base]))
-    ran = execution.run(code, calls_of(item, only_base=True), allowed, unsandboxed=scoring.unsandboxed)
+    ran = execution.run(code, calls_of(item, only_base=True), allowed, scoring)
     return _right(item, ran, known) == base
 
 

@@ -83,9 +83,9 @@ def reason_not_to_run(scoring: Scoring) -> str:
     return sandbox.NOT_RUN if sandbox.level() == "none" and not scoring.unsandboxed else ""
 
 
-def run(code: str, calls: Calls, allowed: Allowed, *, unsandboxed: bool = False) -> Ran:
+def run(code: str, calls: Calls, allowed: Allowed, scoring: Scoring) -> Ran:
     """Runs code in a sandbox of its own. Never raises for what the code does."""
-    outcome = _sandboxed(_task(code, calls, allowed.each), allowed, _disk(calls), unsandboxed)
+    outcome = _sandboxed(_task(code, calls, allowed.each), allowed, _disk(calls), scoring)
     return _read(outcome.result, outcome, len(calls.inputs))
 
 
@@ -93,14 +93,14 @@ def _task(code: str, calls: Calls, each: Sequence[float]) -> dict[str, Any]:
     return {**vars(calls), "code": code, "limits": each}
 
 
-def _sandboxed(task: Any, allowed: Allowed, disk_bytes: int, unsandboxed: bool) -> Outcome:
+def _sandboxed(task: Any, allowed: Allowed, disk_bytes: int, scoring: Scoring) -> Outcome:
     limits = Limits(
         seconds=allowed.seconds,
         memory_bytes=MEMORY,
         output_bytes=allowed.output_bytes,
         disk_bytes=disk_bytes + 2 * allowed.output_bytes,
     )
-    return sandbox.run(_program(), task, limits=limits, unsandboxed=unsandboxed)
+    return sandbox.run(_program(), task, limits=limits, unsandboxed=scoring.unsandboxed, packages=scoring.packages)
 
 
 def _disk(calls: Calls) -> int:
@@ -119,13 +119,14 @@ def _read(result: Any, outcome: Outcome, most: int) -> Ran:
     return Ran(why=outcome.detail or "it ended without a result", level=outcome.level, whole=False)
 
 
-def told(mark: Mark, read: Extracted, scoring: Scoring) -> Mark:
+def described(mark: Mark, read: Extracted, scoring: Scoring) -> Mark:
     """A mark with what else is known of the answer: its format, the packages that it imports, and, where it failed for
     want of what the sandbox does not have, that it could not be run."""
     code = read.code or ""
-    told = dataclasses.replace(mark, parts={**mark.parts, FORMAT: read.strict}, packages=lacking.packages(code))
+    imported = lacking.packages(code, scoring.packages)
+    mark = dataclasses.replace(mark, parts={**mark.parts, FORMAT: read.strict}, packages=imported)
     why = lacking.facility(code, unsandboxed=scoring.unsandboxed) if mark.passed is False else ""
-    return dataclasses.replace(told, passed=None, detail=why) if why else told
+    return dataclasses.replace(mark, passed=None, detail=why) if why else mark
 
 
 # ---------------------------------------------------------------- references
@@ -158,7 +159,9 @@ def _find_out(keys: Sequence[Key], unsandboxed: bool) -> None:
     found: dict[Key, Ran] = {}
     try:
         tasks = [_task(code, calls, (REFERENCE_SECONDS,) * len(calls.inputs)) for code, calls in keys]
-        outcome = _sandboxed(tasks, Allowed((), REFERENCE_SECONDS, 1 << 30), Limits.disk_bytes, unsandboxed)
+        outcome = _sandboxed(
+            tasks, Allowed((), REFERENCE_SECONDS, 1 << 30), Limits.disk_bytes, Scoring(unsandboxed=unsandboxed)
+        )
         results = outcome.result if isinstance(outcome.result, list) else [None] * len(keys)
         for key, result in zip(keys, results, strict=False):
             found[key] = _read(result, outcome, len(key[1].inputs))

@@ -152,8 +152,8 @@ def mark(item: Item, text: str, scoring: Scoring) -> Mark:
         calls, expected = _tests(item.data["method"], code, [*public, *private])
     except (ValueError, TypeError, LookupError, RecursionError, MemoryError) as error:
         return Mark(None, code, f"its tests cannot be read: {error}"[:200])
-    ran = execution.run(code, calls, _allowed(expected), unsandboxed=scoring.unsandboxed)
-    return execution.told(_compared(code, ran, calls, expected, len(public)), read, scoring)
+    ran = execution.run(code, calls, _allowed(expected), scoring)
+    return execution.described(_compared(code, ran, calls, expected, len(public)), read, scoring)
 
 
 def _read(text: str, method: str, cut: bool) -> Extracted:

@@ -44,13 +44,15 @@ def run_checks(
     sample: int = 0,
     cut: bool = False,
     unsandboxed: bool = False,
+    packages: tuple[str, ...] = (),
     limits: Limits | None = None,
 ) -> Score | None:
     """None for a prompt without checks; `passed` is None when there is no sandbox to run them in, or it lacks what the
     answer needs.
 
-    cut     the text ends at the token cap
-    limits  `seconds` are of the processor, and of each check
+    cut       the text ends at the token cap
+    packages  of this environment, that the answer may import
+    limits    `seconds` are of the processor, and of each check
     """
     if not prompt.checks:
         return None
@@ -58,14 +60,14 @@ def run_checks(
     if not (found.code or "").strip() and (level := _level(unsandboxed)):
         outcome = Outcome("failed", NO_CODE, None, level)
     else:
-        outcome = _run(prompt, found, limits or LIMITS, unsandboxed)
+        outcome = _run(prompt, found, limits or LIMITS, unsandboxed, packages)
     score = _score(prompt, role, sample, outcome)
     if prompt.language == "sql" or not found.code:
         return dataclasses.replace(score, parts={FORMAT: found.strict})
     why = "" if score.passed is not False else lacking.facility(found.code, unsandboxed=unsandboxed)
     if why:
         score = dataclasses.replace(score, passed=None, detail=why)
-    return dataclasses.replace(score, parts={FORMAT: found.strict}, packages=lacking.packages(found.code))
+    return dataclasses.replace(score, parts={FORMAT: found.strict}, packages=lacking.packages(found.code, packages))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -80,7 +82,7 @@ def wanted(checks: Sequence[Check]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool) -> Outcome:
+def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool, packages: tuple[str, ...]) -> Outcome:
     code, count = found.code or "", len(prompt.checks)
     seconds = START_SECONDS + count * PATIENCE * limits.seconds
     whole = dataclasses.replace(limits, seconds=seconds)
@@ -90,7 +92,7 @@ def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool) ->
     task = {"code": code, "names": wanted(prompt.checks), "checks": count}
     task |= {"seconds": limits.seconds, "patience": PATIENCE}
     lines = (check.run for check in prompt.checks)
-    return sandbox.run(programs.python(), task, *lines, limits=whole, unsandboxed=unsandboxed)
+    return sandbox.run(programs.python(), task, *lines, limits=whole, unsandboxed=unsandboxed, packages=packages)
 
 
 def _level(unsandboxed: bool) -> Level | None:
@@ -132,11 +134,12 @@ def _why(check: Check, result: Any, outcome: Outcome) -> str:
     return f"{lines[-1].strip() if lines else 'the query'} is not {check.expected}"
 
 
-def runs(code: str, *, unsandboxed: bool = False) -> Outcome:
+def runs(code: str, *, unsandboxed: bool = False, packages: tuple[str, ...] = ()) -> Outcome:
     """Whether a Python program ends without an error, run as a script. That it asks where nobody answers, exits, or
     imports a package that is not there and that it does not need is none."""
     limits = dataclasses.replace(LIMITS, seconds=START_SECONDS + 2 * EACH_SECONDS)
-    outcome = sandbox.run(programs.script(), {"code": code}, limits=limits, unsandboxed=unsandboxed)
+    task = {"code": code}
+    outcome = sandbox.run(programs.script(), task, limits=limits, unsandboxed=unsandboxed, packages=packages)
     if outcome.ended != "ok" or outcome.result == "":
         return outcome
     return dataclasses.replace(outcome, ended="failed", detail=str(outcome.result or "it ended without a result")[:200])

@@ -18,10 +18,10 @@ OWN = frozenset({"answer", "solution", "__main__"})
 """Modules by whose name an answer may mean itself."""
 
 USED_BY = {
-    "a network of its own": frozenset(
+    "network of its own": frozenset(
         {"socket", "socketserver", "http", "xmlrpc", "start_server", "create_server", "open_connection"}
     ),
-    "new interpreters": frozenset({"multiprocessing", "concurrent", "subprocess"}),
+    "way to start interpreters": frozenset({"multiprocessing", "concurrent", "subprocess"}),
     "room for threads": frozenset({"threading", "concurrent", "_thread", "to_thread", "ThreadPool"}),
 }
 """What a program uses each of them by: modules, or attributes of such."""
@@ -69,9 +69,10 @@ if __name__ == "__main__":
 """
 
 
-def packages(code: str, visible: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """What code imports beside the standard library and what is `visible` inside, by the names of the modules."""
-    return tuple(sorted(name for name in imported(code) - visible - OWN if name and not is_standard(name)))
+def packages(code: str, shown: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What code imports beside the standard library and the packages that are `shown` to it, by the modules' names."""
+    there = sandbox.shelf(shown).modules | OWN
+    return tuple(sorted(name for name in imported(code) - there if name and not is_standard(name)))
 
 
 def facility(code: str, *, unsandboxed: bool = False) -> str:

@@ -9,8 +9,9 @@ error handling that was not asked for, or of no function in particular; correctn
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mlx_distill import sandbox
 from mlx_distill.checks import runs, wanted
@@ -19,6 +20,9 @@ from mlx_distill.checks.mending import parsed
 from mlx_distill.records import Generation, Judgment, Prompt
 
 NAME = "static analysis, not an LLM"
+
+VERSION = "static 2"
+"""Another version measures anew."""
 
 DIMENSIONS = (
     "Code Correctness",
@@ -42,6 +46,8 @@ MEASURED = {
 Measure = tuple[str, float, float]
 """What is measured, its weight, and its share from 0 to 1."""
 
+Run = Callable[[str], sandbox.Outcome]
+
 MAX_FUNCTION_LINES = 40
 MAX_NESTING = 4
 PLACEHOLDER = re.compile(r"\b(TODO|FIXME|your code here|implement this|rest of the code)\b", re.I)
@@ -50,12 +56,15 @@ ERRORS_ASKED = re.compile(r"\b(rais|error|invalid|malformed|fail|exception|timeo
 FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
 
 
-def judge(prompt: Prompt, generation: Generation, *, unsandboxed: bool = False) -> Judgment:
+def judge(
+    prompt: Prompt, generation: Generation, *, unsandboxed: bool = False, packages: tuple[str, ...] = ()
+) -> Judgment:
     """The measurements of one answer. An answer without code has all zeros: there is nothing to measure."""
     names = (*_given(prompt), *wanted(prompt.checks))
     code = code_of(generation.text, prompt.language, names, cut=generation.finish_reason == "length")
     measurable = _measurable(prompt, unsandboxed)
-    found = _measures(prompt, generation, code, unsandboxed) if code.code else _nothing("code in the answer")
+    run = functools.partial(runs, unsandboxed=unsandboxed, packages=packages)
+    found = _measures(prompt, generation, code, run) if code.code else _nothing("code in the answer")
     measured = {dimension: found[dimension] for dimension in measurable}
     return Judgment(
         prompt_id=prompt.id,
@@ -80,10 +89,10 @@ def _measurable(prompt: Prompt, unsandboxed: bool) -> list[str]:
     return [dimension for dimension in DIMENSIONS if not left_out.get(dimension)]
 
 
-def _measures(prompt: Prompt, generation: Generation, code: Extracted, unsandboxed: bool) -> dict[str, list[Measure]]:
+def _measures(prompt: Prompt, generation: Generation, code: Extracted, run: Run) -> dict[str, list[Measure]]:
     if prompt.language == "sql":
         return _sql(generation, code.code or "")
-    return _python(prompt, generation, code, unsandboxed)
+    return _python(prompt, generation, code, run)
 
 
 def _score(measures: Sequence[Measure]) -> float:
@@ -102,14 +111,14 @@ DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 BLOCK = ast.If | ast.For | ast.While | ast.Try | ast.With | ast.AsyncFor | ast.AsyncWith
 
 
-def _python(prompt: Prompt, generation: Generation, read: Extracted, unsandboxed: bool) -> dict[str, list[Measure]]:
+def _python(prompt: Prompt, generation: Generation, read: Extracted, run: Run) -> dict[str, list[Measure]]:
     code = read.code or ""
     tree = parsed(code)
     if tree is None:
         return _nothing("parses") | {"Completeness": _completeness(prompt, generation, read, None)}
     asked = _asked(prompt, tree)
     return {
-        "Code Correctness": _correctness(code, unsandboxed),
+        "Code Correctness": _correctness(code, run),
         "Structure & Design": _structure(asked),
         "Documentation": _documentation(asked, generation.answer_text),
         "Error Handling": _error_handling([node for node in asked.body if isinstance(node, DEFINITION)]),
@@ -137,9 +146,9 @@ def _given(prompt: Prompt) -> list[str]:
     return [name for name in GIVEN_NAME.findall(prompt.text) if name not in FILLER]
 
 
-def _correctness(code: str, unsandboxed: bool) -> list[Measure]:
+def _correctness(code: str, run: Run) -> list[Measure]:
     """Of the block that defines what was asked for, not of others that use it."""
-    return [("parses", 2, 1), ("runs", 3, runs(code, unsandboxed=unsandboxed).ended == "ok")]
+    return [("parses", 2, 1), ("runs", 3, run(code).ended == "ok")]
 
 
 def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mlx_distill import sandbox
 from mlx_distill.collect import Patience
 from mlx_distill.config import Config
 from mlx_distill.records import StepMetrics
@@ -49,6 +50,12 @@ class Job:
     changed: bool = False
     yes: bool = False
     patience: Patience = dataclasses.field(default_factory=Patience)
+
+
+def shown_packages(config: Config) -> tuple[str, ...]:
+    """The packages that models' code may import, with their versions: marks depend on them. Raises UsageError for one
+    that is not installed."""
+    return sandbox.shelf(sandbox.names_of(config.comparison.sandbox_packages)).versions
 
 
 def adapter_folder(run: RunDir) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 from collections import Counter, defaultdict
@@ -16,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import environment
+from mlx_distill import checks, environment, sandbox
 from mlx_distill.collect import Forecast
-from mlx_distill.compare import PEOPLE
+from mlx_distill.compare import PEOPLE, STATIC_VERSION
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import ROLES, Generation, Judgment, Preference, Prompt, Score
-from mlx_distill.stages import STATIC, Job
+from mlx_distill.stages import STATIC, Job, shown_packages
 from mlx_distill.stages.asking import asking, ticking
 from mlx_distill.stages.generating import read_test_prompts
 from mlx_distill.summarise.preferences import PAIRS
@@ -50,6 +51,7 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
     settings = [
         [identity(judge) for judge in config.judges],
         *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
+        (checks.VERSION, STATIC_VERSION, shown_packages(job.config)),
         [environment.hash_of(file) for file in config.human],
         environment.sandbox_level(),
     ]
@@ -84,18 +86,18 @@ def _refuse_double_votes(preferences: Sequence[Preference]) -> None:
 
 
 def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Score]:
-    from mlx_distill.checks import run_checks
-
-    by_id, unsandboxed = {prompt.id: prompt for prompt in prompts}, job.config.comparison.unsandboxed
-    scores = []
+    by_id, config, scores = {prompt.id: prompt for prompt in prompts}, job.config.comparison, []
+    check = functools.partial(
+        checks.run_checks, unsandboxed=config.unsandboxed, packages=sandbox.names_of(config.sandbox_packages)
+    )
     with job.view.tracking("check", len(generations)) as update:
         for place, g in enumerate(generations, 1):
             prompt = by_id[g.prompt_id]
             cut = g.finish_reason == "length"
-            scores.append(run_checks(prompt, g.role, g.answer_text, sample=g.sample, cut=cut, unsandboxed=unsandboxed))
+            scores.append(check(prompt, g.role, g.answer_text, sample=g.sample, cut=cut))
             update(place, "")
     found = [score for score in scores if score]
-    if any(score.passed is None for score in found):
+    if any(score.passed is None and not score.sandbox for score in found):
         job.view.warn(
             "The checks were not run: this machine has no sandbox (see `mlx-distill doctor`). "
             "--unsandboxed runs models' code in the open."
@@ -106,8 +108,9 @@ def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation
 def _measure(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Judgment]:
     from mlx_distill.compare import static_judge
 
-    by_id, unsandboxed = {prompt.id: prompt for prompt in prompts}, job.config.comparison.unsandboxed
-    return [static_judge(by_id[g.prompt_id], g, unsandboxed=unsandboxed) for g in generations]
+    by_id, config = {prompt.id: prompt for prompt in prompts}, job.config.comparison
+    packages = sandbox.names_of(config.sandbox_packages)
+    return [static_judge(by_id[g.prompt_id], g, unsandboxed=config.unsandboxed, packages=packages) for g in generations]
 
 
 async def _ask(job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequence[Generation], said: _Said) -> None:

@@ -20,7 +20,7 @@ from mlx_distill.choosing import RULE, Candidate
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Role, digest
 from mlx_distill.rundir import RunDir, file_hash
-from mlx_distill.stages import ADAPTER, KEPT, WEIGHTS, Job, trained
+from mlx_distill.stages import ADAPTER, KEPT, WEIGHTS, Job, shown_packages, trained
 from mlx_distill.stages.baselines import Baselines
 from mlx_distill.stages.benching import open_cases, scoring
 from mlx_distill.stages.benching.answering import answering
@@ -47,6 +47,7 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
         [environment.hash_of(file) for file in config.bench.data],
         students.identity(config.training.student),
         config.comparison.unsandboxed,
+        shown_packages(config),
         environment.sandbox_level(),
         [benchmark.scorer for benchmark in bench.BENCHMARKS.values()],
     ]

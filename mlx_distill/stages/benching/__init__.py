@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill import bench, environment, students
+from mlx_distill import bench, environment, sandbox, students
 from mlx_distill.bench import Given, Item, Mark, Scoring
 from mlx_distill.records import Generation, Role, Score
-from mlx_distill.stages import Job
+from mlx_distill.stages import Job, shown_packages
 from mlx_distill.stages.benching.answering import answer_items
 from mlx_distill.stages.benching.asked import Asked, answered, everything, protocol
 from mlx_distill.stages.benching.made import ANSWERS, Made
@@ -39,7 +39,7 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
         [file.role for file in given],
         students.identity(config.training.student),
         config.training.seed,
-        (config.comparison.strength, config.comparison.unsandboxed),
+        (config.comparison.strength, config.comparison.unsandboxed, shown_packages(config)),
         environment.sandbox_level(),
         [benchmark.scorer for benchmark in bench.BENCHMARKS.values()],
     ]
@@ -100,7 +100,8 @@ def open_cases(asked: Sequence[Asked], made: Made) -> Cases:
 def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
     """Scores them. Yields the benchmark's title after each."""
     cut = frozenset(g.answer_text for _, mine in cases for _, g in mine if g.finish_reason == "length")
-    how = Scoring(os.cpu_count() or 1, job.config.comparison.unsandboxed, cut)
+    comparison = job.config.comparison
+    how = Scoring(os.cpu_count() or 1, comparison.unsandboxed, cut, sandbox.names_of(comparison.sandbox_packages))
     for one, mine in cases:
         marks = one.benchmark.score([(item, answer.answer_text) for item, answer in mine], how)
         for (item, answer), mark in zip(mine, marks, strict=True):

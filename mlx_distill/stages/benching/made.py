@@ -13,7 +13,7 @@ from mlx_distill import environment, sandbox, students
 from mlx_distill.bench import Given
 from mlx_distill.records import Generation, Role, Score, digest
 from mlx_distill.rundir import RunDir, file_hash
-from mlx_distill.stages import Job, adapter_file
+from mlx_distill.stages import Job, adapter_file, shown_packages
 from mlx_distill.stages.baselines import Baselines
 from mlx_distill.stages.benching.asked import Asked
 from mlx_distill.stages.generating import COMPARED
@@ -112,7 +112,7 @@ def _keys(job: Job, asked: Asked, given: Sequence[Given]) -> dict[str, str]:
 
 def scorer_key(job: Job, asked: Asked) -> str:
     level = sandbox.level() if asked.benchmark.capability in ("code", "general") else ""
-    return digest([asked.benchmark.scorer, level, str(job.config.comparison.unsandboxed)])
+    return digest([asked.benchmark.scorer, level, str(job.config.comparison.unsandboxed), *shown_packages(job.config)])
 
 
 def answers_key(job: Job, asked: Asked, role: Role, adapter: str) -> str:
