@@ -109,7 +109,7 @@ class RunDir:
             return json.loads((self / name).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise DataError(f"{self / name} is missing: run the stage that writes it first.") from error
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{self / name} is not JSON ({error}): delete it, then run the same command again."
             ) from error

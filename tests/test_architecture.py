@@ -23,6 +23,7 @@ LEVEL = {
 }
 LEVEL |= {
     "wording": 1,
+    "lexers": 1,
     "choosing": 4,
     "console_standings": 3,
     "history": 4,
@@ -86,7 +87,7 @@ ROOMS = {
     "langdetect": {"bench"},
     "punkt": {"bench"},
     "latex2sympy2_extended": {"bench"},
-    "pygments": {"compare", "report"},
+    "pygments": {"compare", "report", "lexers"},
 }
 
 

@@ -102,7 +102,7 @@ def find(student: str) -> Shape | None:
     folder = students.model_folder(student)
     if folder is None:
         return shape_of(KNOWN_SHAPES.get(student, {}))
-    return shape_of(json.loads((folder / "config.json").read_text()), folder)
+    return shape_of(students.read_config(folder), folder)
 
 
 def shape_of(config: Mapping[str, Any], folder: Path | None = None) -> Shape | None:
@@ -127,7 +127,7 @@ def shape_of(config: Mapping[str, Any], folder: Path | None = None) -> Shape | N
             floats=floats,
             packed=packed,
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
         return None
 
 
@@ -145,7 +145,7 @@ def _in_files(folder: Path | None) -> tuple[int, int]:
                     floats += math.prod(entry["shape"])
                 else:
                     packed += stop - start
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0, 0
     return floats, packed
 

@@ -33,8 +33,8 @@ NOT_RUN = "no sandbox on this machine: see `mlx-distill doctor`, or run models' 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`result` is the JSON that the program printed, or None (`leaving.text` makes text of it that can be kept);
-    `detail` the last line of its errors, or why it ended.
+    """`result` is the JSON that the program printed, as far as it came, or None (`leaving.text` makes text of it that
+    can be kept); `detail` the last line of its errors, or why it ended.
 
     `level` is what it ran at, empty where it did not run.
     """
@@ -108,8 +108,10 @@ def _watched(chosen: Level, place: Path, limits: Limits) -> Outcome:
         status.close()
     if not broken and output.stat().st_size > limits.output_bytes:
         broken = ("failed", f"more than {limits.output_bytes >> 20} MiB of output")
+    if broken and broken[0] == "not run":
+        return Outcome(*broken)
     if broken:
-        return Outcome(*broken, None, "" if broken[0] == "not run" else chosen)
+        return Outcome(*broken, leaving.result(output, limits.output_bytes), chosen)
     ended: Literal["ok", "failed"] = "ok" if process.returncode == 0 else "failed"
     return Outcome(ended, _last_line(errors), leaving.result(output, limits.output_bytes), chosen)
 

@@ -7,8 +7,10 @@ it is cast.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 from mlx_distill.errors import DataError
 from mlx_distill.rundir import file_hash
+from mlx_distill.students import controls
 from mlx_distill.students.cache import converted_folder
 
 STUDENTS = {
@@ -49,13 +52,18 @@ class Student:
         """The chat template's tokens, up to the opening of the assistant's turn."""
         return self.encode([self.render(messages, generate=True)])[0]
 
+    @functools.cached_property
+    def control_names(self) -> re.Pattern[str]:
+        return controls.control_names(self.tokenizer)
+
     def render(self, messages: Sequence[dict[str, str]], *, generate: bool) -> str:
-        """The chat template's text; `generate` adds the opening of the assistant's turn."""
+        """The chat template's text, for `encode`; `generate` adds the opening of the assistant's turn. Names of control
+        tokens in a content are marked: they are somebody's words."""
         from jinja2 import TemplateError
 
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=generate
+                controls.marked(messages, self.control_names), tokenize=False, add_generation_prompt=generate
             )
         except TemplateError as error:
             raise DataError(
@@ -65,10 +73,7 @@ class Student:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of rendered texts, which bring their special tokens along."""
-        fast = getattr(self.tokenizer, "backend_tokenizer", None)
-        if fast is None:
-            return [list(self.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
-        return [encoding.ids for encoding in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return controls.encode(self.tokenizer, texts)
 
 
 def bundled_gguf() -> Path | None:
@@ -130,8 +135,8 @@ def load(spec: str, *, lazy: bool = False) -> Student:
     if on_cpu:
         mx.disable_compile()
     try:
-        model, tokenizer = load_model(str(folder), lazy=True)
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        model, tokenizer = load_model(str(folder), tokenizer_config={"trust_remote_code": False}, lazy=True)
+    except Exception as error:  # the folder is somebody else's, and so is what goes wrong with it
         raise _unreadable(folder, error) from error
     if on_cpu:
         model.set_dtype(mx.float32)
@@ -145,7 +150,8 @@ def load(spec: str, *, lazy: bool = False) -> Student:
 
 
 def _unreadable(folder: Path, error: Exception) -> DataError:
-    return DataError(f"{folder} cannot be loaded ({str(error).splitlines()[0]}): is it a whole MLX model folder?")
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return DataError(f"{folder} cannot be loaded ({reason}): is it a whole MLX model folder?")
 
 
 def model_config(spec: str) -> dict[str, Any] | None:
@@ -153,8 +159,18 @@ def model_config(spec: str) -> dict[str, Any] | None:
     folder = model_folder(spec)
     if folder is None:
         return None
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return config
+    return read_config(folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model folder's config.json. Raises DataError for one that is no JSON object."""
+    try:
+        found = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(folder / "config.json", error) from error
+    if not isinstance(found, dict):
+        raise _unreadable(folder / "config.json", TypeError("it is no JSON object"))
+    return found
 
 
 def model_folder(spec: str) -> Path | None:
@@ -188,6 +204,7 @@ def token_counter(spec: str) -> Callable[[str], int] | None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.encode_special_tokens = True  # in somebody's text they are words
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

@@ -39,6 +39,9 @@ class _Entry:
         return math.prod(self.shape) * int(getattr(mx, self.dtype).size)
 
 
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
 class Store:
     """`memory`: bytes kept in memory. `folder`: where the rest goes, or None; `key` says what made the arrays.
     `shared`: everything goes there, for other trainings, and stays."""
@@ -102,7 +105,9 @@ class Store:
             self._index.write_bytes(b"".join(lines := lines[:-1]))
         size = self._data.stat().st_size if self._data.exists() else 0
         for line in lines[1:]:
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn, or zeros after a crash
+            with contextlib.suppress(
+                ValueError, TypeError, KeyError, AttributeError, RecursionError
+            ):  # torn, or zeros after a crash
                 row = json.loads(line)
                 name = row.pop("name")
                 entry = _Entry(**row)

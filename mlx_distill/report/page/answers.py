@@ -13,16 +13,12 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
-from pygments.lexers import get_lexer_by_name
 from pygments.token import Token
 
-LEXERS = {"python", "pycon", "sql", "bash", "console", "javascript", "typescript", "json", "yaml", "toml", "ini"}
-LEXERS |= {"html", "css", "c", "cpp", "java", "go", "rust", "ruby", "swift", "diff", "docker", "make"}
-"""Not all five hundred: untrusted text never meets Pygments' seldom used ones, whose patterns may take for ever."""
-OTHER_NAMES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash", "js": "javascript"}
-OTHER_NAMES |= {"ts": "typescript", "yml": "yaml", "sqlite": "sql", "postgresql": "sql", "dockerfile": "docker"}
-LONGEST = 50_000
-"""Characters of code that are coloured; what is longer is shown plain."""
+from mlx_distill.lexers import LEXERS, LONGEST, lexer
+from mlx_distill.wording import visible
+
+__all__ = ["LEXERS", "LONGEST", "Piece", "highlight", "pieces"]
 
 COLOURED = (
     ("c", Token.Comment),
@@ -49,8 +45,8 @@ class Piece:
 
 def pieces(text: str, language: str = "") -> list[Piece]:
     """`language`: what code blocks without a tag are taken for."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Markdown counts them
-    found, at = [], 0
+    text = visible(text)
+    lines, found, at = text.split("\n"), [], 0
     for token in _blocks().parse(text):
         if token.type != "fence" or token.map is None:
             continue
@@ -72,16 +68,11 @@ def _prose(lines: list[str]) -> list[Piece]:
 
 
 def highlight(code: str, language: str) -> Markup:
-    lexer = _lexer(OTHER_NAMES.get(language, language))
-    parts = [] if lexer is None or len(code) > LONGEST else list(_merged(lexer.get_tokens(code)))
+    code, known = visible(code), lexer(language)
+    parts = [] if known is None or len(code) > LONGEST else list(_merged(known.get_tokens(code)))
     if "".join(text for _, text in parts) != code:  # some lexers swallow what they take for the end of a line
         return escape(code)
     return Markup("").join(_span(name, text) for name, text in parts)
-
-
-@cache
-def _lexer(language: str) -> Any | None:
-    return get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LEXERS else None
 
 
 def _span(name: str, text: str) -> Markup:
