@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from markdown_it import MarkdownIt
 from pygments.token import Comment, String
 
-from mlx_distill.lexers import LONGEST, lexer
+from mlx_distill.lexers import is_known, tokens
 
 MARK = "[name removed]"
 
@@ -101,10 +101,9 @@ def blinded(text: str, language: str = "python") -> str:
 
 
 def _is_prose(tag: str, block: str, language: str) -> bool:
-    """A block whose code cannot be told from its comments: it says that it is prose, names a language that is not
-    known, or names none and is no Python, or it is too long to be looked at."""
-    if tag or len(block) > LONGEST:
-        return tag.lower() in PROSE or lexer(tag) is None or len(block) > LONGEST
+    """A block of words: it says so, names a language that is not known, or names none and is no Python."""
+    if tag:
+        return tag.lower() in PROSE or not is_known(tag)
     try:
         return language == "python" and not ast.parse(textwrap.dedent(block)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -132,11 +131,10 @@ def _blocks() -> MarkdownIt:
 
 
 def _blind_code(code: str, language: str) -> str:
-    """Unchanged where the lexer does not give back the whole code."""
-    known = lexer(language)
-    found = [] if known is None else [(kind, value) for _, kind, value in known.get_tokens_unprocessed(code)]
-    if "".join(value for _, value in found) != code:
-        return code
+    """All of it where comments cannot be told from code."""
+    found = tokens(language, code)
+    if found is None:
+        return _self().sub(MARK, code)
     return "".join(
         _self().sub(MARK, value) if kind in Comment or kind in String.Doc else value for kind, value in found
     )

@@ -20,6 +20,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from mlx_distill.rundir import refuse_links
+
 DISK_SHARE = 0.5
 """Of the disk that is free at the start."""
 
@@ -95,6 +97,8 @@ class Store:
 
     def _open(self, folder: Path, key: str) -> None:
         self._data, self._index = folder / "arrays.bin", folder / "index.jsonl"
+        if folder.is_dir():
+            refuse_links(folder)
         lines = self._index.read_bytes().splitlines(keepends=True) if self._index.exists() else []
         if not lines or lines[0] != _line({"key": key}):
             shutil.rmtree(folder, ignore_errors=True)

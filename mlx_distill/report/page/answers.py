@@ -6,7 +6,7 @@ blocks begin and end: rendering it would let an answer draw its own page, and pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,10 +15,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 from pygments.token import Token
 
-from mlx_distill.lexers import LEXERS, LONGEST, lexer
+from mlx_distill.lexers import LEXERS, tokens
 from mlx_distill.wording import visible
 
-__all__ = ["LEXERS", "LONGEST", "Piece", "highlight", "pieces"]
+__all__ = ["LEXERS", "Piece", "highlight", "pieces"]
 
 COLOURED = (
     ("c", Token.Comment),
@@ -68,10 +68,11 @@ def _prose(lines: list[str]) -> list[Piece]:
 
 
 def highlight(code: str, language: str) -> Markup:
-    code, known = visible(code), lexer(language)
-    parts = [] if known is None or len(code) > LONGEST else list(_merged(known.get_tokens(code)))
-    if "".join(text for _, text in parts) != code:  # some lexers swallow what they take for the end of a line
+    code = visible(code)
+    found = tokens(language, code)
+    if found is None:
         return escape(code)
+    parts = list(_merged(found))
     return Markup("").join(_span(name, text) for name, text in parts)
 
 
@@ -84,10 +85,10 @@ def _colour(kind: Any) -> str:
     return next((name for name, of in COLOURED if kind in of), "")
 
 
-def _merged(tokens: Any) -> Iterator[tuple[str, str]]:
+def _merged(found: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
     """Neighbours of one colour as one: a page of hundreds of answers has to be drawn at once."""
     last, parts = "", list[str]()
-    for kind, text in tokens:
+    for kind, text in found:
         name = _colour(kind) if text.strip() else last
         if name != last and parts:
             yield last, "".join(parts)
