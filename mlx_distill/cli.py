@@ -293,6 +293,8 @@ def _unforeseen(error: Exception) -> DistillError:
     from mlx_distill import watchdog
 
     words = f"{type(error).__name__}: {error}"
+    if isinstance(error, RecursionError) or (isinstance(error, ValueError) and "integer string conversion" in words):
+        return DataError("What was read is nested too deeply, or holds a number of thousands of digits: remove it.")
     if isinstance(error, RuntimeError | MemoryError) and (advice := watchdog.explain(words)):
         return MachineError(advice)
     return DistillError(f"{words_of(error, named=True)}. This is a fault of mlx-distill: report it with --debug.")

@@ -361,7 +361,7 @@ def load(path: Path) -> Config:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid TOML ({error}): mend it, or start a new run.") from error
     preset = content.pop("preset", "standard")
     if not all(isinstance(table, dict) for table in content.values()):

@@ -16,13 +16,13 @@ from typing import Any
 from rich import box
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
 from mlx_distill import console_standings, console_summary, console_sweep, console_training
+from mlx_distill.console_text import text as words
 from mlx_distill.errors import UsageError
 from mlx_distill.history import Diff, Entry
 from mlx_distill.records import Standing, StepMetrics
@@ -59,22 +59,22 @@ class Terminal:
         self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
 
     def note(self, text: str) -> None:
-        self.console.print(f"          {_plain(text)}")
+        self.console.print(words(f"          {text}"))
 
     def warn(self, text: str) -> None:
-        self.console.print(_plain(text), style="yellow")
+        self.console.print(words(text), style="yellow")
 
     def error(self, text: str) -> None:
-        self.errors.print(_plain(text), style="bold red", soft_wrap=True)
+        self.errors.print(words(text), style="bold red", soft_wrap=True)
 
     def line(self, text: str) -> None:
-        self.console.print(_plain(text), soft_wrap=True)
+        self.console.print(words(text), soft_wrap=True)
 
     def confirm(self, question: str) -> bool:
         """Asks on a terminal. Raises UsageError where there is none: nobody has agreed."""
         if not sys.stdin.isatty():
             raise UsageError("There is no terminal to ask: agree to the cost with --yes.")
-        return Confirm.ask(question, console=self.console, default=False)
+        return Confirm.ask(words(question), console=self.console, default=False)
 
     @contextlib.contextmanager
     def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
@@ -92,11 +92,11 @@ class Terminal:
             BarColumn(bar_width=30, complete_style="cyan", finished_style="green"),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(stage, total=total, text="")
-            yield lambda done, text: progress.update(task, completed=done, text=_plain(text))
+            yield lambda done, text: progress.update(task, completed=done, text=visible(text))
 
     def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
         due = self._pace()
@@ -203,11 +203,11 @@ class Terminal:
     # ---- tables
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
+        table = Table(title=words(title), title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
         for name in header:
-            table.add_column(name, overflow="fold")
+            table.add_column(words(name), overflow="fold")
         for row in rows:
-            table.add_row(*(_plain(cell) for cell in row))
+            table.add_row(*map(words, row))
         self.console.print(table)
 
     def summary(self, results: dict[str, Any], folder: str) -> None:
@@ -226,11 +226,6 @@ class Terminal:
     def _draw(self, parts: Iterable[RenderableType]) -> None:
         for part in parts:
             self.console.print(part, soft_wrap=isinstance(part, Text))  # a sentence ends where it ends
-
-
-def _plain(text: str) -> str:
-    """Untrusted text where rich would read markup."""
-    return escape(visible(text))
 
 
 def _remaining(first: tuple[float, int], now: float, done: int, total: int) -> float:

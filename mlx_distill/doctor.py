@@ -21,7 +21,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    return [_python(), _memory(), _mlx(), _blas(), _student(), _key(), _sandbox(), _cache()]
+    return [_python(), _memory(), _mlx(), _blas(), _student(), _key(), *_sandbox(), _cache()]
 
 
 def _python() -> Finding:
@@ -69,15 +69,24 @@ def _key() -> Finding:
     return Finding("Anthropic key", "not set", "export ANTHROPIC_API_KEY=…, or --teacher recorded --judge static")
 
 
-def _sandbox() -> Finding:
-    level = environment.sandbox_level()
-    if level == "none":
-        return Finding(
-            "Sandbox",
-            "none: executed checks are reported as not run",
-            "install bubblewrap or allow unprivileged user namespaces; --unsandboxed runs models' code in the open",
-        )
-    return Finding("Sandbox", level)
+def _sandbox() -> list[Finding]:
+    """A row for each level, tried with a real program; a level that is missing needs nothing where another works."""
+    trials = environment.sandbox_trials()
+    works = any(not why for why in trials.values())
+    rows = []
+    for level, why in trials.items():
+        advice = "" if works else ADVICE.get(level, "")
+        rows.append(Finding(f"Sandbox: {level}", f"does not work: {why}" if why else "works", advice))
+    if not works:
+        unsandboxed = "or --unsandboxed, which runs models' code in the open"
+        rows.append(Finding("Sandbox", "none: executed checks are reported as not run", unsandboxed))
+    return rows
+
+
+ADVICE = {
+    "namespaces": "allow unprivileged user namespaces, on Linux 5.12 or later",
+    "bubblewrap": "install bubblewrap",
+}
 
 
 def _cache() -> Finding:

@@ -37,6 +37,11 @@ def sandbox_level() -> sandbox.Level:
     return sandbox.level()
 
 
+def sandbox_trials() -> dict[str, str]:
+    """Every level of this system, and why it does not work here; empty where it does."""
+    return {level: sandbox.trial(level) for level in sandbox.levels()}
+
+
 def hardware() -> dict[str, Any]:
     """What decides how much fits and how fast it is."""
     return {

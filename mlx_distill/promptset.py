@@ -145,14 +145,14 @@ def _check(check: Any, path: Path | str) -> Check:
         found = Check(**check)
         ast.literal_eval(found.expected)
         return found
-    except (TypeError, ValueError, SyntaxError) as error:
+    except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise DataError(f"{path}: a check is not {{run, expected}} with a literal ({error}): correct it.") from error
 
 
 def _from_toml(path: Path, split: Split, *, expanded: bool) -> list[Prompt]:
     try:
         content = tomllib.loads(_read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid TOML ({error}): correct that place.") from error
     rows = content.get("prompt", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

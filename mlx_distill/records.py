@@ -251,6 +251,10 @@ def read_rows(path: Path, skip: int = 0, step: int = 1) -> Iterator[dict[str, An
         raise DataError(f"{path} does not exist: check the path.") from error
 
 
+TOO_MUCH = "is nested too deeply, or holds a number of thousands of digits"
+"""What Python's reader of JSON refuses, though it is JSON."""
+
+
 def _parsed(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line.decode())
@@ -262,6 +266,8 @@ def _parsed(line: bytes, where: str) -> dict[str, Any]:
         raise DataError(f"{where} holds half a character (\\ud800 …): remove it.") from error
     except json.JSONDecodeError as error:
         raise DataError(f"{where} is not JSON ({error.msg}): mend or remove the line.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where} {TOO_MUCH}: remove it.") from error
     if not isinstance(row, dict):
         raise DataError(f"{where} is not a JSON object: write one object a line.")
     return row

@@ -8,15 +8,17 @@ remembers the fingerprint of what it was made from, so that the same command goe
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Record, digest, read_records, stream_records, to_line
@@ -40,6 +42,48 @@ def write_atomic(path: Path, content: str | bytes | Iterable[str]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def opened(path: Path, mode: str) -> IO[Any]:
+    """As `path.open(mode)`, for a file that is written in place, in a folder that may come from somebody else: never
+    through a link, or into a pipe. A mode of "w" empties nothing. Raises DataError for what is no file of its own."""
+    flags = os.O_RDONLY if mode[0] == "r" and "+" not in mode else os.O_RDWR | os.O_CREAT
+    flags |= os.O_APPEND if mode[0] == "a" else 0
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if path.is_symlink() or error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _foreign(path) from error
+        raise
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) or (state.st_nlink > 1 and mode[0] != "r"):
+        os.close(descriptor)
+        raise _foreign(path)
+    return os.fdopen(descriptor, mode.replace("w", "r+") if mode[0] == "w" else mode, encoding=_encoding(mode))
+
+
+def _encoding(mode: str) -> str | None:
+    return None if "b" in mode else "utf-8"
+
+
+def refuse_links(folder: Path) -> None:
+    """Raises DataError where a folder holds anything but files and folders: it may come from somebody else, and what is
+    written through a link lands in a file of the user's."""
+    folders = [os.fspath(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not entry.is_file(follow_symlinks=False):
+                    raise _foreign(Path(entry.path))
+
+
+def _foreign(path: Path) -> DataError:
+    return DataError(
+        f"{path} is a link, or no file of its own: what is written to it would land elsewhere. Put the file or folder "
+        "itself in its place, or remove it."
+    )
 
 
 BLOCK = 1 << 20
@@ -83,11 +127,12 @@ class RunDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[RunDir]:
-        """Holds the run for this process. Raises UsageError when another process has it."""
+        """Holds the run for this process. Raises UsageError when another process has it, DataError for a link in it."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file: give --run a folder.")
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self / ".lock").open("w") as lock:
+        refuse_links(self.path)
+        with opened(self / ".lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -109,7 +154,7 @@ class RunDir:
             return json.loads((self / name).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise DataError(f"{self / name} is missing: run the stage that writes it first.") from error
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{self / name} is not JSON ({error}): delete it, then run the same command again."
             ) from error
@@ -119,7 +164,7 @@ class RunDir:
         write_atomic(self / name, (to_line(record) + "\n" for record in records))
 
     def append(self, name: str, record: Any) -> None:
-        with (self / name).open("a", encoding="utf-8") as file:
+        with opened(self / name, "a") as file:
             file.write(to_line(record) + "\n")
 
     def read(self, name: str, kind: type[Record]) -> list[Record]:

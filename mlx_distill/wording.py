@@ -13,11 +13,12 @@ from typing import Any
 NOTHING = "—"
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What moves a terminal's cursor, rings, or turns the direction of writing."""
+LINE_ENDS = re.compile("\r\n?")
 
 
 def visible(text: Any) -> str:
-    """Untrusted text without what would act on the screen; its lines and tabs stay."""
-    return CONTROLS.sub("\ufffd", str(text))
+    """Untrusted text without what would act on the screen; its lines (whatever ends them) and tabs stay."""
+    return CONTROLS.sub("\ufffd", LINE_ENDS.sub("\n", str(text)))
 
 
 def estimate(found: dict[str, Any] | None, digits: int = 2, sign: str = "") -> str:

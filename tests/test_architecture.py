@@ -25,6 +25,7 @@ LEVEL = {
 LEVEL |= {
     "watchdog": 2,
     "wording": 1,
+    "lexers": 1,
     "choosing": 4,
     "console_standings": 3,
     "history": 4,
@@ -88,7 +89,7 @@ ROOMS = {
     "langdetect": {"bench"},
     "punkt": {"bench"},
     "latex2sympy2_extended": {"bench"},
-    "pygments": {"compare", "report"},
+    "pygments": {"compare", "report", "lexers"},
 }
 
 

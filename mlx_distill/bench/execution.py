@@ -24,6 +24,7 @@ from mlx_distill.checks import lacking, loading, programs, values
 from mlx_distill.checks.code import Extracted
 from mlx_distill.records import FORMAT
 from mlx_distill.sandbox import Limits, Outcome
+from mlx_distill.sandbox.leaving import number, text
 
 MEMORY = 4 << 30
 """Bytes, as EvalPlus allows."""
@@ -35,6 +36,10 @@ an input they are the processor's (see `running.PATIENCE`)."""
 
 START_SECONDS = 10
 """What a sandbox may take to start on a machine that is busy."""
+
+
+LONGEST_TOLD = 1e6
+"""Seconds that a program may say that it took; it says what it likes."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,11 @@ def _read(result: Any, outcome: Outcome, most: int) -> Ran:
     try:
         outputs, seconds, took, why = (result[key] for key in ("outputs", "seconds", "took", "why"))
         if all(isinstance(output, str) for output in outputs) and len(outputs) <= most:
-            return Ran(tuple(outputs), tuple(map(float, seconds)), float(took), str(why)[:200], outcome.level)
-    except (LookupError, TypeError, ValueError, OverflowError):
+            times = tuple(number(second, LONGEST_TOLD) for second in seconds)
+            if len(times) <= most and isinstance(why, str):
+                told = number(took, LONGEST_TOLD)
+                return Ran(tuple(map(text, outputs)), times, told, text(why)[:200], outcome.level)
+    except (LookupError, TypeError, ValueError):
         pass
     return Ran(why=outcome.detail or "it ended without a result", level=outcome.level, whole=False)
 

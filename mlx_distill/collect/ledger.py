@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import os
 import queue
 import sqlite3
 import threading
@@ -23,6 +24,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from mlx_distill.errors import DataError, UsageError
+from mlx_distill.rundir import opened
 from mlx_distill.teachers import Reply, Request
 
 VERSION = 3
@@ -71,7 +73,8 @@ class Ledger:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = path.with_name(f".{path.name}.lock").open("w")
+            _refuse_links(path)
+            self._lock = opened(path.with_name(f".{path.name}.lock"), "w")
         except OSError as error:
             raise DataError(f"The ledger {path} cannot be opened ({error.strerror}): check its permissions.") from error
         try:
@@ -216,6 +219,14 @@ class Ledger:
             f"The ledger {self._path} cannot be used ({error}): make room or check its permissions, "
             "then run the same command again."
         )
+
+
+def _refuse_links(path: Path) -> None:
+    """SQLite writes through them, also those beside it. Raises DataError."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        beside = path.with_name(f"{path.name}{ending}")
+        if os.path.lexists(beside):
+            opened(beside, "rb").close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

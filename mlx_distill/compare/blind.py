@@ -15,11 +15,9 @@ import textwrap
 from collections.abc import Iterator
 
 from markdown_it import MarkdownIt
-from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name
-from pygments.lexers.special import TextLexer
 from pygments.token import Comment, String
-from pygments.util import ClassNotFound
+
+from mlx_distill.lexers import is_known, tokens
 
 MARK = "[name removed]"
 
@@ -103,9 +101,9 @@ def blinded(text: str, language: str = "python") -> str:
 
 
 def _is_prose(tag: str, block: str, language: str) -> bool:
-    """A block that is no code: it says so, names a language that nobody knows, or names none and is no Python."""
+    """A block of words: it says so, names a language that is not known, or names none and is no Python."""
     if tag:
-        return tag.lower() in PROSE or isinstance(_lexer(tag), TextLexer)
+        return tag.lower() in PROSE or not is_known(tag)
     try:
         return language == "python" and not ast.parse(textwrap.dedent(block)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -116,7 +114,7 @@ def _parts(text: str) -> Iterator[tuple[str | None, str]]:
     """The text in pieces, nothing left out: prose with None, code with its tag, which may be empty."""
     lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)
     at = 0
-    for token in MarkdownIt().parse(text):
+    for token in _blocks().parse(text):
         if token.type not in ("fence", "code_block") or token.map is None:
             continue
         start, end = token.map
@@ -127,19 +125,16 @@ def _parts(text: str) -> Iterator[tuple[str | None, str]]:
     yield None, "".join(lines[at:])
 
 
+@functools.cache
+def _blocks() -> MarkdownIt:
+    return MarkdownIt().disable("inline")
+
+
 def _blind_code(code: str, language: str) -> str:
-    """Unchanged where the lexer does not give back the whole code."""
-    found = [(kind, value) for _, kind, value in _lexer(language).get_tokens_unprocessed(code)]
-    if "".join(value for _, value in found) != code:
-        return code
+    """All of it where comments cannot be told from code."""
+    found = tokens(language, code)
+    if found is None:
+        return _self().sub(MARK, code)
     return "".join(
         _self().sub(MARK, value) if kind in Comment or kind in String.Doc else value for kind, value in found
     )
-
-
-def _lexer(language: str) -> Lexer:
-    """Of an unknown language nothing is known to be a comment."""
-    try:
-        return get_lexer_by_name(language.lower())
-    except ClassNotFound:
-        return TextLexer()

@@ -54,7 +54,7 @@ def write_peft(adapter: Path, folder: Path) -> str:
 def _settings(adapter: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads((adapter / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"{adapter / SETTINGS} cannot be read ({error}): delete {adapter}, then run `mlx-distill train` again."
         ) from error

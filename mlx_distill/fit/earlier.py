@@ -87,7 +87,7 @@ def _read(run: Path, shape_of: FindShape) -> Earlier | None:
             ratio=training["peak_memory_bytes"] / choose(task, config.machine, layout=layout).peak,
             flops_per_second=_speed(task, layout, training),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, DistillError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, DistillError):
         return None
 
 

@@ -128,7 +128,7 @@ def shape_of(config: Mapping[str, Any], folder: Path | None = None) -> Shape | N
             floats=floats,
             packed=packed,
         )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
         return None
 
 
@@ -146,7 +146,7 @@ def _in_files(folder: Path | None) -> tuple[int, int]:
                     floats += math.prod(entry["shape"])
                 else:
                     packed += stop - start
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0, 0
     return floats, packed
 

@@ -1,51 +1,43 @@
 """Runs code that a model wrote, where it can reach nothing.
 
-In: a Python program and a task. Out: how it ended, and the JSON that it printed. The way in is probed once (`level`);
-the parent watches what the whole family of processes uses (`watch`). Where there is no way in nothing is run, unless
-the caller says `unsandboxed`: a check that was not run is reported as such, which is better than running it so.
+In: a Python program and a task. Out: how it ended, and the JSON that it printed. The ways in are tried once (`level`);
+each sandbox looks at itself before it starts a program (`inside`), and the parent watches what the whole family of
+processes uses (`watch`). Where there is no way in nothing is run, unless the caller says `unsandboxed`: a check that
+was not run is reported as such, which is better than running it so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib.util
 import json
+import marshal
 import os
 import subprocess
-import tempfile
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mlx_distill.sandbox import enter, watch
-from mlx_distill.sandbox.enter import PATH, Level
-from mlx_distill.sandbox.packages import ENVIRONMENT, INSIDE, Shelf, names_of, shelf
+from mlx_distill.sandbox import enter, folder, guard, leaving, watch
+from mlx_distill.sandbox.enter import Level, levels
+from mlx_distill.sandbox.folder import PATH
+from mlx_distill.sandbox.packages import ENVIRONMENT, Shelf, names_of, shelf
 from mlx_distill.sandbox.watch import Limits
 
-__all__ = ["Level", "Limits", "Outcome", "level", "names_of", "run", "shelf"]
+__all__ = ["Level", "Limits", "Outcome", "level", "levels", "names_of", "run", "shelf", "trial"]
 
 NOT_RUN = "no sandbox on this machine: see `mlx-distill doctor`, or run models' code in the open with --unsandboxed"
 
 NO_PACKAGES = Shelf()
 
-PRELUDE = """
-import builtins, resource, sys
-for kind, limit in {limits}:
-    try:
-        resource.setrlimit(getattr(resource, kind), (limit, limit))
-    except (AttributeError, OverflowError, ValueError, OSError):
-        pass
-builtins.exit = builtins.quit = sys.exit
-sys.path += {packages}
-"""
-"""Limits are set one by one: macOS refuses some, and one refusal must not fail the task. `site` is not loaded (the
-packages beside the interpreter are not for models' code, and it is slow), so its `exit` is put back."""
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """`result` is the JSON that the program printed, as far as it came, or None; `detail` the last line of its errors,
-    or why it ended.
+    """`result` is the JSON that the program printed, as far as it came, or None (`leaving.text` makes text of it that
+    can be kept); `detail` the last line of its errors, or why it ended.
 
     `level` is what it ran at, empty where it did not run.
     """
@@ -59,10 +51,15 @@ class Outcome:
 @functools.cache
 def level() -> Level:
     """The strongest way in that works on this machine."""
-    for candidate in enter.candidates():
-        if _run(candidate, "print(1)", (), Limits()).result == 1:
-            return candidate
-    return "none"
+    return next((candidate for candidate in enter.levels() if not trial(candidate)), "none")
+
+
+def trial(candidate: Level) -> str:
+    """Why a level does not work on this machine, found with a real program; empty where it does."""
+    if why := enter.missing(candidate):
+        return why
+    outcome = _run(candidate, "print(1)", (), Limits())
+    return "" if outcome.result == 1 else outcome.detail or "its program ended without a word"
 
 
 def run(
@@ -85,76 +82,85 @@ def run(
 
 
 def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits, shown: Shelf = NO_PACKAGES) -> Outcome:
-    folder = Path(tempfile.mkdtemp(prefix="mlx-distill-")).resolve()
-    try:
-        work = folder / "work"
-        for path in (work, folder / "root"):
-            path.mkdir()
-        prelude = PRELUDE.format(limits=_kernel_limits(chosen, limits), packages=_shown(chosen, folder, shown))
-        (work / "program.py").write_text(prelude + program, "utf-8")
-        (folder / "input").write_text("".join(json.dumps(task) + "\n" for task in tasks), "utf-8")
-        return _watched(chosen, folder, limits, shown)
-    finally:
-        _remove(folder)
+    with folder.fresh() as place:
+        given = place / "given"
+        places = enter.packages_inside(chosen, place, shown.entries)
+        (given / "program.py").write_text(f"import sys; sys.path += {places}\n{program}", "utf-8", "surrogatepass")
+        for name, code in _own_code().items():
+            (given / name).write_bytes(code)
+        for name, text in enter.FILES.items():
+            (given / Path(name).name).write_text(text.replace("NOBODY", str(enter.NOBODY)), "utf-8")
+        (place / "input").write_text("".join(json.dumps(task) + "\n" for task in tasks), "utf-8")
+        return _watched(chosen, place, limits, shown)
 
 
-def _shown(chosen: Level, folder: Path, shown: Shelf) -> list[str]:
-    """Where the program finds packages: where the way in puts them or, where the files are those of the machine, by
-    links beside it."""
-    if chosen in ("namespaces", "bubblewrap"):
-        return [INSIDE] if shown.entries else []
-    for entry in shown.entries:
-        (folder / "packages").mkdir(exist_ok=True)
-        (folder / "packages" / Path(entry).name).symlink_to(entry)
-    return [str(folder / "packages")] if shown.entries else []
-
-
-def _kernel_limits(chosen: Level, limits: Limits) -> list[tuple[str, int]]:
-    """Those of each process; what the family uses together is for the watch."""
-    found = [
-        ("RLIMIT_CPU", int(limits.seconds) + 1),
-        ("RLIMIT_AS", limits.memory_bytes),
-        ("RLIMIT_FSIZE", limits.output_bytes),
-        ("RLIMIT_NOFILE", limits.open_files),
-        ("RLIMIT_CORE", 0),
-    ]
-    if chosen in ("namespaces", "bubblewrap"):
-        found.append(("RLIMIT_NPROC", 8 * limits.processes))
-    else:  # there it counts all that the user runs
-        found.append(("RLIMIT_NPROC", limits.processes + watch.tasks_of_this_user()))
+@functools.cache
+def _own_code() -> dict[str, bytes]:
+    """`inside` and `namespaces` as compiled files (PEP 552): to compile them takes longer than all that they do."""
+    found = {}
+    for name in ("inside", "namespaces"):
+        source = (Path(__file__).parent / f"{name}.py").read_text("utf-8")
+        code = compile(source, f"{name}.py", "exec", dont_inherit=True)
+        found[f"{name}.pyc"] = importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
     return found
 
 
-def _watched(chosen: Level, folder: Path, limits: Limits, shown: Shelf) -> Outcome:
-    """Input, output and errors are files outside of what the program can reach; the file-size limit bounds them."""
-    output, errors = folder / "output", folder / "errors"
-    with (folder / "input").open("rb") as stdin, output.open("wb") as stdout, errors.open("wb") as stderr:
+def _watched(chosen: Level, place: Path, limits: Limits, shown: Shelf) -> Outcome:
+    """Input, output and errors are files outside of what the program can reach; the file-size limit bounds them, and
+    what a program may print is less than what it may write."""
+    output, errors, status = place / "output", place / "errors", watch.Status()
+    try:
+        with guard.watching(chosen, place.name), _started(chosen, place, limits, status, shown) as process:
+            enclosed = chosen in ("namespaces", "bubblewrap")
+            broken = watch.until_end(process, place / "work", limits, status, enclosed=enclosed)
+        if not broken and not status.ready():
+            broken = ("not run", status.text() or _last_line(errors) or "the sandbox ended without a word")
+    finally:
+        status.close()
+    if not broken and output.stat().st_size > limits.output_bytes:
+        broken = ("failed", f"more than {limits.output_bytes >> 20} MiB of output")
+    if broken and broken[0] == "not run":
+        return Outcome(*broken)
+    if broken:
+        return Outcome(*broken, leaving.result(output, limits.output_bytes), chosen)
+    ended: Literal["ok", "failed"] = "ok" if process.returncode == 0 else "failed"
+    return Outcome(ended, _last_line(errors), leaving.result(output, limits.output_bytes), chosen)
+
+
+@contextlib.contextmanager
+def _started(
+    chosen: Level, place: Path, limits: Limits, status: watch.Status, shown: Shelf
+) -> Iterator[subprocess.Popen[bytes]]:
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY) if sys.platform == "linux" else -1
+    given = enter.Given(place, limits, status.write, proc, shown.entries)
+    streams = [(place / name).open(mode) for name, mode in (("input", "rb"), ("output", "wb"), ("errors", "wb"))]
+    try:
         process = subprocess.Popen(
-            enter.command(chosen, folder, limits, shown.entries),
-            cwd=folder / "work",
-            env={"PATH": PATH, "HOME": "/work", "LC_ALL": "C.UTF-8", watch.MARK: folder.name, **ENVIRONMENT},
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
+            enter.command(chosen, given),
+            cwd=place / "work",
+            env={
+                "PATH": PATH,
+                "HOME": "/work",
+                "LC_ALL": "C.UTF-8",
+                **enter.THREADS,
+                **ENVIRONMENT,
+                watch.MARK: place.name,
+            },
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+            pass_fds=[descriptor for descriptor in (status.write, proc) if descriptor >= 0],
             start_new_session=True,
         )
-    broken = watch.until_end(process, folder / "work", limits, leftovers=chosen in ("seatbelt", "none"))
-    if broken:
-        return Outcome(*broken, _result(output), chosen)
-    lines = errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
-    ended: Literal["ok", "failed"] = "ok" if process.returncode == 0 else "failed"
-    return Outcome(ended, lines[-1][:200] if lines else "", _result(output), chosen)
+    finally:
+        os.close(status.write)
+        if proc >= 0:
+            os.close(proc)
+        for stream in streams:
+            stream.close()
+    yield process
 
 
-def _result(path: Path) -> Any:
-    """The program may have printed anything."""
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return None
-
-
-def _remove(folder: Path) -> None:
-    """With the system's tools: what a program leaves may be nested too deeply for Python, or closed to reading."""
-    script = 'rm -rf "$1" 2>/dev/null || { chmod -R u+rwX "$1"; rm -rf "$1"; }'
-    subprocess.run(["sh", "-c", script, "sh", os.fspath(folder)], env={"PATH": PATH}, stderr=subprocess.DEVNULL)
+def _last_line(errors: Path) -> str:
+    lines = leaving.text(errors.read_bytes()[-2000:].decode(errors="replace")).strip().splitlines()
+    return lines[-1][:200] if lines else ""

@@ -1,151 +1,219 @@
 """The ways into the sandbox, as command lines.
 
-In: a level, a folder that holds `work` (the program) and `root` (empty). Out: the command that runs the
-program with that folder as all it can write. `namespaces` needs util-linux, `bubblewrap` its bwrap (which some systems
-let in where unshare is not), `seatbelt` is macOS's sandbox-exec; `none` is the bare interpreter.
+In: a level and what a program is given. Out: the command that runs it with its folder as all it can write.
+`namespaces` needs nothing but the kernel, `bubblewrap` its bwrap (which some systems let in where others may make no
+namespaces), `seatbelt` is macOS's sandbox-exec; `none` is the bare interpreter.
 """
 
 from __future__ import annotations
 
+import functools
+import marshal
 import os
+import platform
 import shutil
 import sys
 import sysconfig
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from mlx_distill.sandbox.packages import INSIDE
-from mlx_distill.sandbox.watch import Limits
+from mlx_distill.sandbox import filter as seccomp
+from mlx_distill.sandbox import seatbelt
+from mlx_distill.sandbox.folder import PATH
+from mlx_distill.sandbox.packages import INSIDE as PACKAGES
+from mlx_distill.sandbox.watch import MAX_ENTRIES, Limits, tasks_of_this_user
 
 Level = Literal["seatbelt", "namespaces", "bubblewrap", "none"]
 
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
-NAMESPACES = """
-set -e
-root=$1 work=$2 prefix=$3 bytes=$4 owner=$5 packages=$6; shift 6
-mount -t tmpfs -o size=1m,mode=755 tmpfs "$root"
-for folder in /usr /bin /lib /lib64 "$prefix"; do
-  [ -d "$folder" ] || continue
-  mkdir -p "$root$folder"
-  mount --rbind "$folder" "$root$folder"
-done
-mkdir "$root/packages"
-printf '%s' "$packages" | while IFS= read -r entry; do
-  if [ -d "$entry" ]; then mkdir "$root/packages/${entry##*/}"; else : > "$root/packages/${entry##*/}"; fi
-  mount --bind "$entry" "$root/packages/${entry##*/}"
-done
-while read -r _ _ _ _ point _; do
-  case $point in "$root"/*) mount -o remount,bind,ro "$point" ;; esac
-done < /proc/self/mountinfo
-mkdir "$root/dev" "$root/work" "$root/proc" "$root/.old"
-mount --rbind /proc "$root/proc"
-ln -s work "$root/tmp"
-ln -s ../work "$root/dev/shm"
-for device in null urandom; do : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
-mount -t tmpfs -o "size=$bytes,nr_inodes=4096,mode=755,uid=$owner,gid=$owner" tmpfs "$root/work"
-cp "$work/program.py" "$root/work"
-[ "$owner" != 0 ] || echo 0 > /proc/sys/user/max_user_namespaces
-cd "$root"
-pivot_root . .old
-umount -l /.old
-rmdir /.old
-mount -o remount,ro /
-umount -l /proc
-cd /work
-drop="--no-new-privs --bounding-set=-all --inh-caps=-all"
-[ "$owner" = 0 ] || drop="--reuid=$owner --regid=$owner --clear-groups --pdeathsig KILL $drop"
-exec setpriv $drop "$@"
-"""
-"""A root of its own; /work is memory of a fixed size. /proc is there for mount alone, and gone before the program
-starts: no other process can be looked into."""
+MOST_LIBRARIES = 64
+"""Files beside the interpreter's own folder up to which they are made visible one by one; an installation with more
+(conda's) is nothing but an installation, and its `lib` is visible whole."""
 
-SEATBELT = """
-(version 1)
-(deny default)
-(allow process-fork)
-(allow process-exec)
-(allow signal (target same-sandbox))
-(allow process-info* (target same-sandbox))
-(allow sysctl-read)
-(deny sysctl-read (sysctl-name-prefix "kern.proc"))
-(allow ipc-posix-sem)
-(allow file-read*)
-(deny file-read* {private})
-(allow file-read-metadata)
-(allow file-read* (subpath {prefix}) (subpath {work}))
-(allow file-write* (subpath {work}))
-(allow file-write-data (literal "/dev/null"))
-"""
-"""Later rules win. Everything is denied first: the network, other processes, services, and writing."""
-
-PRIVATE = ("/Users", "/Volumes", "/private/tmp", "/private/var/folders", "/private/var/root", "/Library/Keychains")
-
-
-def candidates() -> list[Level]:
-    """The ways that this machine has the tools for, the quickest first."""
-    if sys.platform == "darwin":
-        return ["seatbelt"] if shutil.which("sandbox-exec", path=PATH) else []
-    found: list[Level] = []
-    if all(shutil.which(tool, path=PATH) for tool in ("unshare", "setpriv", "mount", "pivot_root", "sh")):
-        found.append("namespaces")
-    if shutil.which("bwrap", path=PATH) and os.geteuid():  # it has no way to make root somebody else
-        found.append("bubblewrap")
-    return found
-
-
-def command(level: Level, folder: Path, limits: Limits, packages: Sequence[str] = ()) -> list[str]:
-    """`packages` are folders and files that the program sees in /packages, or by links beside it."""
-    inside = level in ("namespaces", "bubblewrap")
-    python = [_python(), "-I", "-S", "-X", "utf8", f"{'/work' if inside else folder / 'work'}/program.py"]
-    if level == "seatbelt":
-        return ["sandbox-exec", "-p", seatbelt_profile(folder / "work", packages), *python]
-    if level == "namespaces":
-        return [*_namespaces(folder, limits, packages), *python]
-    return [*_bubblewrap(folder, limits, packages), *python] if level == "bubblewrap" else python
-
-
-def seatbelt_profile(work: Path, packages: Sequence[str] = ()) -> str:
-    private = " ".join(f"(subpath {_quoted(path)})" for path in (*PRIVATE, str(Path.home().resolve())))
-    profile = SEATBELT.format(private=private, prefix=_quoted(sys.base_prefix), work=_quoted(str(work)))
-    shown = [*packages, str(work.parent / "packages")] if packages else []
-    return profile + "".join(f"(allow file-read* (subpath {_quoted(path)}))\n" for path in shown)
-
-
-def _quoted(path: str) -> str:
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
+FILES = {
+    "/etc/passwd": "nobody:x:NOBODY:NOBODY:nobody:/work:/bin/sh\n",
+    "/etc/group": "nogroup:x:NOBODY:\n",
+    "/etc/hosts": "127.0.0.1 localhost\n",
+}
 NOBODY = 65534
 
-
-def _namespaces(folder: Path, limits: Limits, packages: Sequence[str]) -> list[str]:
-    """Root needs no namespace of users to enter the others, and becomes nobody inside: the kernel does not count
-    root's processes, by whatever name a namespace calls it, so that nothing would hold a fork bomb."""
-    owner = 0 if os.geteuid() else NOBODY
-    users = [] if owner else ["--user", "--map-root-user"]
-    kinds = [*users, "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
-    given = [str(folder / "root"), str(folder / "work"), sys.base_prefix, str(limits.disk_bytes), str(owner)]
-    given.append("".join(f"{path}\n" for path in packages))
-    return ["unshare", *kinds, "sh", "-c", NAMESPACES, "sh", *given]
+SEPARATE = ("mnt", "pid", "net", "ipc", "uts")
+"""The namespaces that must not be the machine's."""
 
 
-def _bubblewrap(folder: Path, limits: Limits, packages: Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class Given:
+    """What a program gets: its folder (see `folder.fresh`), its limits, the descriptors of the pipe that says whether
+    it was started and of the machine's /proc (-1 where there is none), and the files and folders of packages."""
+
+    folder: Path
+    limits: Limits
+    status: int
+    proc: int
+    packages: tuple[str, ...] = ()
+
+
+def levels() -> list[Level]:
+    """What this system could have, the quickest first."""
+    return ["seatbelt"] if sys.platform == "darwin" else ["namespaces", "bubblewrap"]
+
+
+def missing(level: Level) -> str:
+    """Why a level cannot even be tried; empty where it can."""
+    if level == "seatbelt" and not shutil.which("sandbox-exec", path=PATH):
+        return "sandbox-exec is missing"
+    if level != "seatbelt" and not seccomp.numbers(platform.machine()):
+        return f"its seccomp filter knows no {platform.machine()}"
+    if level == "bubblewrap" and not shutil.which("bwrap", path=PATH):
+        return "bwrap is not installed"
+    if level == "bubblewrap" and os.geteuid() == 0:
+        return "it is not for root, whom it cannot make somebody else"
+    return ""
+
+
+def command(level: Level, given: Given) -> list[str]:
+    python = [_python(), "-I", "-S", "-X", "utf8"]
+    settings = marshal.dumps(_settings(level, given)).hex()
+    if level == "namespaces":
+        start = "import sys; sys.path.insert(0, sys.argv.pop(1)); import namespaces; namespaces.main()"
+        return [*python, "-c", start, str(given.folder / "given"), settings]
+    if level == "bubblewrap":
+        return [*_bubblewrap(given), *python, "/given/inside.pyc", settings]
+    program = [*python, str(given.folder / "given" / "inside.pyc"), settings]
+    if level == "seatbelt":
+        profile = seatbelt.profile(given.folder / "work", given.folder / "given", given.packages)
+        return ["sandbox-exec", "-p", profile, *program]
+    return program
+
+
+def _settings(level: Level, given: Given) -> dict[str, Any]:
+    """Plain values; see `inside` and `namespaces` for what they mean."""
+    machine = platform.machine() if sys.platform == "linux" else ""
+    return {
+        "level": level,
+        "program": "/given/program.py" if level == "bubblewrap" else str(given.folder / "given" / "program.py"),
+        "folder": str(given.folder / "root"),
+        "status": given.status,
+        "proc": given.proc,
+        "descriptors": max(given.status, given.proc) + 64,
+        "parent": os.getpid(),
+        "limits": kernel_limits(level, given.limits),
+        "disk": given.limits.disk_bytes,
+        "entries": MAX_ENTRIES,
+        "binds": [*visible(), *DEVICES],
+        "packages": [(path, _inside(path)) for path in given.packages],
+        "devices": DEVICES,
+        "files": FILES,
+        "numbers": seccomp.numbers(machine),
+        "filter": _filter(machine),
+        "namespaces": _outside() if given.proc >= 0 else {},
+    }
+
+
+@functools.cache
+def _filter(machine: str) -> bytes:
+    return seccomp.program(machine)
+
+
+@functools.cache
+def _outside() -> dict[str, int]:
+    return {kind: Path(f"/proc/self/ns/{kind}").stat().st_ino for kind in SEPARATE}
+
+
+def kernel_limits(level: Level, limits: Limits) -> list[tuple[str, int]]:
+    """Those of each process; what the family uses together is for the watch. A thread's stack takes addresses, not
+    memory: hundreds of threads have room."""
+    found = [
+        ("RLIMIT_CPU", int(limits.seconds) + 1),
+        ("RLIMIT_AS", limits.memory_bytes + THREADS_BYTES),
+        ("RLIMIT_FSIZE", max(limits.output_bytes, limits.disk_bytes)),
+        ("RLIMIT_NOFILE", limits.open_files),
+        ("RLIMIT_CORE", 0),
+    ]
+    tasks = limits.processes * (8 if sys.platform == "linux" else 1)  # macOS counts no threads
+    if level not in ("namespaces", "bubblewrap") or not _counts_by_namespace():
+        tasks += tasks_of_this_user()  # there it counts all that the user runs
+    return [*found, ("RLIMIT_NPROC", tasks)]
+
+
+THREADS = {"MALLOC_ARENA_MAX": "2"}
+"""Part of the environment: glibc takes 64 MiB of addresses for each of many threads, which then are not to be had."""
+
+THREADS_BYTES = 2 << 30
+
+
+@functools.cache
+def _counts_by_namespace() -> bool:
+    """Linux counts a user's tasks in each namespace of users alone since 5.14; root's programs are users of their
+    own."""
+    major, minor = platform.release().split(".")[:2]
+    return os.geteuid() == 0 or (int(major), int("".join(filter(str.isdigit, minor)) or 0)) >= (5, 14)
+
+
+# ---------------------------------------------------------------- what is visible inside
+
+
+@functools.cache
+def visible() -> tuple[str, ...]:
+    """The system's folders, and of the interpreter's installation what it needs: in ~/.local, where somebody may have
+    installed it, are keys too."""
+    found = [path for path in SYSTEM if Path(path).is_dir()]
+    for part in _parts():
+        if part.exists() and not any(part.is_relative_to(path) for path in found):
+            found.append(str(part))
+    return tuple(found)
+
+
+def _parts() -> list[Path]:
+    prefix = Path(sys.base_prefix)
+    libraries = [path for path in sorted(prefix.glob("lib/*.so*")) if path.is_file()]
+    if len(libraries) > MOST_LIBRARIES:
+        libraries = [prefix / "lib"]
+    stdlib = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    return [*libraries, *_real(stdlib), Path(_python()), prefix / "share" / "zoneinfo"]
+
+
+def _real(paths: list[Path]) -> list[Path]:
+    """`platstdlib` of a virtual environment is its own folder, which is not for models' code."""
+    return [path for path in paths if (path / "os.py").exists() or (path / "lib-dynload").is_dir()]
+
+
+def _bubblewrap(given: Given) -> list[str]:
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
-    for path in (*SYSTEM, sys.base_prefix):
-        command += ["--ro-bind-try", path, path]
-    for path in ("/dev/null", "/dev/urandom"):
+    command += ["--uid", str(NOBODY), "--gid", str(NOBODY)]
+    for path in visible():
+        command += ["--ro-bind", path, path]
+    for path in given.packages:
+        command += ["--ro-bind", path, _inside(path)]
+    for path in DEVICES:
         command += ["--dev-bind", path, path]
-    for path in packages:
-        command += ["--ro-bind", path, f"{INSIDE}/{Path(path).name}"]
-    command += ["--size", str(limits.disk_bytes), "--tmpfs", "/work"]
-    command += ["--ro-bind", str(folder / "work" / "program.py"), "/work/program.py"]
+    command += ["--size", str(given.limits.disk_bytes), "--tmpfs", "/work"]
+    command += ["--ro-bind", str(given.folder / "given"), "/given"]
+    for name in FILES:
+        command += ["--ro-bind", str(given.folder / "given" / Path(name).name), name]
     command += ["--symlink", "work", "/tmp", "--symlink", "../work", "/dev/shm"]
     return [*command, "--remount-ro", "/", "--chdir", "/work"]
+
+
+def packages_inside(level: Level, folder: Path, entries: tuple[str, ...]) -> list[str]:
+    """Where the program finds packages: where the way in puts them or, where the files are those of the machine, by
+    links beside it."""
+    if not entries:
+        return []
+    if level in ("namespaces", "bubblewrap"):
+        return [PACKAGES]
+    beside = folder / "given" / "packages"
+    beside.mkdir()
+    for entry in entries:
+        (beside / Path(entry).name).symlink_to(entry)
+    return [str(beside)]
+
+
+def _inside(entry: str) -> str:
+    return f"{PACKAGES}/{Path(entry).name}"
 
 
 def _python() -> str:

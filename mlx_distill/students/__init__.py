@@ -7,7 +7,9 @@ it is cast.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +19,7 @@ from typing import Any
 from mlx_distill import watchdog
 from mlx_distill.errors import DataError, DistillError, MachineError
 from mlx_distill.rundir import file_hash
-from mlx_distill.students import dated
+from mlx_distill.students import controls, dated
 from mlx_distill.students.cache import converted_folder
 from mlx_distill.students.files import read_config, unreadable, weight_files, weights_digest
 
@@ -60,8 +62,13 @@ class Student:
         """The chat template's tokens, up to the opening of the assistant's turn."""
         return self.encode([self.render(messages, generate=True)])[0]
 
+    @functools.cached_property
+    def control_names(self) -> re.Pattern[str]:
+        return controls.control_names(self.tokenizer)
+
     def render(self, messages: Sequence[dict[str, str]], *, generate: bool) -> str:
-        """The chat template's text; `generate` adds the opening of the assistant's turn."""
+        """The chat template's text, for `encode`; `generate` adds the opening of the assistant's turn. Names of control
+        tokens in a content are marked: they are somebody's words."""
         from jinja2 import TemplateError
 
         template: dict[str, str] = {}
@@ -69,7 +76,10 @@ class Student:
             template = {"chat_template": dated.dated(self.tokenizer.get_chat_template(), self.moment)}
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=generate, **template
+                controls.marked(messages, self.control_names),
+                tokenize=False,
+                add_generation_prompt=generate,
+                **template,
             )
         except TemplateError as error:
             raise DataError(
@@ -79,10 +89,7 @@ class Student:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of rendered texts, which bring their special tokens along."""
-        fast = getattr(self.tokenizer, "backend_tokenizer", None)
-        if fast is None:
-            return [list(self.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
-        return [encoding.ids for encoding in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return controls.encode(self.tokenizer, texts)
 
 
 def bundled_gguf() -> Path | None:
@@ -147,7 +154,7 @@ def load(
         mx.disable_compile()
     try:
         read_config(folder)
-        model, tokenizer = load_model(str(folder), lazy=True)
+        model, tokenizer = load_model(str(folder), tokenizer_config={"trust_remote_code": False}, lazy=True)
     except DistillError:
         raise
     except Exception as error:  # a foreign config.json can raise anything
@@ -212,6 +219,7 @@ def token_counter(spec: str) -> Callable[[str], int] | None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.encode_special_tokens = True  # in somebody's text they are words
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

@@ -233,7 +233,7 @@ def load(model: Any, folder: Path) -> Adapter:
     weights = read_weights(folder)
     try:
         settings = AdapterSettings.from_row(json.loads((folder / SETTINGS).read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{folder / SETTINGS} is missing or damaged ({error}): train again, in a new --run.") from error
     adapter = Adapter(model, settings, seed=0)
     adapter.set_weights(weights)

@@ -44,7 +44,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({words_of(error)}): download the model again.") from error
     if not isinstance(found, dict):
         raise DataError(f"{path} is no JSON object: download the model again.")

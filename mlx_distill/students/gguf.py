@@ -19,6 +19,7 @@ import numpy as np
 
 from mlx_distill.errors import DataError
 from mlx_distill.students.cache import converted_folder
+from mlx_distill.students.gguf_counts import check_counts
 from mlx_distill.students.gguf_tokenizer import write_tokenizer
 
 TENSOR_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
@@ -59,13 +60,13 @@ def convert(path: Path) -> Path:
 
 
 def _open(path: Path) -> Any:
+    """Whatever the reader stumbles over is the file's fault: it comes from others."""
     from gguf import GGUFReader
 
-    if path.stat().st_size < 24 or path.open("rb").read(4) != b"GGUF":
-        raise DataError(f"{path} is not a GGUF file: download it again.")
+    check_counts(path)
     try:
         return GGUFReader(path)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except Exception as error:
         raise DataError(f"{path} is damaged or cut short ({type(error).__name__}): download it again.") from error
 
 
@@ -73,10 +74,13 @@ def _write_model(reader: Any, path: Path, folder: Path) -> None:
     try:
         metadata = {name: field.contents() for name, field in reader.fields.items()}
         config = _config(metadata, {tensor.name for tensor in reader.tensors}, path)
+        _check_sizes(config, len(reader.tensors))
         weights = _weights(reader, config, path)
         config["vocab_size"] = weights["model.embed_tokens.weight"].shape[0]
         write_tokenizer(metadata, folder, path)
-    except (KeyError, IndexError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # tokenizers has none of its own
         raise DataError(
             f"{path} lacks what a model needs ({type(error).__name__}: {error}): download it again."
         ) from error
@@ -116,6 +120,21 @@ def _config(metadata: dict[str, Any], tensors: set[str], path: Path) -> dict[str
         if f"{family}.attention.key_length" in metadata:
             config["head_dim"] = value("attention.key_length")
     return config
+
+
+SIZES = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+LARGEST_SIZE = 1 << 24
+
+
+def _check_sizes(config: dict[str, Any], tensors: int) -> None:
+    """Raises ValueError for a size that no model has: what is computed from it would not end, or divide by zero."""
+    for name in SIZES:
+        if isinstance(config[name], bool) or not isinstance(config[name], int) or not 0 < config[name] <= LARGEST_SIZE:
+            raise ValueError(f"{name} is {str(config[name])[:40]}")
+    if config["num_hidden_layers"] > tensors:
+        raise ValueError(f"{config['num_hidden_layers']} layers, {tensors} tensors")
+    if config["num_attention_heads"] % config["num_key_value_heads"]:
+        raise ValueError(f"{config['num_attention_heads']} heads over {config['num_key_value_heads']}")
 
 
 def _weights(reader: Any, config: dict[str, Any], path: Path) -> dict[str, mx.array]:

@@ -16,7 +16,7 @@ from mlx_distill import environment
 from mlx_distill.collect import Ledger
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.report.sweep import draw_sweep
-from mlx_distill.rundir import RunDir
+from mlx_distill.rundir import RunDir, refuse_links
 from mlx_distill.stages.keeping import remove
 from mlx_distill.stages.terms import accept_terms
 from mlx_distill.stages.training import PREFIX
@@ -103,7 +103,9 @@ def make(sweep: Sweep, file: Path, asked: Asked, view: View) -> None:
 
 @contextlib.contextmanager
 def _locked(sweep: Sweep) -> Iterator[None]:
-    """Raises UsageError where another process is at the same runs."""
+    """Raises UsageError where another process is at the same runs, DataError for a link in the folder."""
+    if sweep.folder.is_dir():
+        refuse_links(sweep.folder)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(RunDir(sweep.shared).locked())

@@ -86,7 +86,7 @@ def _toml(file: Path) -> dict[str, Any]:
         raise UsageError(
             f"{file} is a folder: give a sweep's FILE, or add --resume to go on with a folder's."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file} is not valid TOML ({error}): mend it.") from error
 
 

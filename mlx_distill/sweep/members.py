@@ -200,5 +200,5 @@ def _read(path: Path) -> State:
     """A file that a crash or another version left unreadable says nothing."""
     try:
         return State(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return State()

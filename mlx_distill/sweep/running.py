@@ -18,6 +18,7 @@ from typing import Protocol
 
 from mlx_distill.errors import BudgetError, SweepError, UsageError
 from mlx_distill.records import Standing
+from mlx_distill.rundir import opened
 from mlx_distill.sweep import awake
 from mlx_distill.sweep.matrix import Member
 from mlx_distill.sweep.members import LOG, Sweep, asks_teacher
@@ -152,7 +153,7 @@ class _Running:
         run, config = self.sweep.run(self.member).path, self.sweep.config_file(self.member)
         command = [*PROGRAM, self.how.command, "--run", str(run), "--config", str(config), *self.how.flags]
         with (
-            (self.sweep.run(self.member) / LOG).open("a", encoding="utf-8") as log,
+            opened(self.sweep.run(self.member) / LOG, "a") as log,
             _process(command, awake.environment(self.how.platform)) as process,
         ):
             assert process.stdout

@@ -19,6 +19,7 @@ from mlx_distill.errors import TeacherError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import data_folder
 from mlx_distill.rundir import file_hash
+from mlx_distill.teachers.secrets import KEYS
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,6 @@ def check(spec: str, price: str | None = None) -> None:
     if kind_of(spec) == "claude":
         price_of(spec, price)
         require_key(spec)
-
-
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
 
 def require_key(model: str) -> None:

@@ -112,7 +112,7 @@ class ClaudeBatches:
         kind = getattr(error, "type", "unknown error")
         if kind in PASSING:
             return Busy("fault", kind)
-        return TeacherError(f"{kind}, {reason(getattr(error, 'message', None))}")
+        return TeacherError(f"{reason(str(kind))}, {reason(getattr(error, 'message', None))}")
 
     async def first_key(self, name: str) -> str | None:
         """The custom id of one result, which tells whose batch it is."""

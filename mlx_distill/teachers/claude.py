@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,7 +22,7 @@ import httpx2
 from mlx_distill.errors import TeacherError, UsageError
 from mlx_distill.prices import DATED, FRAME_TOKENS, Price, Usage, bound, cost
 from mlx_distill.promptset import shorten
-from mlx_distill.teachers import KEYS, Busy, BusyKind, Limits, Options, Reply, Request, require_key
+from mlx_distill.teachers import Busy, BusyKind, Limits, Options, Reply, Request, require_key, secrets
 
 FAULTS = (anthropic.InternalServerError, anthropic.RequestTimeoutError)
 """Asking again may help: every 5xx and 408. The API charges nothing for an error."""
@@ -47,6 +46,9 @@ ADVICE = {
     404: "there is no such model; check its id",
     413: "the prompt is too large; shorten it",
 }
+
+MOST_SAID = 2000
+"""Characters of a server's words that are looked at."""
 
 RATE_LIMIT = "anthropic-ratelimit-"
 ABOUT_THE_PROMPT = (400, 413)
@@ -126,9 +128,9 @@ class ClaudeTeacher:
         return Reply(
             text=_joined(message, "text", "text"),
             reasoning=_joined(message, "thinking", "thinking"),
-            stop_reason=message.stop_reason or "unknown",
-            refusal_category=getattr(details, "category", None),
-            model=message.model,
+            stop_reason=_name(message.stop_reason) or "unknown",
+            refusal_category=_name(getattr(details, "category", None)),
+            model=_name(message.model) or request.model,
             input_tokens=tokens.input if tokens else 0,
             output_tokens=tokens.output if tokens else 0,
             cache_write_tokens=tokens.cache_write + tokens.cache_write_hour if tokens else 0,
@@ -136,8 +138,8 @@ class ClaudeTeacher:
             seconds=seconds,
             usd=cost(self.price, tokens, batch=batch) if tokens else self.worst_usd(request, batch=batch),
             batch=batch,
-            message_id=message.id,
-            request_id=request_id,
+            message_id=_name(message.id) or "",
+            request_id=_name(request_id) or "",
             sdk=f"anthropic {anthropic.__version__}",
             prices_dated=DATED,
         )
@@ -166,7 +168,12 @@ def translated(request: Request | None = None) -> Iterator[None]:
 def _joined(message: Any, kind: str, field: str) -> str:
     """The text of the blocks of a kind; half characters, which no file can hold, are replaced."""
     texts = (getattr(block, field, None) or "" for block in message.content if getattr(block, "type", "") == kind)
-    return "".join(texts).encode("utf-8", "replace").decode()
+    return secrets.of_answer("".join(texts).encode("utf-8", "replace").decode())
+
+
+def _name(given: Any) -> str | None:
+    """A short name that a server gives."""
+    return secrets.of_error(given[:MOST_SAID]) if isinstance(given, str) else None
 
 
 def _usage(message: Any) -> Usage | None:
@@ -199,11 +206,8 @@ def _sorted(error: anthropic.APIStatusError, request: Request | None) -> Excepti
 
 def reason(text: str | None) -> str:
     """What the server says, in a line, without a key that it may repeat."""
-    line = " ".join((text or "no reason given").split())
-    for name in KEYS:
-        if key := os.environ.get(name):
-            line = line.replace(key, "…")
-    return shorten(line, 200)
+    line = " ".join((text or "no reason given")[:MOST_SAID].split())
+    return shorten(secrets.of_error(line), 200)
 
 
 def _named(request: Request) -> str:

@@ -78,7 +78,7 @@ def _read(folder: Path) -> tuple[Arrays, Progress]:
         arrays, metadata = load_arrays(path)
         row = json.loads(metadata["progress"])
         return arrays, Progress(**row | {"layout": Layout(**row["layout"])})
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({error}): delete it to train from the start.") from error
 
 

@@ -20,6 +20,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from mlx_distill.rundir import refuse_links
+
 DISK_SHARE = 0.5
 """Of the disk that is free at the start."""
 
@@ -37,6 +39,9 @@ class _Entry:
     @property
     def size(self) -> int:
         return math.prod(self.shape) * int(getattr(mx, self.dtype).size)
+
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Store:
@@ -92,6 +97,8 @@ class Store:
 
     def _open(self, folder: Path, key: str) -> None:
         self._data, self._index = folder / "arrays.bin", folder / "index.jsonl"
+        if folder.is_dir():
+            refuse_links(folder)
         lines = self._index.read_bytes().splitlines(keepends=True) if self._index.exists() else []
         if not lines or lines[0] != _line({"key": key}):
             shutil.rmtree(folder, ignore_errors=True)
@@ -102,7 +109,9 @@ class Store:
             self._index.write_bytes(b"".join(lines := lines[:-1]))
         size = self._data.stat().st_size if self._data.exists() else 0
         for line in lines[1:]:
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn, or zeros after a crash
+            with contextlib.suppress(
+                ValueError, TypeError, KeyError, AttributeError, RecursionError
+            ):  # torn, or zeros after a crash
                 row = json.loads(line)
                 name = row.pop("name")
                 entry = _Entry(**row)

@@ -29,9 +29,10 @@ def inline(text: Any) -> str:
 
 def fence(text: str) -> str:
     """Untrusted text in a fence that it cannot close."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    shown = visible(text)
+    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     marks = "`" * max(3, longest + 1)
-    return f"{marks}text\n{text}\n{marks}"
+    return f"{marks}text\n{shown}\n{marks}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

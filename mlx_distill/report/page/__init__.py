@@ -21,7 +21,7 @@ from mlx_distill.report.page import benchmarks, numbers, selection, views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import strip
-from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting
+from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting, visible
 
 __all__ = ["Picture", "page"]
 
@@ -51,6 +51,11 @@ def page(results: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")  # a model can write half a surrogate pair; a file cannot
 
 
+def _shown(value: Any) -> Any:
+    """Untrusted text must not turn the direction of what stands around it, either."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def policy(style: str, script: str) -> str:
     """Of a page with these two: nothing else may run or load."""
     parts = (
@@ -72,7 +77,7 @@ def _hash(content: str) -> str:
 def _environment() -> Environment:
     """Escapes everything; a name that a template misspells is an error, not an empty place."""
     templates = FileSystemLoader(TEMPLATES)
-    made = Environment(autoescape=True, loader=templates, undefined=StrictUndefined, trim_blocks=True)
+    made = Environment(autoescape=True, loader=templates, undefined=StrictUndefined, trim_blocks=True, finalize=_shown)
     made.lstrip_blocks = True
     made.globals.update(ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, pieces=pieces)
     made.globals.update(

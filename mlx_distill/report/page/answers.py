@@ -6,23 +6,19 @@ blocks begin and end: rendering it would let an answer draw its own page, and pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
-from pygments.lexers import get_lexer_by_name
 from pygments.token import Token
 
-LEXERS = {"python", "pycon", "sql", "bash", "console", "javascript", "typescript", "json", "yaml", "toml", "ini"}
-LEXERS |= {"html", "css", "c", "cpp", "java", "go", "rust", "ruby", "swift", "diff", "docker", "make"}
-"""Not all five hundred: untrusted text never meets Pygments' seldom used ones, whose patterns may take for ever."""
-OTHER_NAMES = {"py": "python", "python3": "python", "sh": "bash", "shell": "bash", "js": "javascript"}
-OTHER_NAMES |= {"ts": "typescript", "yml": "yaml", "sqlite": "sql", "postgresql": "sql", "dockerfile": "docker"}
-LONGEST = 50_000
-"""Characters of code that are coloured; what is longer is shown plain."""
+from mlx_distill.lexers import LEXERS, tokens
+from mlx_distill.wording import visible
+
+__all__ = ["LEXERS", "Piece", "highlight", "pieces"]
 
 COLOURED = (
     ("c", Token.Comment),
@@ -49,8 +45,8 @@ class Piece:
 
 def pieces(text: str, language: str = "") -> list[Piece]:
     """`language`: what code blocks without a tag are taken for."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Markdown counts them
-    found, at = [], 0
+    text = visible(text)
+    lines, found, at = text.split("\n"), [], 0
     for token in _blocks().parse(text):
         if token.type != "fence" or token.map is None:
             continue
@@ -72,16 +68,12 @@ def _prose(lines: list[str]) -> list[Piece]:
 
 
 def highlight(code: str, language: str) -> Markup:
-    lexer = _lexer(OTHER_NAMES.get(language, language))
-    parts = [] if lexer is None or len(code) > LONGEST else list(_merged(lexer.get_tokens(code)))
-    if "".join(text for _, text in parts) != code:  # some lexers swallow what they take for the end of a line
+    code = visible(code)
+    found = tokens(language, code)
+    if found is None:
         return escape(code)
+    parts = list(_merged(found))
     return Markup("").join(_span(name, text) for name, text in parts)
-
-
-@cache
-def _lexer(language: str) -> Any | None:
-    return get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LEXERS else None
 
 
 def _span(name: str, text: str) -> Markup:
@@ -93,10 +85,10 @@ def _colour(kind: Any) -> str:
     return next((name for name, of in COLOURED if kind in of), "")
 
 
-def _merged(tokens: Any) -> Iterator[tuple[str, str]]:
+def _merged(found: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
     """Neighbours of one colour as one: a page of hundreds of answers has to be drawn at once."""
     last, parts = "", list[str]()
-    for kind, text in tokens:
+    for kind, text in found:
         name = _colour(kind) if text.strip() else last
         if name != last and parts:
             yield last, "".join(parts)
