@@ -311,6 +311,7 @@ def check(config: Config) -> None:
             value = getattr(getattr(config, section), name)
             if value is not None and not isinstance(value, str) and not value > 0:
                 raise UsageError(f"{section}.{name} is {value}: it must be above zero.")
+    _check_finite(config)
     for name, share in (
         ("training.dropout", config.training.dropout),
         ("training.warmup", config.training.warmup),
@@ -339,6 +340,20 @@ def check(config: Config) -> None:
         raise UsageError(f"training.seed is {config.training.seed}: it must be 0 or more.")
     if config.collect.max_cost is not None and not config.collect.max_cost >= 0:
         raise UsageError(f"collect.max_cost is {config.collect.max_cost}: give dollars, 0 or more.")
+
+
+MAY_BE_INFINITE = ("training.clip", "collect.max_cost")
+"""Infinity says here: no limit."""
+
+
+def _check_finite(config: Config) -> None:
+    for section in dataclasses.fields(config):
+        part = getattr(config, section.name)
+        values = dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else {}
+        for name, value in values.items():
+            where = f"{section.name}.{name}"
+            if isinstance(value, float) and (math.isnan(value) or (math.isinf(value) and where not in MAY_BE_INFINITE)):
+                raise UsageError(f"{where} is {value}: it must be a number with an end.")
 
 
 def _check_selection(config: Config) -> None:

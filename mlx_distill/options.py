@@ -24,7 +24,7 @@ class Layers(click.ParamType[int | str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         try:
-            return "all" if value == "all" else int(value)
+            return "all" if str(value).lower() == "all" else int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number nor 'all'.", param, ctx)
 

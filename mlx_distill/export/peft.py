@@ -8,6 +8,7 @@ written, which mlx-lm and transformers name alike. Format: as PEFT itself saves 
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import mlx.core as mx
 
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.rundir import write_atomic
-from mlx_distill.students import STUDENTS
+from mlx_distill.students import STUDENTS, is_local, model_config
 from mlx_distill.students.adapter import SETTINGS, WEIGHTS, read_weights, save_arrays
 
 PEFT_WEIGHTS = "adapter_model.safetensors"
@@ -49,6 +50,24 @@ def write_peft(adapter: Path, folder: Path) -> str:
     save_arrays(folder / PEFT_WEIGHTS, arrays, {"format": "pt"})
     write_atomic(folder / SETTINGS, json.dumps(config, indent=2) + "\n")
     return base
+
+
+def why_not_loadable(base: str) -> str:
+    """Why transformers would not load a base, as far as its files on this machine tell; "" where nothing speaks against
+    it."""
+    if base.endswith(".gguf"):
+        return "it is a GGUF file"
+    if not is_local(base):
+        return ""
+    config = model_config(base) or {}
+    if "quantization" in config and "quant_method" not in (config.get("quantization_config") or {}):
+        return "it is quantised for MLX"
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no PyTorch, as mlx-lm sets it
+    from transformers.models.auto import configuration_auto
+
+    kind = config.get("model_type")
+    known: Any = vars(configuration_auto)["CONFIG_MAPPING_NAMES"]
+    return "" if kind in known else f"it knows no model type {kind!r}"
 
 
 def _settings(adapter: Path) -> dict[str, Any]:

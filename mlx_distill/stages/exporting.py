@@ -8,17 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mlx_distill import config as configuration
 from mlx_distill.errors import UsageError
 from mlx_distill.records import Generation, Prompt
 from mlx_distill.rundir import RunDir, write_atomic
 from mlx_distill.stages import adapter_folder
+from mlx_distill.summarise.unfinished import unfinished_training
 
 
 def export_peft(run: RunDir, folder: Path) -> list[str]:
-    from mlx_distill.export import write_peft
+    from mlx_distill.export import why_not_loadable, write_peft
 
+    config = configuration.load(run / "config.toml") if (run / "config.toml").exists() else None
+    said = unfinished_training(run, config) if config else []
     base = write_peft(run / adapter_folder(run), folder)
-    return [f"Wrote {folder}, for {base}. With PEFT:", f"PeftModel.from_pretrained(base, {str(folder)!r})"]
+    if why := why_not_loadable(base):
+        said.append(
+            f"transformers cannot load {base} ({why}): give PEFT the model of the same weights that it can load, and "
+            "write its name as base_model_name_or_path."
+        )
+    call = f"PeftModel.from_pretrained(base, {str(folder)!r})"
+    return [*said, f"Wrote {folder}, for {base}. With PEFT:", call]
 
 
 def export_votes(run: RunDir, path: Path) -> list[str]:

@@ -23,6 +23,9 @@ from mlx_distill.config import TrainingConfig, is_target
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.rundir import write_atomic
 
+WIDTHS = ("hidden_size", "n_embd", "d_model", "dim")
+"""How configurations call a model's width."""
+
 SHOWN_NAMES = 3
 WRAPPED = re.compile(r"\.(?:linear|embedding)\.")
 """In the name of a weight whose module is adapted."""
@@ -210,8 +213,17 @@ def attach(model: Any, config: TrainingConfig) -> Adapter:
     """A new adapter, initialised from the run's seed. Raises UsageError for targets that the model lacks."""
     layers = len(model.layers) if isinstance(config.layers, str) else config.layers
     keys = _keys(model, config.targets)
+    _check_rank(model, config)
     settings = AdapterSettings(config.fine_tune, layers, config.rank, config.lora_scale, config.dropout, keys)
     return Adapter(model, settings, config.seed)
+
+
+def _check_rank(model: Any, config: TrainingConfig) -> None:
+    """A matrix has no rank above its width: more would only take memory and time."""
+    arguments = getattr(model, "args", None)
+    width = next((getattr(arguments, name) for name in WIDTHS if isinstance(getattr(arguments, name, None), int)), None)
+    if width and config.fine_tune != "full" and config.rank > width:
+        raise UsageError(f"--rank {config.rank} is above the student's width of {width}: take {width} or less.")
 
 
 def _keys(model: Any, targets: tuple[str, ...]) -> tuple[str, ...] | None:

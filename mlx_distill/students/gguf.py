@@ -24,6 +24,9 @@ from mlx_distill.students.gguf_tokenizer import write_tokenizer
 
 TENSOR_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
 
+HEADER = 24
+"""Bytes of magic, version and counts, with which every GGUF file begins."""
+
 NAMES = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
@@ -63,6 +66,12 @@ def _open(path: Path) -> Any:
     """Whatever the reader stumbles over is the file's fault: it comes from others."""
     from gguf import GGUFReader
 
+    with path.open("rb") as file:
+        start = file.read(HEADER)
+    if len(start) < HEADER or start[:4] != b"GGUF":
+        raise DataError(f"{path} is not a GGUF file: download it again.")
+    if int.from_bytes(start[4:8], "little") > int.from_bytes(start[4:8], "big"):
+        raise DataError(f"{path} is a big-endian GGUF file, for other processors: download the little-endian one.")
     check_counts(path)
     try:
         return GGUFReader(path)
@@ -73,6 +82,7 @@ def _open(path: Path) -> Any:
 def _write_model(reader: Any, path: Path, folder: Path) -> None:
     try:
         metadata = {name: field.contents() for name, field in reader.fields.items()}
+        _refuse_a_part(metadata, path)
         config = _config(metadata, {tensor.name for tensor in reader.tensors}, path)
         _check_sizes(config, len(reader.tensors))
         weights = _weights(reader, config, path)
@@ -86,6 +96,15 @@ def _write_model(reader: Any, path: Path, folder: Path) -> None:
         ) from error
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
     (folder / "config.json").write_text(json.dumps(config, indent=1))
+
+
+def _refuse_a_part(metadata: dict[str, Any], path: Path) -> None:
+    parts = int(metadata.get("split.count", 1))
+    if parts > 1:
+        raise DataError(
+            f"{path} is part {int(metadata.get('split.no', 0)) + 1} of {parts} of a split GGUF file: join them with "
+            "`llama-gguf-split --merge`, or use the model's hub id."
+        )
 
 
 def _config(metadata: dict[str, Any], tensors: set[str], path: Path) -> dict[str, Any]:
