@@ -24,9 +24,12 @@ from typing import Any, Literal
 from mlx_distill.sandbox import enter, folder, guard, leaving, watch
 from mlx_distill.sandbox.enter import Level, levels
 from mlx_distill.sandbox.folder import PATH
+from mlx_distill.sandbox.packages import ENVIRONMENT, Shelf, names_of, shelf
 from mlx_distill.sandbox.watch import Limits
 
-__all__ = ["Level", "Limits", "Outcome", "level", "levels", "run", "trial"]
+__all__ = ["Level", "Limits", "Outcome", "level", "levels", "names_of", "run", "shelf", "trial"]
+
+NO_PACKAGES = Shelf()
 
 NOT_RUN = "no sandbox on this machine: see `mlx-distill doctor`, or run models' code in the open with --unsandboxed"
 
@@ -59,19 +62,26 @@ def trial(candidate: Level) -> str:
     return "" if outcome.result == 1 else outcome.detail or "its program ended without a word"
 
 
-def run(program: str, *tasks: Any, limits: Limits | None = None, unsandboxed: bool = False) -> Outcome:
+def run(
+    program: str,
+    *tasks: Any,
+    limits: Limits | None = None,
+    unsandboxed: bool = False,
+    packages: tuple[str, ...] = (),
+) -> Outcome:
     """Runs a Python program with `tasks` as lines of JSON on its input; it answers by printing JSON, and nothing else.
 
-    `unsandboxed` lets it run in the open where the machine has no sandbox: still with a folder and a process group of
-    its own, an empty environment, limits and the watch, but with this user's files, network and processes.
+    `packages` of this environment are visible to it. `unsandboxed` lets it run in the open where the machine has no
+    sandbox: still with a folder and a process group of its own, an empty environment, limits and the watch, but with
+    this user's files, network and processes.
     """
     chosen = level()
     if chosen == "none" and not unsandboxed:
         return Outcome("not run", NOT_RUN)
-    return _run(chosen, program, tasks, limits or Limits())
+    return _run(chosen, program, tasks, limits or Limits(), shelf(packages))
 
 
-def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits) -> Outcome:
+def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits, shown: Shelf = NO_PACKAGES) -> Outcome:
     with folder.fresh() as place:
         given = place / "given"
         (given / "program.py").write_text(program, "utf-8", "surrogatepass")
@@ -80,7 +90,7 @@ def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits) -> O
         for name, text in enter.FILES.items():
             (given / Path(name).name).write_text(text.replace("NOBODY", str(enter.NOBODY)), "utf-8")
         (place / "input").write_text("".join(json.dumps(task) + "\n" for task in tasks), "utf-8")
-        return _watched(chosen, place, limits)
+        return _watched(chosen, place, limits, shown)
 
 
 @functools.cache
@@ -94,12 +104,12 @@ def _own_code() -> dict[str, bytes]:
     return found
 
 
-def _watched(chosen: Level, place: Path, limits: Limits) -> Outcome:
+def _watched(chosen: Level, place: Path, limits: Limits, shown: Shelf) -> Outcome:
     """Input, output and errors are files outside of what the program can reach; the file-size limit bounds them, and
     what a program may print is less than what it may write."""
     output, errors, status = place / "output", place / "errors", watch.Status()
     try:
-        with guard.watching(chosen, place.name), _started(chosen, place, limits, status) as process:
+        with guard.watching(chosen, place.name), _started(chosen, place, limits, shown, status) as process:
             enclosed = chosen in ("namespaces", "bubblewrap")
             broken = watch.until_end(process, place / "work", limits, status, enclosed=enclosed)
         if not broken and not status.ready():
@@ -117,15 +127,24 @@ def _watched(chosen: Level, place: Path, limits: Limits) -> Outcome:
 
 
 @contextlib.contextmanager
-def _started(chosen: Level, place: Path, limits: Limits, status: watch.Status) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    chosen: Level, place: Path, limits: Limits, shown: Shelf, status: watch.Status
+) -> Iterator[subprocess.Popen[bytes]]:
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY) if sys.platform == "linux" else -1
-    given = enter.Given(place, limits, status.write, proc)
+    given = enter.Given(place, limits, status.write, proc, shown.entries)
     streams = [(place / name).open(mode) for name, mode in (("input", "rb"), ("output", "wb"), ("errors", "wb"))]
     try:
         process = subprocess.Popen(
             enter.command(chosen, given),
             cwd=place / "work",
-            env={"PATH": PATH, "HOME": "/work", "LC_ALL": "C.UTF-8", **enter.THREADS, watch.MARK: place.name},
+            env={
+                "PATH": PATH,
+                "HOME": "/work",
+                "LC_ALL": "C.UTF-8",
+                **enter.THREADS,
+                **ENVIRONMENT,
+                watch.MARK: place.name,
+            },
             stdin=streams[0],
             stdout=streams[1],
             stderr=streams[2],

@@ -8,6 +8,7 @@ too; what the dynamic loader and the interpreter read is then allowed by name. W
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 PROFILE = """
@@ -60,8 +61,9 @@ LIBRARIES = (
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/private/etc/localtime")
 
 
-def profile(work: Path, given: Path) -> str:
-    return PROFILE.format(
+def profile(work: Path, given: Path, packages: Sequence[str] = ()) -> str:
+    """`packages` are files and folders that may be read too."""
+    made = PROFILE.format(
         system=_rules("subpath", SYSTEM),
         libraries=_rules("subpath", LIBRARIES),
         devices=_rules("literal", DEVICES),
@@ -69,6 +71,7 @@ def profile(work: Path, given: Path) -> str:
         given=_quoted(str(given)),
         work=_quoted(str(work)),
     )
+    return made + "".join(f"(allow file-read* (subpath {_quoted(path)}))\n" for path in packages)
 
 
 def python_parts() -> list[str]:
