@@ -171,6 +171,8 @@ def calls_of(item: Item, *, only_base: bool = False) -> Calls:
 
 
 def _compared(item: Item, code: str, ran: Ran, known: Ran, scoring: Scoring) -> Mark:
+    if not ran.ran:  # the sandbox was refused, or did not start: the machine's fault
+        return Mark(None, code, ran.why)
     inputs, base = (*item.data["base"], *item.data["plus"]), len(item.data["base"])
     good = _right(item, ran, known)
     if good == len(inputs):

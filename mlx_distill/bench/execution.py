@@ -68,7 +68,7 @@ class Allowed:
 @dataclass(frozen=True)
 class Ran:
     """`outputs` and `seconds` (of the processor) of the inputs up to the first that failed; `took` seconds in all;
-    `why` it failed, else empty. `whole`: whether the program lived to tell."""
+    `why` it failed, else empty. `whole`: whether the program lived to tell; `ran`: whether it was run at all."""
 
     outputs: tuple[str, ...] = ()
     seconds: tuple[float, ...] = ()
@@ -76,6 +76,7 @@ class Ran:
     why: str = ""
     level: str = ""
     whole: bool = True
+    ran: bool = True
 
 
 @functools.cache
@@ -124,7 +125,8 @@ def _read(result: Any, outcome: Outcome, most: int) -> Ran:
                 return Ran(tuple(map(text, outputs)), times, told, text(why)[:200], outcome.level)
     except (LookupError, TypeError, ValueError):
         pass
-    return Ran(why=outcome.detail or "it ended without a result", level=outcome.level, whole=False)
+    why = outcome.detail or "it ended without a result"
+    return Ran(why=why, level=outcome.level, whole=False, ran=outcome.ended != "not run")
 
 
 def described(mark: Mark, read: Extracted, scoring: Scoring) -> Mark:

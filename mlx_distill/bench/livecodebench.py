@@ -180,6 +180,8 @@ def _allowed(expected: Sequence[str]) -> Allowed:
 
 
 def _compared(code: str, ran: Ran, calls: Calls, expected: Sequence[str], public: int) -> Mark:
+    if not ran.ran:
+        return Mark(None, code, ran.why)
     good = 0
     for found, wanted in zip(ran.outputs, expected, strict=False):
         if not (printed_right(found, wanted) if calls.script else right(found, wanted, None)):

@@ -29,9 +29,9 @@ from mlx_distill.sandbox.watch import Limits
 
 __all__ = ["Level", "Limits", "Outcome", "level", "levels", "names_of", "run", "shelf", "trial"]
 
-NOT_RUN = "no sandbox on this machine: see `mlx-distill doctor`, or run models' code in the open with --unsandboxed"
-
 NO_PACKAGES = Shelf()
+
+NOT_RUN = "no sandbox on this machine: see `mlx-distill doctor`, or run models' code in the open with --unsandboxed"
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ def run(
 def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits, shown: Shelf = NO_PACKAGES) -> Outcome:
     with folder.fresh() as place:
         given = place / "given"
-        places = enter.packages_inside(chosen, place, shown.entries)
-        (given / "program.py").write_text(f"import sys; sys.path += {places}\n{program}", "utf-8", "surrogatepass")
+        (given / "program.py").write_text(program, "utf-8", "surrogatepass")
         for name, code in _own_code().items():
             (given / name).write_bytes(code)
         for name, text in enter.FILES.items():
@@ -110,7 +109,7 @@ def _watched(chosen: Level, place: Path, limits: Limits, shown: Shelf) -> Outcom
     what a program may print is less than what it may write."""
     output, errors, status = place / "output", place / "errors", watch.Status()
     try:
-        with guard.watching(chosen, place.name), _started(chosen, place, limits, status, shown) as process:
+        with guard.watching(chosen, place.name), _started(chosen, place, limits, shown, status) as process:
             enclosed = chosen in ("namespaces", "bubblewrap")
             broken = watch.until_end(process, place / "work", limits, status, enclosed=enclosed)
         if not broken and not status.ready():
@@ -129,7 +128,7 @@ def _watched(chosen: Level, place: Path, limits: Limits, shown: Shelf) -> Outcom
 
 @contextlib.contextmanager
 def _started(
-    chosen: Level, place: Path, limits: Limits, status: watch.Status, shown: Shelf
+    chosen: Level, place: Path, limits: Limits, shown: Shelf, status: watch.Status
 ) -> Iterator[subprocess.Popen[bytes]]:
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY) if sys.platform == "linux" else -1
     given = enter.Given(place, limits, status.write, proc, shown.entries)

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from mlx_distill.sandbox import filter as seccomp
 from mlx_distill.sandbox import seatbelt
 from mlx_distill.sandbox.folder import PATH
-from mlx_distill.sandbox.packages import INSIDE as PACKAGES
+from mlx_distill.sandbox.packages import INSIDE
 from mlx_distill.sandbox.watch import MAX_ENTRIES, Limits, tasks_of_this_user
 
 Level = Literal["seatbelt", "namespaces", "bubblewrap", "none"]
@@ -47,7 +47,7 @@ SEPARATE = ("mnt", "pid", "net", "ipc", "uts")
 @dataclass(frozen=True)
 class Given:
     """What a program gets: its folder (see `folder.fresh`), its limits, the descriptors of the pipe that says whether
-    it was started and of the machine's /proc (-1 where there is none), and the files and folders of packages."""
+    it was started, and of the machine's /proc (-1 where there is none), and the files and folders of packages."""
 
     folder: Path
     limits: Limits
@@ -103,14 +103,30 @@ def _settings(level: Level, given: Given) -> dict[str, Any]:
         "limits": kernel_limits(level, given.limits),
         "disk": given.limits.disk_bytes,
         "entries": MAX_ENTRIES,
-        "binds": [*visible(), *DEVICES],
-        "packages": [(path, _inside(path)) for path in given.packages],
+        "binds": [*((path, path) for path in (*visible(), *DEVICES)), *_shelved(given)],
+        "packages": _packages(level, given),
         "devices": DEVICES,
         "files": FILES,
         "numbers": seccomp.numbers(machine),
         "filter": _filter(machine),
         "namespaces": _outside() if given.proc >= 0 else {},
     }
+
+
+def _shelved(given: Given) -> list[tuple[str, str]]:
+    return [(path, f"{INSIDE}/{Path(path).name}") for path in given.packages]
+
+
+def _packages(level: Level, given: Given) -> list[str]:
+    """Where the program finds packages: where the way in puts them or, where the files are those of the machine, by
+    links beside it."""
+    if not given.packages or level in ("namespaces", "bubblewrap"):
+        return [INSIDE] if given.packages else []
+    links = given.folder / "given" / "packages"
+    links.mkdir(exist_ok=True)
+    for path in given.packages:
+        (links / Path(path).name).symlink_to(path)
+    return [str(links)]
 
 
 @functools.cache
@@ -186,34 +202,16 @@ def _bubblewrap(given: Given) -> list[str]:
     command += ["--uid", str(NOBODY), "--gid", str(NOBODY)]
     for path in visible():
         command += ["--ro-bind", path, path]
-    for path in given.packages:
-        command += ["--ro-bind", path, _inside(path)]
     for path in DEVICES:
         command += ["--dev-bind", path, path]
+    for path, shown in _shelved(given):
+        command += ["--ro-bind", path, shown]
     command += ["--size", str(given.limits.disk_bytes), "--tmpfs", "/work"]
     command += ["--ro-bind", str(given.folder / "given"), "/given"]
     for name in FILES:
         command += ["--ro-bind", str(given.folder / "given" / Path(name).name), name]
     command += ["--symlink", "work", "/tmp", "--symlink", "../work", "/dev/shm"]
     return [*command, "--remount-ro", "/", "--chdir", "/work"]
-
-
-def packages_inside(level: Level, folder: Path, entries: tuple[str, ...]) -> list[str]:
-    """Where the program finds packages: where the way in puts them or, where the files are those of the machine, by
-    links beside it."""
-    if not entries:
-        return []
-    if level in ("namespaces", "bubblewrap"):
-        return [PACKAGES]
-    beside = folder / "given" / "packages"
-    beside.mkdir()
-    for entry in entries:
-        (beside / Path(entry).name).symlink_to(entry)
-    return [str(beside)]
-
-
-def _inside(entry: str) -> str:
-    return f"{PACKAGES}/{Path(entry).name}"
 
 
 def _python() -> str:

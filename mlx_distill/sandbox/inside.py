@@ -5,7 +5,7 @@ and nothing. Keys, privileges and system calls are given up here at every level;
 it is so (`faults`). Nothing but the standard library is there, and little of that: each import costs every program.
 """
 
-# ruff: noqa: PTH123, SIM115, SIM105  pathlib and contextlib would take longer to load than all of this to run
+# ruff: noqa: PTH116, PTH123, SIM115, SIM105  pathlib and contextlib would take longer to load than all of this to run
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def die_with_parent(parent: int | None) -> None:
 def faults(settings: dict[str, Any]) -> list[str]:
     """What is not as it should be, in words. `proc` is a descriptor of a /proc from outside: inside there is none."""
     found = _privileges(_read(settings, "status"))
-    found += _mounts(_read(settings, "mountinfo"), {"/work", *settings["devices"]})
+    found += _mounts(_read(settings, "mountinfo"), {"/work", *filter(_is_device, settings["devices"])})
     found += [f"the {kind} namespace is the machine's" for kind in _shared(settings)]
     if len(_read(settings, "net/route").splitlines()) > 1:
         found.append("there is a route to a network")
@@ -134,6 +134,10 @@ def _mounts(mountinfo: str, writable: set[str]) -> list[str]:
         if point not in writable and "ro" not in options.split(","):
             found.append(f"{point} can be written to")
     return found
+
+
+def _is_device(path: str) -> bool:
+    return os.stat(path).st_mode & 0o170000 == 0o020000  # S_ISCHR
 
 
 def _shared(settings: dict[str, Any]) -> list[str]:
@@ -165,6 +169,7 @@ def run(settings: dict[str, Any], program: bytes) -> None:
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
     sys.argv = ["program.py"]
+    sys.path += settings["packages"]
     exec(compile(program, "program.py", "exec"), main.__dict__)
 
 

@@ -166,10 +166,10 @@ def _root(settings: dict[str, Any], owner: int) -> None:
     os.umask(0o022)
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
-    for path, inner in [*((path, path) for path in settings["binds"]), *settings["packages"]]:
-        _bind(path, root + inner)
-        kept = 0 if path.startswith("/dev/") else MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV
-        _attributes(numbers, root + inner, kept | MOUNT_ATTR_NOSUID, AT_RECURSIVE)
+    for source, path in settings["binds"]:
+        _bind(source, root + path)
+        kept = 0 if path in settings["devices"] else MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV
+        _attributes(numbers, root + path, kept | MOUNT_ATTR_NOSUID, AT_RECURSIVE)
     for name, text in settings["files"].items():
         os.makedirs(os.path.dirname(root + name), exist_ok=True)
         _write(root + name, text.replace("NOBODY", str(owner)))

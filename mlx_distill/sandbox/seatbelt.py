@@ -62,14 +62,16 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/private/et
 
 
 def profile(work: Path, given: Path, packages: Sequence[str] = ()) -> str:
-    return PROFILE.format(
+    """`packages` are files and folders that may be read too."""
+    made = PROFILE.format(
         system=_rules("subpath", SYSTEM),
         libraries=_rules("subpath", LIBRARIES),
         devices=_rules("literal", DEVICES),
-        python=_rules("subpath", [*python_parts(), *packages]),
+        python=_rules("subpath", python_parts()),
         given=_quoted(str(given)),
         work=_quoted(str(work)),
     )
+    return made + "".join(f"(allow file-read* (subpath {_quoted(path)}))\n" for path in packages)
 
 
 def python_parts() -> list[str]:

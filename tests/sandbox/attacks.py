@@ -603,8 +603,9 @@ for name, code in {
     def benched(level: Level, code: str = code) -> Tried:
         from mlx_distill.bench import execution
 
-        sandbox.level = lambda: level  # type: ignore[assignment]
-        ran = execution.run(code, execution.Calls(("[1]",), "f"), execution.Allowed((1.0,), 10, MIB))
+        task = execution._task(code, execution.Calls(("[1]",), "f"), (1.0,))
+        outcome = sandbox._run(level, execution._program(), (task,), Limits())
+        ran = execution._read(outcome.result, outcome, 1)
         json.dumps([*ran.outputs, ran.why], ensure_ascii=False).encode()
         return Tried(ran.outputs != ("2",) and 0 <= ran.took < 1e6, f"outputs {ran.outputs}, {ran.why}")
 

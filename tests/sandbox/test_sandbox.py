@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill import sandbox
+from mlx_distill.bench import evalplus, execution
+from mlx_distill.bench.benchmark import Mark
 from mlx_distill.sandbox import Level, Limits, Outcome, enter, folder, guard, inside, leaving, seatbelt, watch
 from mlx_distill.sandbox import filter as seccomp
 
@@ -213,6 +215,12 @@ def test_the_guard_ends_what_still_runs_when_its_pipe_does(monkeypatch: pytest.M
     assert ended == ["item-b"]
 
 
+def test_an_item_whose_sandbox_did_not_start_is_unscored_not_wrong() -> None:
+    ran = execution._read(None, Outcome("not run", "no room"), 1)
+    assert (ran.ran, ran.whole, ran.why) == (False, False, "no room")
+    assert evalplus._compared(None, "", ran, ran, None) == Mark(None, "", "no room")
+
+
 # ---------------------------------------------------------------- folders
 
 
@@ -267,8 +275,16 @@ def test_a_sandbox_that_is_not_what_it_should_be_is_refused(
     if linux_level == "namespaces":
         with monkeypatch.context() as patched:
             settings = enter._settings
-            patched.setattr(enter, "_settings", lambda *given: settings(*given) | {"devices": ()})
-            assert "/dev/null can be written to" in refused(linux_level)
+            more = [("/tmp", "/evil")]
+            patched.setattr(
+                enter,
+                "_settings",
+                lambda *given: (
+                    (found := settings(*given))
+                    | {"binds": found["binds"] + more, "devices": (*found["devices"], "/evil")}
+                ),
+            )
+            assert "/evil can be written to" in refused(linux_level)
 
 
 STATUS = "Name:\tpython\nCapInh:\t{cap}\nCapEff:\t0000000000000000\nNoNewPrivs:\t{privs}\nSeccomp:\t{seccomp}\n"
