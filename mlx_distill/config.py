@@ -342,26 +342,18 @@ def check(config: Config) -> None:
         raise UsageError(f"collect.max_cost is {config.collect.max_cost}: give dollars, 0 or more.")
 
 
-MAY_BE_INFINITE = ("training.clip", "collect.max_cost")
-"""Infinity says here: no limit."""
-
-
 def _check_finite(config: Config) -> None:
-    for section in dataclasses.fields(config):
-        part = getattr(config, section.name)
-        values = dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else {}
-        for name, value in values.items():
-            where = f"{section.name}.{name}"
-            if isinstance(value, float) and (math.isnan(value) or (math.isinf(value) and where not in MAY_BE_INFINITE)):
-                raise UsageError(f"{where} is {value}: it must be a number with an end.")
+    for section, part in dataclasses.asdict(config).items():
+        for name, value in part.items() if isinstance(part, dict) else ():
+            unlimited = name in ("clip", "max_cost") and value == math.inf
+            if isinstance(value, float) and not (math.isfinite(value) or unlimited):
+                raise UsageError(f"{section}.{name} is {value}: it must be a number with an end.")
 
 
 def _check_selection(config: Config) -> None:
     strengths = config.selection.strengths
     if not strengths or not all(0 < strength <= 1 for strength in strengths):
-        raise UsageError(
-            f"selection.strengths are {strengths}: give some above 0 (the base, always tried) and up to 1."
-        )
+        raise UsageError(f"selection.strengths are {strengths}: give some above 0 (the base is tried anyway), up to 1.")
     if config.selection.items is None:
         return
     if not config.bench.asked:
@@ -401,7 +393,6 @@ def differences(old: Config, new: Config) -> list[str]:
     `bench` and `selection`, of which everything that was made is kept."""
     lines = []
     for section in ("prompts", "teacher", "filters", "training", "comparison"):
-        before = dataclasses.asdict(getattr(old, section))
-        after = dataclasses.asdict(getattr(new, section))
+        before, after = (dataclasses.asdict(getattr(config, section)) for config in (old, new))
         lines += [f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]]
     return lines

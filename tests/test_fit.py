@@ -426,12 +426,15 @@ def test_of_many_conversations_a_sample_is_counted_and_the_longest() -> None:
 
 
 class Silent:
-    """A View of which only notes are asked."""
+    """A View of which only notes and warnings are asked."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
         self.notes.append(text)
 
 

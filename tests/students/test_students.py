@@ -24,6 +24,9 @@ def test_a_folder_without_weights_or_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no weights"):
         students.locate(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(DataError, match="has no tokenizer"):
+        students.load(str(tmp_path))
+    (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(DataError, match="cannot be loaded"):
         students.load(str(tmp_path))
 
