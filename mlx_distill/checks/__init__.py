@@ -17,7 +17,7 @@ from mlx_distill import sandbox
 from mlx_distill.checks import equality, lacking, programs
 from mlx_distill.checks.checking import asks_what_is_raised
 from mlx_distill.checks.code import Extracted, code_of
-from mlx_distill.checks.names import needed
+from mlx_distill.checks.names import BUILTINS, used_names
 from mlx_distill.records import FORMAT, Check, Prompt, Role, Score
 from mlx_distill.sandbox import Level, Limits, Outcome
 
@@ -72,14 +72,16 @@ def run_checks(
 
 @functools.lru_cache(maxsize=1024)
 def wanted(checks: Sequence[Check]) -> tuple[str, ...]:
-    """The names that checks use and do not make themselves: what the answer has to define."""
+    """The names that checks use and do not make themselves: what the answer has to define. Python's own are among them
+    only where there are no others, as when a task asks for a `sum` of its own."""
+    used = [(check, used_names(check.run.strip())) for check in checks]
     names = {
         name: None
-        for check in checks
-        for name in sorted(needed(check.run.strip()))
+        for check, found in used
+        for name in sorted(found)
         if name != "raised" or not asks_what_is_raised(json.dumps(check.run).encode())
     }
-    return tuple(names)
+    return tuple(name for name in names if name not in BUILTINS) or tuple(names)
 
 
 def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool, packages: tuple[str, ...]) -> Outcome:

@@ -28,6 +28,14 @@ INNER_HTML = re.compile(r"</?(?:pre|code|span|div|p|b|i|em|strong|font|samp|kbd)
 BREAK_HTML = re.compile(r"<br\s*/?>", re.IGNORECASE)
 CLASS_HTML = re.compile(r"(?:language|lang|class)\s*[-=]\s*[\"']?([\w+#.-]+)", re.IGNORECASE)
 
+QUOTED = re.compile(
+    r"^[ \t]*('''|\"\"\"|\[)[ \t]*(?:python|PYTHON|py)\]?[ \t]*\n(.*?)\n[ \t]*(?:\1|\[/PYTHON\])[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+OPENED_QUOTE = re.compile(r"^[ \t]*(?:'''|\"\"\"|\[)[ \t]*(?:python|PYTHON|py)\]?[ \t]*$", re.MULTILINE)
+MOST_QUOTES = 10
+"""Other marks around a block, where an answer has no fence: three quotes, [PYTHON]."""
+
 MOST_DOUBTS = 50
 """Places in a text where parsing decides whether a fence ends."""
 
@@ -53,6 +61,8 @@ class Parts:
 
 
 def parts(text: str) -> Parts:
+    if "```" not in text and len(OPENED_QUOTE.findall(text)) < MOST_QUOTES:
+        text = QUOTED.sub(r"```python\n\2\n```", text)
     return _Reader(lines_of(text.removeprefix("\ufeff"))).read()
 
 

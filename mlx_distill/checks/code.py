@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from mlx_distill.checks import names as code_names
 from mlx_distill.checks.blocks import Block, Parts, parts
-from mlx_distill.checks.mending import mended, parsed, salvaged, unnamed
+from mlx_distill.checks.mending import ESCAPED, mended, parsed, salvaged, unnamed
 from mlx_distill.checks.names import Binding, bindings, method_of, needed, written
 from mlx_distill.reasoning import answer_of
 
@@ -102,8 +102,9 @@ def _candidates(found: Parts, wanted: Sequence[str], cut: bool) -> Iterator[_Can
     ]
     for place, block in blocks[-MOST_BLOCKS:]:
         yield from _candidate(block, place, cut)
-    if mentioned.search(found.prose):
-        yield from _made(salvaged(found.prose), (KINDS["bare"], -1), whole=not cut)
+    prose = found.prose if mentioned.search(found.prose) else ESCAPED.sub(r"\1", found.prose)
+    if mentioned.search(prose):
+        yield from _made(salvaged(prose), (KINDS["bare"], -1), whole=not cut)
 
 
 def _candidate(block: Block, place: int, cut: bool) -> Iterator[_Candidate]:

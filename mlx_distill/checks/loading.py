@@ -42,9 +42,12 @@ def module(name: str, code: str) -> types.ModuleType:
     return made
 
 
-def load(code: str, wanted: Sequence[str], setup: str = "", name: str = "answer") -> tuple[dict[str, Any], Any]:
-    """What the module holds, and the first error that was passed over. Raises that error where a name is missing."""
-    made = module(name, code)
+def load(
+    code: str, wanted: Sequence[str], setup: str = "", *, needed: bool = True
+) -> tuple[dict[str, Any], BaseException | None]:
+    """What the module holds, and the first error that was passed over. Raises that error where a name is missing, if
+    all are `needed`."""
+    made = module("answer", code)
     names: dict[str, Any] = made.__dict__
     exec(setup, names)
     for known in wanted:
@@ -53,7 +56,7 @@ def load(code: str, wanted: Sequence[str], setup: str = "", name: str = "answer"
     failed = _run(_statements(code, made.__file__ or ""), names, wanted, clock)
     clock.stop()
     missing = [known for known in wanted if known not in names]
-    if missing:
+    if missing and needed:
         raise failed or NameError(f"name {missing[0]!r} is not defined")
     return names, failed
 

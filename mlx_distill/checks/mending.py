@@ -41,6 +41,7 @@ CONTINUED = re.compile(r"^[ \t]*\.\.\.(?:: |: *$| |$)")
 NUMBERED = re.compile(r"^[ \t]*(\d{1,4})(?:[.:|)]|[ \t]*[|│])?(?:[ \t]|$)")
 SPACES = dict.fromkeys(map(ord, "\u00a0\u1680\u202f\u205f\u3000"), " ") | dict.fromkeys(range(0x2000, 0x200B), " ")
 NOTHING = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
+ESCAPED = re.compile(r"\\([_*#<>\[\]()`])")
 QUOTES = str.maketrans("“”„‟″‘’‚‛′", "\"\"\"\"\"'''''")
 
 
@@ -130,6 +131,22 @@ def _even(code: str) -> str:
     return "\n".join(line[: len(line) - len(line.lstrip())].translate(SPACES) + line.lstrip() for line in lines)
 
 
+def _without_escapes(code: str) -> str:
+    """Without the backslashes of Markdown."""
+    return ESCAPED.sub(r"\1", code)
+
+
+def _unfolded(code: str) -> str:
+    """With line ends for what stands for them, in code of one line."""
+    return code if "\n" in code.strip() else code.replace("\\n", "\n").replace('\\"', '"')
+
+
+def _added(code: str) -> str:
+    """The lines that a diff adds, where it has no others."""
+    lines = [line for line in code.split("\n") if line.strip()]
+    return re.sub(r"^\+ ?", "", code, flags=re.MULTILINE) if all(line.startswith("+") for line in lines) else code
+
+
 def _hanging(code: str) -> str:
     """Without the margin that all lines but the first have."""
     first, line_end, rest = code.lstrip("\n").partition("\n")
@@ -146,6 +163,9 @@ MENDS: tuple[Callable[[str], str], ...] = (
     textwrap.dedent,
     html.unescape,
     lambda code: code.translate(QUOTES),
+    _without_escapes,
+    _added,
+    _unfolded,
     _hanging,
 )
 

@@ -100,14 +100,19 @@ def _is_unwritten(node: ast.stmt) -> bool:
 
 
 def needed(code: str) -> frozenset[str]:
-    """The names that code uses and does not bind, at module level; empty for what does not compile."""
+    """The names that code uses and does not bind, at module level, but for Python's own."""
+    return used_names(code) - BUILTINS
+
+
+def used_names(code: str) -> frozenset[str]:
+    """Python's own too; empty for what does not compile."""
     try:
         table = symtable.symtable(code, "answer", "exec")
     except UNPARSABLE:
         return frozenset()
     given = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     given |= {child.get_name() for child in table.get_children() if child.get_type() in ("function", "class")}
-    return frozenset(_used(table)) - given - BUILTINS
+    return frozenset(_used(table)) - given
 
 
 def _used(table: symtable.SymbolTable) -> Iterator[str]:

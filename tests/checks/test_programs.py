@@ -140,6 +140,11 @@ def test_usage_in_a_block_of_its_own_takes_nothing_down(use: str) -> None:
     assert failing(score) == ""
 
 
+def test_a_name_that_is_missing_fails_only_the_checks_that_use_it() -> None:
+    score = checked(asking(("f()", "1"), ("g()", "1")), F)
+    assert (score.checks_passed, score.detail) == (1, "NameError: name 'g' is not defined")
+
+
 def test_benchmarks_say_the_same() -> None:
     item = evalplus.item("t", "t/1", "", reference=F, entry_point="f", inputs=([[]], []), tolerance=0.0)
     codes = [code for code, check in PROGRAMS.values() if check == "f()" and "open('a'" not in code]
@@ -235,4 +240,5 @@ def test_names_that_checks_use_are_those_of_the_answer() -> None:
     checks = (Check("1", "import math\nx = f(math.pi)\nx + len([g])"), Check("'A'", "raised(lambda: h())"))
     assert wanted(checks) == ("f", "g", "h")
     assert wanted((Check("1", "raised()"),)) == ("raised",)
+    assert wanted((Check("1", "sum([1])"),)) == ("sum",)
     assert wanted((Check("1", "no python"),)) == ()

@@ -79,14 +79,15 @@ def test_checks_are_paired_by_prompt_and_a_prompt_passes_only_in_every_sample() 
         for role, passed in zip(("base", "distilled"), pair, strict=True)
     ]  # type: ignore[misc]
     scored.append(Score("checks", "d", "distilled", False, 1, 0, "", 1, "seatbelt"))
-    scored.append(Score("checks", "f", "base", None, 1, 0, "no sandbox", 0, "none"))
+    scored.append(Score("checks", "f", "base", None, 1, 0, "no sandbox", 0, ""))
+    scored.append(Score("checks", "g", "base", None, 1, 0, "could not be run", 0, "seatbelt"))
     part, found = checks_part(scored), pairs_part(scored)
     assert found is not None
     assert found[0] == {"gained": 2, "lost": 2, "both": 0, "neither": 1}
     assert len(found[1].differences) == 5
-    assert part["roles"]["base"] == {"passed": 2, "run": 5, "not_run": 1}
+    assert part["roles"]["base"] == {"passed": 2, "run": 5, "not_run": 2, "refused": 1}
     assert part["roles"]["distilled"]["passed"] == 2
-    assert part["sandbox"] == ["none", "seatbelt"]
+    assert part["sandbox"] == ["seatbelt"]
     assert found[1].p is None  # five prompts can show nothing
 
 
