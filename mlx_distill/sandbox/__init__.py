@@ -14,6 +14,7 @@ import importlib.util
 import json
 import marshal
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -131,7 +132,9 @@ def _started(
     chosen: Level, place: Path, limits: Limits, shown: Shelf, status: watch.Status
 ) -> Iterator[subprocess.Popen[bytes]]:
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY) if sys.platform == "linux" else -1
-    given = enter.Given(place, limits, status.write, proc, shown.entries)
+    seccomp = _filter_of(place) if chosen == "bubblewrap" else -1
+    given = enter.Given(place, limits, status.write, proc, seccomp, shown.entries)
+    mine = [descriptor for descriptor in (status.write, proc, seccomp) if descriptor >= 0]
     streams = [(place / name).open(mode) for name, mode in (("input", "rb"), ("output", "wb"), ("errors", "wb"))]
     try:
         process = subprocess.Popen(
@@ -148,16 +151,22 @@ def _started(
             stdin=streams[0],
             stdout=streams[1],
             stderr=streams[2],
-            pass_fds=[descriptor for descriptor in (status.write, proc) if descriptor >= 0],
+            pass_fds=mine,
             start_new_session=True,
         )
     finally:
-        os.close(status.write)
-        if proc >= 0:
-            os.close(proc)
+        for descriptor in mine:
+            os.close(descriptor)
         for stream in streams:
             stream.close()
     yield process
+
+
+def _filter_of(place: Path) -> int:
+    """A descriptor from which the seccomp filter is read."""
+    path = place / "filter"
+    path.write_bytes(enter.seccomp_filter(platform.machine()))
+    return os.open(path, os.O_RDONLY)
 
 
 def _last_line(errors: Path) -> str:

@@ -47,18 +47,22 @@ SEPARATE = ("mnt", "pid", "net", "ipc", "uts")
 @dataclass(frozen=True)
 class Given:
     """What a program gets: its folder (see `folder.fresh`), its limits, the descriptors of the pipe that says whether
-    it was started, and of the machine's /proc (-1 where there is none), and the files and folders of packages."""
+    it was started, of the machine's /proc (-1 where there is none) and of the seccomp filter (-1 where nobody reads it
+    so), and the files and folders of packages."""
 
     folder: Path
     limits: Limits
     status: int
     proc: int
+    filter: int = -1
     packages: tuple[str, ...] = ()
 
 
 def levels() -> list[Level]:
     """What this system could have, the quickest first."""
-    return ["seatbelt"] if sys.platform == "darwin" else ["namespaces", "bubblewrap"]
+    if sys.platform == "darwin":
+        return ["seatbelt"]
+    return ["namespaces", "bubblewrap"] if os.geteuid() == 0 else ["bubblewrap", "namespaces"]
 
 
 def missing(level: Level) -> str:
@@ -98,7 +102,7 @@ def _settings(level: Level, given: Given) -> dict[str, Any]:
         "folder": str(given.folder / "root"),
         "status": given.status,
         "proc": given.proc,
-        "descriptors": max(given.status, given.proc) + 64,
+        "descriptors": max(given.status, given.proc, given.filter) + 64,
         "parent": os.getpid(),
         "limits": kernel_limits(level, given.limits),
         "disk": given.limits.disk_bytes,
@@ -108,7 +112,7 @@ def _settings(level: Level, given: Given) -> dict[str, Any]:
         "devices": DEVICES,
         "files": FILES,
         "numbers": seccomp.numbers(machine),
-        "filter": _filter(machine),
+        "filter": seccomp_filter(machine) if level == "namespaces" else b"",
         "namespaces": _outside() if given.proc >= 0 else {},
     }
 
@@ -130,7 +134,7 @@ def _packages(level: Level, given: Given) -> list[str]:
 
 
 @functools.cache
-def _filter(machine: str) -> bytes:
+def seccomp_filter(machine: str) -> bytes:
     return seccomp.program(machine)
 
 
@@ -199,7 +203,7 @@ def _real(paths: list[Path]) -> list[Path]:
 
 def _bubblewrap(given: Given) -> list[str]:
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
-    command += ["--uid", str(NOBODY), "--gid", str(NOBODY)]
+    command += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--seccomp", str(given.filter)]
     for path in visible():
         command += ["--ro-bind", path, path]
     for path in DEVICES:

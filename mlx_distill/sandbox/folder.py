@@ -57,6 +57,8 @@ def sweep(temporary: Path) -> None:
 
 
 def _is_left(folder: Path, changed: float) -> bool:
+    if folder.name.startswith("."):  # in the making
+        return time.time() - changed > YOUNG_SECONDS
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -70,7 +70,8 @@ def _first(settings: dict[str, Any], program: bytes, owner: int, alive: int) -> 
         inside.die_with_parent(None)
         if select.select([alive], [], [], 0)[0]:  # it has died in between
             os._exit(inside.REFUSED)
-        inside.secure(settings)
+        inside.give_up(settings)
+        inside.check(settings)
         child = os.fork()
     except OSError as error:
         inside.refuse(settings, str(error))

@@ -21,6 +21,7 @@ PROFILE = """
 (allow sysctl-read)
 (deny sysctl-read (sysctl-name-prefix "kern.proc"))
 (allow ipc-posix-sem)
+(allow file-map-executable)
 (allow file-read-metadata)
 (allow file-read* (literal "/"))
 (allow file-read* {system})
@@ -30,7 +31,8 @@ PROFILE = """
 (allow file-write* (subpath {work}))
 (allow file-write-data (literal "/dev/null"))
 """
-"""Later rules win. No network, no services (mach-lookup), no shared memory, no terminals."""
+"""Later rules win. No network, no services (mach-lookup), no shared memory, no terminals. Of files elsewhere it can be
+told that they are there, by their names; what is mapped as code must be readable too."""
 
 SYSTEM = (
     "/System/Library",

@@ -122,16 +122,24 @@ def _waiting(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], boo
             process.wait(timeout=seconds)
         return process.returncode is not None
 
-    if sys.platform != "linux":
+    descriptor = _descriptor(process.pid)
+    if descriptor is None:
         yield polled
         return
-    descriptor = os.pidfd_open(process.pid)
     poll = select.poll()  # unlike select it takes descriptors above 1024
     poll.register(descriptor, select.POLLIN)
     try:
         yield lambda seconds: bool(poll.poll(seconds * 1000)) and polled(GONE_SECONDS)
     finally:
         os.close(descriptor)
+
+
+def _descriptor(pid: int) -> int | None:
+    """Of a process; None where the system has none (macOS, Linux before 5.3)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
 
 
 def _wait_for(family: set[psutil.Process]) -> None:

@@ -18,6 +18,9 @@ from mlx_distill.errors import DataError
 CONTROL, USER_DEFINED = 3, 4
 """Token types that stand for themselves in a text (llama.cpp's enumeration)."""
 
+LONGEST_PIECE = 256
+"""Characters of a piece that is put together of two others: vocabularies have a few dozen."""
+
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -102,7 +105,7 @@ def _sentencepiece(metadata: dict[str, Any]) -> Tokenizer:
     merges = [
         (scores[index], (piece[:cut], piece[cut:]))
         for piece, index in vocabulary.items()
-        for cut in range(1, len(piece))
+        for cut in range(1, len(piece) if len(piece) <= LONGEST_PIECE else 1)
         if piece[:cut] in vocabulary and piece[cut:] in vocabulary
     ]
     merges.sort(key=lambda merge: (-merge[0], vocabulary[merge[1][0]], vocabulary[merge[1][1]]))

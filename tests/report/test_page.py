@@ -616,3 +616,16 @@ def test_what_two_results_share_is_not_changed_by_drawing(made: Any) -> None:
     before = copy.deepcopy(results)
     assert page(results, PICTURES) == page(results, PICTURES)
     assert results == before
+
+
+def test_the_filter_finds_a_category_whatever_its_spaces(made: Any, show: Open) -> None:
+    results = made()
+    names = ("two  spaces", " around ", "a\tb\nc", "\u202eevil")
+    for prompt, name in zip(results["comparison"]["prompts"], names, strict=False):
+        prompt["category"] = name
+    found = show(results).page
+    options = found.locator("#category option")
+    for place in range(1, options.count()):
+        found.locator("#category").select_option(index=place)
+        assert found.locator("article.prompt:visible").count() > 0
+    assert "\u202e" not in found.content()

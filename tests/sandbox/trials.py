@@ -76,10 +76,15 @@ Last on {system}, Python {python}. A cross is a program that got what it should 
 | bubblewrap | the same by `bwrap`, which some systems let in where users may make no namespaces | {bubblewrap} |
 | seatbelt | macOS's sandbox-exec, with a list of what may be read | {seatbelt} |
 
-At each Linux level, before a program starts: a fresh session keyring, no capabilities and no way to get any, a seccomp
-filter, and then the kernel is asked whether it is so: every mount but `/work` read-only, no route, namespaces of its
-own, no keys. Where it is not, the program is not run, and `mlx-distill doctor` says why. On macOS the profile was
-written by reading, the same programs have not been run there, and loopback servers do not work.
+Before a program starts at a Linux level, the kernel is asked whether the sandbox is what it should be: no capability
+and no way to get one, a seccomp filter in force (no keys, no other process, no new namespace, no memory that belongs to
+no process), every mount but `/work` read-only, no route, namespaces of its own. Under namespaces it has a fresh session
+keyring too. Where something is missing the program is not run, and its item is unscored; `mlx-distill doctor` tries
+every level and says why one does not work. There is no control group: what it would count, the filter refuses.
+
+On macOS the profile was written by reading; the same programs have not been run there, and servers on loopback do not
+work. A program whose parent was killed is ended by a guard, a process of ours outside of the sandbox, which the tests
+try in the open on Linux.
 
 """
 

@@ -188,6 +188,19 @@ def test_damaged_files_are_one_clear_error(tmp_path: Path) -> None:
     assert refused >= 5
 
 
+@pytest.mark.parametrize("key", ["attention.head_count", "attention.head_count_kv", "block_count", "embedding_length"])
+@pytest.mark.parametrize("size", [0, 2**32 - 1])
+def test_a_size_that_no_model_has_is_the_files_fault(tmp_path: Path, key: str, size: int) -> None:
+    write(tmp_path / "m.gguf")
+    content = bytearray((tmp_path / "m.gguf").read_bytes())
+    name = f"llama.{key}".encode()
+    at = content.index(len(name).to_bytes(8, "little") + name) + 8 + len(name) + 4
+    content[at : at + 4] = size.to_bytes(4, "little")
+    (tmp_path / "m.gguf").write_bytes(content)
+    with pytest.raises(DataError, match="lacks what a model needs"):
+        convert(tmp_path / "m.gguf")
+
+
 def test_sentencepiece_vocabulary_tokenises_as_sentencepiece_does(tmp_path: Path) -> None:
     sentencepiece = pytest.importorskip("sentencepiece")
     text = Path(__file__).read_text() + "\nnaïve café 123 日本語"
