@@ -61,14 +61,16 @@ def _together_or_alone(student: Student, role: Role, batch: Batch, decoding: Dec
     why = why_alone(student, size)
     if not why:
         try:
-            return _answers(student, role, batch, decoding, size)
+            return _together(student, role, batch, decoding)
         except (ValueError, RuntimeError) as error:
-            if size < 2 or watchdog.explain(str(error)):
+            if watchdog.explain(f"{type(error).__name__}: {error}"):
                 raise
-            why = student.alone[size] = words_of(error)  # where only longer prompts fail
+            why = student.alone[size] = words_of(error)  # where only longer prompts fail, or one alone does, too
     if not known:
         student.warn(f"{student.spec} does not answer in batches ({why}): it writes one answer at a time.")
-    return _answers(student, role, batch, decoding, 1)
+    return [
+        _alone(student, role, case, prompt, decoding) for case, prompt in zip(batch.cases, batch.prompts, strict=True)
+    ]
 
 
 def batches(student: Student, prompts: Mapping[str, str], decoding: Decoding) -> list[Batch]:
@@ -81,13 +83,13 @@ def batches(student: Student, prompts: Mapping[str, str], decoding: Decoding) ->
     return [Batch(tuple(part), [tokens[name] for name, _ in part]) for part in parts]
 
 
-def _sampler(role: Role, batch: Batch, decoding: Decoding) -> Callable[[Any], Any] | None:
+def _sampler(role: Role, cases: tuple[Case, ...], decoding: Decoding) -> Callable[[Any], Any] | None:
     """None is greedy. Roles draw apart, so that a model compared with itself does not just repeat itself."""
     if decoding.samples is None:
         return None
     import mlx.core as mx
 
-    key = mx.random.key(int(content_id(f"{decoding.seed} {role} {batch.cases}"), 16) % 2**32)
+    key = mx.random.key(int(content_id(f"{decoding.seed} {role} {cases}"), 16) % 2**32)
 
     def draw(logprobs: Any) -> Any:
         nonlocal key
@@ -97,8 +99,7 @@ def _sampler(role: Role, batch: Batch, decoding: Decoding) -> Callable[[Any], An
     return draw
 
 
-def _answers(student: Student, role: Role, batch: Batch, decoding: Decoding, together: int) -> list[Generation]:
-    """`together`: how many are written at a time."""
+def _together(student: Student, role: Role, batch: Batch, decoding: Decoding) -> list[Generation]:
     from mlx_lm import batch_generate
 
     started = time.monotonic()
@@ -108,9 +109,9 @@ def _answers(student: Student, role: Role, batch: Batch, decoding: Decoding, tog
         batch.prompts,
         max_tokens=decoding.max_tokens,
         return_token_ids=True,
-        completion_batch_size=together,
-        prefill_batch_size=together,
-        sampler=_sampler(role, batch, decoding),
+        completion_batch_size=len(batch.prompts),
+        prefill_batch_size=len(batch.prompts),
+        sampler=_sampler(role, batch.cases, decoding),
     )
     seconds = (time.monotonic() - started) / len(batch.prompts)
     opened = opening(student.tokenizer.decode(batch.prompts[0][-8:]))  # by the template: the same for all prompts
@@ -118,6 +119,22 @@ def _answers(student: Student, role: Role, batch: Batch, decoding: Decoding, tog
         Generation(name, role, opened + text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
         for (name, sample), text, tokens in zip(batch.cases, response.texts, response.token_ids, strict=True)
     ]
+
+
+def _alone(student: Student, role: Role, case: Case, prompt: list[int], decoding: Decoding) -> Generation:
+    """Without mlx-lm's batches, which some caches cannot enter."""
+    import mlx.core as mx
+    from mlx_lm.generate import generate_step
+
+    started, tokens = time.monotonic(), []
+    sampler = _sampler(role, (case,), decoding)
+    for token, _ in generate_step(mx.array(prompt), student.model, max_tokens=decoding.max_tokens, sampler=sampler):
+        if token in student.tokenizer.eos_token_ids:
+            break
+        tokens.append(int(token))
+    ended = _ended(len(tokens), decoding.max_tokens)
+    text = student.tokenizer.decode(tokens)
+    return Generation(case[0], role, text, len(tokens), time.monotonic() - started, ended, case[1])
 
 
 def _ended(tokens: int, cap: int) -> str:

@@ -31,7 +31,17 @@ LEFT_OUT = {
     "prism_hadamard_qwen35": "is only there packed",
     **dict.fromkeys(("gemma3n", "kimi_k3", "minimax_m3_vl", "muse_spark"), "has no small form here"),
 }
-ALONE = {"afm7", "bailing_moe_linear", "gemma2", "gpt_bigcode", "jamba", "longcat_flash_ngram", "mamba", "olmo_hybrid"}
+ALONE = {
+    "afm7",
+    "bailing_moe_linear",
+    "gemma2",
+    "gpt_bigcode",
+    "jamba",
+    "llama4",
+    "longcat_flash_ngram",
+    "mamba",
+    "olmo_hybrid",
+}
 """Those whose batches fail or are wrong; see `students.batching`."""
 
 
