@@ -1,4 +1,5 @@
 import hashlib
+import math
 import multiprocessing
 import tempfile
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ def test_presets_are_those_of_the_original_runs() -> None:
         ("training.dropout", 1.0, "below 1"),
         ("training.nothing", 1, "no setting"),
         ("collect.max_cost", -1.0, "0 or more"),
+        ("training.learning_rate", math.inf, "a number with an end"),
+        ("training.scale", math.inf, "a number with an end"),
+        ("training.weight_decay", math.nan, "a number with an end"),
+        ("training.layers", "some", "choose a number or all"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(name: str, value: object, complaint: str) -> None:

@@ -10,6 +10,7 @@ from tiny import tiny
 
 from mlx_distill.records import Generation, Role
 from mlx_distill.students import Student
+from mlx_distill.students.batching import why_alone
 from mlx_distill.students.generate import Decoding, batches, generate
 
 PROMPTS = {f"p{i}": "Say " + "very " * (i * 3 % 7) + f"much, {i}." for i in range(5)}
@@ -68,3 +69,32 @@ def test_what_is_done_is_not_answered_again_and_the_rest_is_the_same(student: St
 def test_a_hotter_temperature_says_more_different_things(student: Student) -> None:
     cold = answers(student, dataclasses.replace(SAMPLED, temperature=0.001))
     assert len({g.text for g in cold}) <= len(PROMPTS)
+
+
+class Failing:
+    """A model that takes one prompt at a time, or more of them wrongly."""
+
+    def __init__(self, model: Any, *, wrong: bool) -> None:
+        self.model, self.wrong = model, wrong
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def __call__(self, tokens: Any, *rest: Any, **options: Any) -> Any:
+        if len(tokens) > 1 and not self.wrong:
+            raise ValueError("[broadcast_shapes] Shapes (3,1,9,9) and (3,2,2,9,9) cannot be broadcast.")
+        found = self.model(tokens, *rest, **options)
+        return found[..., ::-1] if len(tokens) > 1 else found
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_a_student_that_fails_in_batches_answers_alone_and_says_so_once(student: Student, wrong: bool) -> None:
+    said: list[str] = []
+    failing = dataclasses.replace(student, model=Failing(student.model, wrong=wrong), alone={}, warn=said.append)
+    assert why_alone(student, 2) == ""
+    alone = answers(student, dataclasses.replace(GREEDY, batch_size=1))
+    found = {g.prompt_id: g.text for g in answers(failing, GREEDY)}
+    assert found == {g.prompt_id: g.text for g in alone}
+    assert len(said) == 1
+    assert "it writes one answer at a time" in said[0]
+    assert [g.text for g in answers(failing, SAMPLED)] == [g.text for g in answers(failing, SAMPLED)]

@@ -149,6 +149,11 @@ def scaled(writer: Any) -> None:
     writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
 
 
+def split(writer: Any) -> None:
+    writer.add_uint16("split.no", 1)
+    writer.add_uint16("split.count", 3)
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -159,6 +164,7 @@ def scaled(writer: Any) -> None:
         ({"extra": "rope_freqs.weight"}, "rotary"),
         ({"add": scaled}, "rotary"),
         ({"extra": "blk.0.mystery.weight"}, "mystery"),
+        ({"add": split}, "is part 2 of 3 of a split GGUF file"),
     ],
 )
 def test_what_cannot_be_converted_rightly_is_refused(tmp_path: Path, changes: dict[str, Any], complaint: str) -> None:
@@ -166,6 +172,18 @@ def test_what_cannot_be_converted_rightly_is_refused(tmp_path: Path, changes: di
     with pytest.raises(DataError, match=complaint):
         convert(tmp_path / "m.gguf")
     assert not list((tmp_path / "cache").glob("*")), "nothing half-made is left"
+
+
+def test_a_file_for_other_processors_is_named(tmp_path: Path) -> None:
+    gguf.GGUFWriter(tmp_path / "m.gguf", "llama", endianess=gguf.GGUFEndian.BIG)
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama", endianess=gguf.GGUFEndian.BIG)
+    writer.add_context_length(512)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(DataError, match="big-endian"):
+        convert(tmp_path / "m.gguf")
 
 
 def test_damaged_files_are_one_clear_error(tmp_path: Path) -> None:

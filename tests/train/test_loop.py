@@ -155,6 +155,19 @@ def test_a_loss_that_is_no_number_stops_with_advice(student: Student, data: Data
         run(student, data, tmp_path, config=dataclasses.replace(CONFIG, learning_rate=1e30))
 
 
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_held_out_loss_that_is_no_number_stops_before_the_first_step(
+    smollm: Student, data: Data, tmp_path: Path, broken: bool
+) -> None:
+    student = tiny(smollm)
+    where: Any = student.model.layers[2].mlp.down_proj if broken else student.model.model.norm
+    where.weight = where.weight * (float("nan") if broken else 1e38)
+    words = r"stand in model\.layers\.2\.mlp\.down_proj\.weight" if broken else "its activations overflow"
+    with pytest.raises(DataError, match=words):
+        run(student, data, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_step_has_a_rate() -> None:
     assert learning_rate(1, 1, TrainingConfig(warmup=0.0)) > 0
 
