@@ -114,7 +114,7 @@ def _together(student: Student, role: Role, batch: Batch, decoding: Decoding) ->
         sampler=_sampler(role, batch.cases, decoding),
     )
     seconds = (time.monotonic() - started) / len(batch.prompts)
-    opened = opening(student.tokenizer.decode(batch.prompts[0][-8:]))  # by the template: the same for all prompts
+    opened = _opened(student, batch.prompts[0])  # by the template: the same for all prompts
     return [
         Generation(name, role, opened + text, len(tokens), seconds, _ended(len(tokens), decoding.max_tokens), sample)
         for (name, sample), text, tokens in zip(batch.cases, response.texts, response.token_ids, strict=True)
@@ -133,8 +133,13 @@ def _alone(student: Student, role: Role, case: Case, prompt: list[int], decoding
             break
         tokens.append(int(token))
     ended = _ended(len(tokens), decoding.max_tokens)
-    text = student.tokenizer.decode(tokens)
+    text = _opened(student, prompt) + student.tokenizer.decode(tokens)
     return Generation(case[0], role, text, len(tokens), time.monotonic() - started, ended, case[1])
+
+
+def _opened(student: Student, prompt: list[int]) -> str:
+    """The tag of reasoning that the chat template has opened, so that the answer begins inside."""
+    return opening(student.tokenizer.decode(prompt[-8:]))
 
 
 def _ended(tokens: int, cap: int) -> str:

@@ -30,9 +30,10 @@ def agrees(pool: Pool, gold: str, answer: str, question: str = "") -> bool:
 # Sameness
 
 
-def test_answers_that_say_the_same_and_that_do_not(pool: Pool) -> None:
-    assert [pair for pair in RIGHT if not agrees(pool, *pair)] == []
-    assert [pair for pair in WRONG if agrees(pool, *pair)] == []
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.real)])
+def test_answers_that_say_the_same_and_that_do_not(pool: Pool, step: int) -> None:
+    assert [pair for pair in RIGHT[::step] if not agrees(pool, *pair)] == []
+    assert [pair for pair in WRONG[::step] if agrees(pool, *pair)] == []
 
 
 def documented() -> list[list[str]]:
