@@ -128,10 +128,13 @@ def worth(row: Mapping[str, Any]) -> str:
 
 def form(row: Mapping[str, Any]) -> str:
     """The shares of answers that kept to the asked format, in percent; "" where that is not known."""
-    found = row.get("format")
-    if not found or found["base"] is None:
-        return ""
-    return " → ".join(f"{100 * found[role]['mean']:.1f}" for role in ("base", "distilled"))
+    found = row.get("format") or {}
+    shares = [found.get(role) for role in ("base", "distilled")]
+    return (
+        " → ".join(NOTHING if share is None else f"{100 * share['mean']:.1f}" for share in shares)
+        if any(shares)
+        else ""
+    )
 
 
 def overlapping(row: Mapping[str, Any]) -> str:

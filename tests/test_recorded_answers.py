@@ -73,7 +73,7 @@ def test_answer_passes_its_checks(prompt: Prompt) -> None:
 @every("words", SQL_EXPECTED)
 def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
     prompt = next(p for p in DEMO if words in p.text)
-    task = {"code": code_of(ANSWERS[prompt.text], "sql").code, "setup": STAFF}
+    task = {"code": code_of(ANSWERS[prompt.text], "sql").code, "setup": STAFF, "seconds": 10}
     ((rows,),) = sandbox.run(programs.sql(), task).result
     values = {value for row in untagged(json.loads(rows)) for value in row}
     assert values >= SQL_EXPECTED[words]

@@ -89,8 +89,8 @@ def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool, pa
     seconds = START_SECONDS + count * PATIENCE * limits.seconds
     whole = dataclasses.replace(limits, seconds=seconds)
     if prompt.language == "sql":
-        task: dict[str, Any] = {"code": code, "setup": prompt.setup}
-        return sandbox.run(programs.sql(), task, limits=limits, unsandboxed=unsandboxed)
+        task: dict[str, Any] = {"code": code, "setup": prompt.setup, "seconds": limits.seconds}
+        return sandbox.run(programs.sql(), task, limits=whole, unsandboxed=unsandboxed)
     task = {"code": code, "names": wanted(prompt.checks), "checks": count}
     task |= {"seconds": limits.seconds, "patience": PATIENCE}
     lines = (check.run for check in prompt.checks)

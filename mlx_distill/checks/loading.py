@@ -105,17 +105,18 @@ class _Usage:
 
     def __init__(self) -> None:
         self._set, self._handle, self._running = signal.setitimer, signal.signal, False
+        self._before: Any = signal.SIG_DFL
 
     def start(self) -> None:
         if not self._running:
             self._running = True
-            self._handle(signal.SIGALRM, self._end)
+            self._before = self._handle(signal.SIGALRM, self._end)
             self._set(signal.ITIMER_REAL, USAGE_SECONDS, 1.0)
 
     def stop(self) -> None:
         if self._running:
             self._set(signal.ITIMER_REAL, 0)
-            self._handle(signal.SIGALRM, signal.SIG_DFL)
+            self._handle(signal.SIGALRM, self._before)
 
     def _end(self, *_: Any) -> None:
         raise Enough

@@ -69,7 +69,7 @@ main()
 """
 
 SQL = """
-import sqlite3
+import sqlite3, time
 
 COMMENT = "--[^\\\\n]*|/\\\\*(?s:.*?)\\\\*/"
 
@@ -90,6 +90,8 @@ def main():
     task = loads(sys.stdin.readline())
     database = sqlite3.connect(":memory:")
     database.executescript(task["setup"])
+    until = time.process_time() + task["seconds"]
+    database.set_progress_handler(lambda: time.process_time() > until, 10000)
     rows, said, there = None, "", set()
     for statement in statements(task["code"]):
         words = first_words(statement, 9)

@@ -24,15 +24,20 @@ def formats_part(asked: Sequence[Asked], rows: Sequence[Mapping[str, Any]]) -> l
     """For each benchmark, in their order; None where no answer says in which format it stood. `rows` have the verdicts
     on what passes."""
     pairs = [_pairs(one) for one in asked]
-    known = [index for index, found in enumerate(pairs) if found]
+    known = [index for index, one in enumerate(asked) if any(_shares(one, role) for role in MODELS)]
     measured = [_tested(asked[index], pairs[index]) for index in known]
     decided = dict(zip(known, stats.decide([test for _, test in measured]), strict=True))
     made: list[dict[str, Any] | None] = [None] * len(asked)
     for (counts, _), index in zip(measured, known, strict=True):
-        shares = {role: [pair[at] for pair in pairs[index].values()] for at, role in enumerate(MODELS)}
-        found = {role: plain(asked[index].share(shares[role])) for role in MODELS} | dict(counts) | decided[index]
+        found = _estimates(asked[index], pairs[index]) | dict(counts) | decided[index]
         made[index] = found | {"words": _words(asked[index].title, found, rows[index])}
     return made
+
+
+def _estimates(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+    """Over items that both answered or, where there are none, over those of the one model."""
+    mine = {role: [pair[at] for pair in pairs.values()] for at, role in enumerate(MODELS)}
+    return {role: plain(asked.share(mine[role] or list(_shares(asked, role).values()))) for role in MODELS}
 
 
 def _pairs(asked: Asked) -> dict[str, tuple[float, float]]:

@@ -452,6 +452,11 @@ class TestAnswers:
         assert [each.parts["base tests"] for each in found] == [False, False, True, False, False, False, True]
         assert [each.passed for each in found] == [False] * 7
 
+    @pytest.mark.usefixtures("hurried")
+    def test_what_only_waits_is_too_slow_and_keeps_what_was_right(self) -> None:
+        found = mark("import time\ndef f(n):\n    n < 3 or time.sleep(600)\n    return n * 7919 + 13")
+        assert (found.passed, found.parts["base tests"], found.detail) == (False, True, "f(3): too slow")
+
     def test_a_text_without_code_fails_and_says_so(self) -> None:
         (found,) = evalplus.score([(item(), "I would rather not.")], Scoring())
         assert (found.passed, found.found, found.detail) == (False, None, "no answer extracted")
