@@ -99,7 +99,7 @@ def inside(text: str, tag: str) -> str:
 
 def _documented(text: str) -> int:
     try:
-        tree = ast.parse(code_of(text, "python"))
+        tree = ast.parse(code_of(text, "python").code or "")
     except SyntaxError:  # a cut answer
         return 0
     return sum(isinstance(node, ast.FunctionDef) and bool(ast.get_docstring(node)) for node in ast.walk(tree))
