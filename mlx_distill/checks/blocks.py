@@ -253,8 +253,8 @@ def _end(line: str, opening: _Opening) -> tuple[str, str, bool] | None:
     if found and found[0].startswith(opening.marks):
         rest = line.lstrip(" \t")[found.end() :]
         further = len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip())
-        if further >= 4:
-            return None
+        if not rest.strip() and further >= 4:
+            return "", "", False  # in a docstring, or closed too far in
         if not rest.strip():
             return "", "", True
         return "", rest.strip() if len(rest.split()) > 1 and language(rest) not in NAMED else line.strip(), False

@@ -59,8 +59,9 @@ def extract(text: str, wanted: Sequence[str], *, given: Collection[str] = (), cu
     """
     text = answer_of(text)
     found = parts(text)
-    if (tree := parsed(unnamed(text))) and _defined(bindings(tree), wanted):
-        return Extracted(unnamed(text))
+    whole = unnamed(text) if "```" in text else mended(text)
+    if (tree := parsed(whole)) and _defined(bindings(tree), wanted):
+        return Extracted(whole)
     candidates = list(_candidates(found, wanted, cut))
     chosen = [one for name in wanted if (one := _defining(candidates, name))]
     if not chosen:
@@ -102,9 +103,9 @@ def _candidates(found: Parts, wanted: Sequence[str], cut: bool) -> Iterator[_Can
     ]
     for place, block in blocks[-MOST_BLOCKS:]:
         yield from _candidate(block, place, cut)
-    prose = found.prose if mentioned.search(found.prose) else ESCAPED.sub(r"\1", found.prose)
-    if mentioned.search(prose):
-        yield from _made(salvaged(prose), (KINDS["bare"], -1), whole=not cut)
+    for place, prose in ((-2, ESCAPED.sub(r"\1", found.prose)), (-1, found.prose)):
+        if mentioned.search(prose) and (place == -1 or prose != found.prose):
+            yield from _made(salvaged(prose), (KINDS["bare"], place), whole=not cut)
 
 
 def _candidate(block: Block, place: int, cut: bool) -> Iterator[_Candidate]:

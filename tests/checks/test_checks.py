@@ -170,6 +170,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.real
 @pytest.mark.usefixtures("sandboxed")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_attack_passes_a_check(attack: str) -> None:

@@ -89,6 +89,8 @@ FORMATS: dict[str, Callable[[str], str]] = {
     "an end token in a fence that is not closed": lambda code: f"```python\n{code}<|endoftext|>",
     "at the interpreter's prompt": lambda code: fenced(at_the_prompt(code)),
     "with line numbers": lambda code: fenced(numbered(code, " ")),
+    "with line numbers, without a fence": lambda code: numbered(code, " "),
+    "the closing fence too far in": lambda code: f"```python\n{code}    ```\n",
     "with line numbers and bars": lambda code: fenced(numbered(code, " | ")),
     "spaces that do not break": lambda code: fenced(code.replace("    ", "\u00a0\u00a0\u00a0\u00a0")),
     "reasoning with a draft": lambda code: f"<think>\n{DRAFT}</think>\n{fenced(code)}",
@@ -220,6 +222,11 @@ def test_a_method_stands_for_a_function_where_there_is_none() -> None:
     assert outcome(fenced("class A:\n    @staticmethod\n    def f(n):\n        return n\n"), 7) == [7]
     assert outcome(fenced(method) + fenced("def f(n):\n    return n + 1\n"), 7) == [8]
     assert extract(fenced(method), ["Solution"]).code == method
+
+
+def test_markdowns_backslashes_are_none_of_pythons() -> None:
+    escaped = "Here it is:\n\ndef f(my\\_number):\n    return my\\_number\n\nThat is it."
+    assert outcome(escaped, 7) == outcome(escaped.split("\n\n")[1], 7) == [7]
 
 
 def test_what_is_given_is_taken_from_nowhere_else() -> None:

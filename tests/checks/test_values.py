@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import every
 
@@ -166,6 +166,7 @@ LITERALS = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(LITERALS)
 def test_every_literal_is_itself_and_no_other(value: Any) -> None:
     expected = repr(value).replace("inf", "1e999")
