@@ -178,48 +178,22 @@ SMALL = Path(__file__).parents[1] / "examples" / "small"
 
 @pytest.mark.long
 def test_a_student_trained_too_hard_is_caught_and_a_weaker_adapter_loses_less(tmp_path: Path) -> None:
-    """SmolLM2 learns to end with the answer, and at full strength forgets how to write a function, while its held-out
-    loss falls to an eighth."""
+    """SmolLM2 learns to repeat its answer on the last line, which is form and not knowledge: its held-out loss falls
+    to a twentieth, while at full strength it forgets words that the base knows and how to write a function."""
     run = ("--run", tmp_path / "run")
-    hard = ("--learning-rate", "5e-3", "--epochs", "4", "--evaluate-every", "22", "--save-every", "22")
-    done = invoke(
-        "train",
-        "--preset",
-        "demo",
-        *run,
-        "--data",
-        SMALL / "sentence.jsonl",
-        *hard,
-    )
+    hard = ("--learning-rate", "5e-3", "--epochs", "2", "--evaluate-every", "22", "--save-every", "22")
+    done = invoke("train", "--preset", "demo", *run, "--data", SMALL / "sentence.jsonl", *hard)
     assert done.returncode == 0, done.stderr
-    files = (
-        "--data",
-        SMALL / "last-line.jsonl",
-        "--data",
-        SMALL / "first-functions.jsonl",
-        "--own-domain",
-        "last-line",
-    )
-    done = invoke(
-        "select",
-        *run,
-        *files,
-        "--max-tokens",
-        "80",
-        "--select",
-        "36",
-        "--strengths",
-        "0.25,1",
-    )
+    files = ("--data", SMALL / "last-line.jsonl", "--data", SMALL / "first-functions.jsonl")
+    limits = ("--own-domain", "last-line", "--max-tokens", "80", "--select", "36", "--strengths", "0.25,1")
+    done = invoke("select", *run, *files, *limits)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "run/results.json").read_text())
     loss = results["training"]["heldout_loss"]
     assert loss["best"]["mean"] < loss["base"]["mean"] / 2
-    tried = {(row["step"], row["strength"]): row for row in results["selection"]["candidates"]}
-    for step in (22, 44):
-        whole, quarter = tried[step, 1.0], tried[step, 0.25]
-        assert whole["gain"]["mean"] > 0.1
-        assert whole["loses"] == ["first-functions"]
-        assert quarter["elsewhere"]["mean"] - whole["elsewhere"]["mean"] > 0.15
-        assert quarter["gain"]["mean"] > 0.1
+    tried = {row["strength"]: row for row in results["selection"]["candidates"]}
+    whole, quarter = tried[1.0], tried[0.25]
+    assert "first-functions" in whole["loses"]
+    assert whole["gain"]["mean"] < 0 <= quarter["gain"]["mean"] + 0.1
+    assert quarter["elsewhere"]["mean"] - whole["elsewhere"]["mean"] > 0.15
     assert (results["selection"]["chosen"] or {"strength": 0})["strength"] < 1
