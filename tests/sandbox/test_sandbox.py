@@ -53,7 +53,8 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     (tmp_path / "t").mkdir()
     yield
     assert list((tmp_path / "t").iterdir()) == []
-    assert [process for process in psutil.process_iter() if watched(process)] == []
+    left = [process for process in psutil.process_iter() if watched(process)]
+    assert psutil.wait_procs(left, timeout=10)[1] == []  # what is being ended takes a moment to go
 
 
 def watched(process: psutil.Process) -> bool:

@@ -145,7 +145,7 @@ class Canvas:
 
     def bar(self, left: float, top: float, right: float, bottom: float, colour: str, hatch: str = "") -> None:
         """A filled rectangle."""
-        self.axes.add_patch(
+        self.axes.add_artist(
             Rectangle(
                 (min(left, right), top),
                 abs(right - left),
@@ -177,12 +177,12 @@ class Canvas:
     def line(
         self, xs: list[float], ys: list[float], colour: str, thick: float, order: float = 1, opacity: float = 1.0
     ) -> None:
-        self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=thick * 0.72, zorder=order, alpha=opacity))
+        self.axes.add_artist(Line2D(xs, ys, color=colour, linewidth=thick * 0.72, zorder=order, alpha=opacity))
 
     def dot(self, x: float, y: float, colour: str, marker: str = "o", size: float = 14.0) -> None:
         """A marker of matplotlib's, or one that is open."""
         ground, hollow = self.theme.background, marker in OPEN
-        self.axes.add_line(
+        self.axes.add_artist(
             Line2D(
                 [x],
                 [y],
