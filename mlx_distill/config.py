@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.errors import UsageError
 from mlx_distill.prices import parse_price
+from mlx_distill.rows import toml_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class FilterConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """`student` is trained on what the teacher wrote, or on `data`, a chat JSONL file.
+    """`student` is trained on what the teacher wrote, or on `data`, a file or folder of conversations; what
+    `valid_data` holds is held out instead of a tenth of it.
 
     `steps` counts optimiser steps and goes before `epochs`; `alpha` is the other convention of `scale`, which is
     alpha / rank; `layers` counts from the top, or is "all"; `targets` names linear layers (all of them when empty);
@@ -76,6 +77,7 @@ class TrainingConfig:
 
     student: str = "qwen2.5-1.5b"
     data: str | None = None
+    valid_data: str | None = None
     system: str = "You are a helpful coding assistant."
     thinking: bool = False
     seed: int = 0
@@ -364,12 +366,7 @@ def _check_selection(config: Config) -> None:
 
 def load(path: Path) -> Config:
     """Reads a config.toml. Raises DataError when it is not TOML, UsageError when a setting is unknown."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid TOML ({error}): mend it, or start a new run.") from error
+    content = toml_of(path)
     preset = content.pop("preset", "standard")
     if not all(isinstance(table, dict) for table in content.values()):
         raise UsageError(f"{path} has settings outside of a [section]: put each under its section.")

@@ -78,7 +78,8 @@ class Terminal:
 
     @contextlib.contextmanager
     def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """Hands out update(done, text). A terminal gets a bar with the time left, a file gets lines."""
+        """Hands out update(done, text); a total of 0 is not known. A terminal gets a bar with the time left, a file
+        gets lines."""
         if self.console.is_terminal:
             with self._bar(stage, total) as update:
                 yield update
@@ -95,7 +96,7 @@ class Terminal:
             TextColumn("{task.fields[text]}", markup=False),
         )
         with Progress(*columns, console=self.console) as progress:
-            task = progress.add_task(stage, total=total, text="")
+            task = progress.add_task(stage, total=total or None, text="")
             yield lambda done, text: progress.update(task, completed=done, text=visible(text))
 
     def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
@@ -107,10 +108,11 @@ class Terminal:
             nonlocal first, shown
             now = self._clock()
             first = first or (now, done)
-            if due(done >= total and done != shown):
+            if due(0 < total <= done != shown):
                 shown = done
-                left = _left(_remaining(first, now, done, total))
-                self.line(f"{stage:<9} {done:,}/{total:,}  {text}{left}".rstrip())
+                left = _left(_remaining(first, now, done, total)) if total else ""
+                of = f"/{total:,}" if total else ""
+                self.line(f"{stage:<9} {done:,}{of}  {text}{left}".rstrip())
 
         return update
 

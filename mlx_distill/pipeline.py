@@ -37,6 +37,7 @@ from mlx_distill.stages import (
     Job,
     adapter_file,
     collecting,
+    examples,
     exporting,
     generating,
     judging,
@@ -124,7 +125,7 @@ def compare_stages(job: Job) -> None:
 
 def _compare(job: Job) -> None:
     if job.config.training.data is not None:
-        training.refuse_leaks(job)
+        examples.refuse_leaks(job)
         _collect(job)
     generate_stage(job)
     if not job.yes:  # not asked yet, or other answers than those that were judged
@@ -173,7 +174,8 @@ def _collect(job: Job) -> None:
         )
     else:
         run_stage(job, "collect", *collecting.made_from(job), lambda: asyncio.run(collecting.collect_answers(job)))
-    _filter(job)
+    if job.config.training.data is None:
+        _filter(job)
 
 
 def _filter(job: Job) -> None:
@@ -219,12 +221,11 @@ def _settled(job: Job) -> Job:
 
 def _trained_from(job: Job) -> list[Any]:
     config = job.config.training
-    material = environment.hash_of(config.data) or training.collected_digest(job)
-    return [plain_settings(config), material, students.identity(config.student)]
+    return [plain_settings(config), examples.material(job), students.identity(config.student)]
 
 
 def _train(job: Job) -> None:
-    training.refuse_leaks(job)
+    examples.refuse_leaks(job)
     run_stage(
         job,
         "train",

@@ -6,30 +6,27 @@ are, how fast this machine is) comes from earlier runs beside this one, or is ca
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlx_distill import bench, compare, environment, fit, prices, students
 from mlx_distill.config import BenchConfig, Config
 from mlx_distill.fit import Choice, Lengths, Machine, Task, flops, in_gib
 from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
-from mlx_distill.records import Completion, Prompt, digest, read_rows, stream_records
+from mlx_distill.records import Prompt, digest
+from mlx_distill.rundir import RunDir
+from mlx_distill.stages.examples import counted_texts
 from mlx_distill.teachers import is_claude, is_traces
 from mlx_distill.wording import plural
 
-Split = tuple[list[Turns], list[Turns]]
+Split = Sequence[Sequence[Turns]]
 """Conversations to train on, and held out."""
 
 TYPICAL = (1000, 500)
 """Tokens of an example with an answer of a page or two, and how many of them are scored."""
-
-HELDOUT_EVERY = 10
-"""Of a user's own data one conversation in so many is held out, about."""
 
 
 def plan(config: Config, run: Path) -> list[tuple[str, str]]:
@@ -266,7 +263,8 @@ def in_time(seconds: float) -> str:
 def _lengths(config: Config, asked: _Asked, run: Path) -> tuple[Lengths, str]:
     """Counted with the student's tokenizer where there is something to count, or else typical; and which, in words."""
     count = students.token_counter(config.training.student)
-    found = _own(Path(config.training.data)) if config.training.data else _collected(config, run)
+    parts = counted_texts(config, RunDir(run))
+    found = [[[(m["role"], m["content"]) for m in c.messages] for c in part] for part in parts]
     number = sum(map(len, found))
     if count is None or not number:
         why = "the student's tokenizer is not here yet" if number else "nothing is collected yet"
@@ -283,31 +281,3 @@ def _typical(config: Config, asked: _Asked, found: Split, why: str) -> tuple[Len
     tokens, scored = (min(each, config.training.window) for each in TYPICAL)
     lengths = Lengths(((tokens, scored),) * train, ((tokens, scored),) * valid)
     return lengths, f"{train + valid:,}, taken to have {tokens:,} tokens each ({why})"
-
-
-def _own(path: Path) -> Split:
-    """The user's own data, as far as its rows are conversations: training says what is wrong with the others."""
-    turns = [found for row in read_rows(path) if (found := _turns(row))]
-    return [found for place, found in enumerate(turns) if place % HELDOUT_EVERY], turns[::HELDOUT_EVERY]
-
-
-def _turns(row: dict[str, Any]) -> Turns:
-    if "messages" not in row:
-        return [("user", str(row.get("prompt", ""))), ("assistant", str(row.get("completion", "")))]
-    messages = row["messages"] if isinstance(row["messages"], list) else []
-    return [(str(m.get("role")), str(m.get("content"))) for m in messages if isinstance(m, dict)]
-
-
-def _collected(config: Config, run: Path) -> Split:
-    """What a run has collected, and does not leave out; nothing before it is filtered."""
-    splits: Split = ([], [])
-    if not (run / "dataset.json").exists():
-        return splits
-    left_out = json.loads((run / "dataset.json").read_text(encoding="utf-8"))["left_out_lines"]
-    split = {row["id"]: row["split"] for row in read_rows(run / "prompts.jsonl")}
-    for line, answer in enumerate(stream_records(run / "teacher_data.jsonl", Completion), 1):
-        place = split.get(answer.prompt_id)
-        if str(line) not in left_out and place != "test":
-            text = answer.trained(config.training.thinking)
-            splits[place == "valid"].append([("user", answer.prompt), ("assistant", text)])
-    return splits

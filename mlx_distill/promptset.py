@@ -1,9 +1,9 @@
 """Prompt sets: what is asked of the teacher for training, and what is held out.
 
-In: names of the bundled sets, or a user's TOML, JSONL or text file, or `hf:DATASET`. Out: Prompts whose ids are
-hashes of their text; training prompts come one at a time, so millions of them need no memory. No held-out prompt may
-overlap a training prompt: that is checked here for every set, by word shingles, because a leaked test prompt turns
-the whole comparison into a memory test.
+In: names of the bundled sets, or a user's file (any form of rows, TOML, or text of one prompt a line), or `hf:DATASET`.
+Out: Prompts whose ids are hashes of their text; training prompts come one at a time, so millions of them need no
+memory. No held-out prompt may overlap a training prompt: that is checked here for every set, by word shingles, because
+a leaked test prompt turns the whole comparison into a memory test.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import itertools
+import json
 import re
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import Any
 
 from mlx_distill.config import PromptConfig
 from mlx_distill.errors import DataError, UsageError, words_of
-from mlx_distill.records import Check, Prompt, Split, content_id, read_rows
+from mlx_distill.records import Check, Prompt, Split, content_id
+from mlx_distill.rows import FORMS, found_in, toml_of
 from mlx_distill.rundir import file_hash
 
 BUNDLED = ("coding", "showcase", "validation", "heldout")
@@ -106,21 +107,14 @@ def load_set(name: str, split: Split) -> Iterator[Prompt]:
 
 
 def _from_file(path: Path, split: Split) -> Iterable[Prompt]:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file of prompts ({FORMS}, text of one prompt a line, TOML).")
     if not path.is_file():
         known = ", ".join(BUNDLED)
         raise UsageError(f"There is no prompt set {path}: give a file, hf:DATASET, or one of {known}.")
-    if path.suffix == ".toml":
+    if path.suffix.lower() == ".toml":
         return _from_toml(path, split, expanded=True)
-    if path.suffix in (".jsonl", ".ndjson"):
-        return (prompt_of(row, path, split) for row in read_rows(path))
-    return [_plain(line.strip(), split) for line in _read_text(path).splitlines() if line.strip()]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
+    return (prompt_of(found.row, found.where, split) for found in found_in(path, "prompt"))
 
 
 def _plain(text: str, split: Split) -> Prompt:
@@ -129,15 +123,35 @@ def _plain(text: str, split: Split) -> Prompt:
 
 def prompt_of(row: Mapping[str, Any], path: Path | str, split: Split = "test") -> Prompt:
     """A row of `prompt` or `text`, with checks and the like if it has them. Raises DataError that names `path`."""
-    text = row.get("text", row.get("prompt"))
+    text = row.get("prompt", row.get("text"))
+    if isinstance(text, list):
+        text = _asked(text)
     if not isinstance(text, str):
-        raise DataError(f"{path}: a line has no 'prompt' or 'text': every line needs one.")
+        names = shorten(", ".join(map(str, row)), 200)
+        raise DataError(f"{path} has no 'prompt' or 'text' (it has {names}): every row needs one.")
     fields = {key: row[key] for key in ("title", "category", "language", "setup") if isinstance(row.get(key), str)}
-    checks = row.get("checks", [])
+    checks = row.get("checks") or []
+    if isinstance(checks, str):
+        checks = _in_cell(checks)
     if not isinstance(checks, list):
         raise DataError(f"{path}: checks is a list of {{run, expected}}: correct it.")
     checks = tuple(_check(check, path) for check in checks)
     return dataclasses.replace(_plain(text, split), checks=checks, **fields)
+
+
+def _in_cell(text: str) -> Any:
+    """Checks in a cell of a table are written as JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _asked(messages: list[Any]) -> str | None:
+    """The text of a prompt that is written as one message of the user."""
+    if len(messages) == 1 and isinstance(messages[0], Mapping) and messages[0].get("role") == "user":
+        return messages[0].get("content")
+    return None
 
 
 def _check(check: Any, path: Path | str) -> Check:
@@ -150,10 +164,7 @@ def _check(check: Any, path: Path | str) -> Check:
 
 
 def _from_toml(path: Path, split: Split, *, expanded: bool) -> list[Prompt]:
-    try:
-        content = tomllib.loads(_read_text(path))
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid TOML ({error}): correct that place.") from error
+    content = toml_of(path)
     rows = content.get("prompt", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} has no [[prompt]] tables: write each prompt as one, with a text.")

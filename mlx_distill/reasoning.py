@@ -59,6 +59,11 @@ def opening(prompt: str, *more: tuple[str, str]) -> str:
     return next((start for start, _ in (*more, *TAGS) if tail.endswith(start)), "")
 
 
+def closing(tag: str) -> str:
+    """What ends the reasoning that a tag has opened."""
+    return next(end for start, end in TAGS if start == tag)
+
+
 def _first(text: str, tags: tuple[tuple[str, str], ...]) -> Split | None:
     """The reasoning at the beginning of a text; None where there is none."""
     begun = text.lstrip(BLANK)

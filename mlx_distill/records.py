@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from mlx_distill.errors import DataError
 from mlx_distill.reasoning import answer_of
+from mlx_distill.rows import lines_of
 
 Role = Literal["teacher", "base", "distilled"]
 ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
@@ -54,6 +54,7 @@ class Prompt:
 class Completion:
     """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token.
 
+    `system` is what was asked under, where an existing trace says so; "" is the run's own.
     `input_tokens` are those that no prompt cache wrote or read; `batch`: asked at the price of a message batch;
     `answered_at` is in Unix seconds.
     """
@@ -71,6 +72,7 @@ class Completion:
     usd: float | None = None
     batch: bool = False
     reasoning: str = ""
+    system: str = ""
     refusal_category: str | None = None
     message_id: str = ""
     request_id: str = ""
@@ -85,9 +87,7 @@ class Completion:
 
     def trained(self, thinking: bool) -> str:
         """The answer as it is trained on; with `thinking` the teacher's reasoning stands before it."""
-        if thinking and self.reasoning and self.completion.strip():
-            return f"<think>\n{self.reasoning}\n</think>\n\n{self.completion}"
-        return self.completion
+        return with_reasoning(self.reasoning if thinking else "", self.completion)
 
 
 @dataclass(frozen=True)
@@ -218,11 +218,36 @@ class Standing:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What is trained on: chat messages, of which every assistant turn is scored."""
+    """What is trained on: chat messages, of which every assistant turn is scored, but for those at `unscored`.
+
+    `where` is the place in the user's file, for messages about it.
+    """
 
     id: str
     messages: tuple[dict[str, str], ...]
     split: Split = "train"
+    unscored: tuple[int, ...] = ()
+    where: str = field(default="", compare=False)
+
+    @property
+    def question(self) -> str:
+        return next((message["content"] for message in self.messages if message["role"] == "user"), "")
+
+
+def with_reasoning(reasoning: str, answer: str) -> str:
+    """An answer as it is trained on, with the reasoning before it where there is any."""
+    return f"<think>\n{reasoning}\n</think>\n\n{answer}" if reasoning and answer.strip() else answer
+
+
+def why_unusable(stop_reason: str, answer: str) -> str | None:
+    """Why an answer is kept but not trained on, or None."""
+    if stop_reason in SCORED_STOPS:
+        return None if answer.strip() else "empty"
+    if stop_reason in ("max_tokens", "model_context_window_exceeded"):
+        return "truncated"
+    if stop_reason == "refusal":
+        return "refused"
+    return f"stopped ({stop_reason})" if answer.strip() else "empty"
 
 
 Record = TypeVar("Record")
@@ -237,46 +262,10 @@ def to_line(record: Any) -> str:
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
 
 
-def read_rows(path: Path, skip: int = 0, step: int = 1) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a JSON-lines file, one at a time: after the first `skip` lines, of `step` lines one.
-
-    Raises DataError naming the line that is not one.
-    """
-    try:
-        with path.open("rb") as file:
-            for number, line in itertools.islice(enumerate(file, 1), skip, None, step):
-                if line.strip():
-                    yield _parsed(line, f"{path}, line {number}")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: check the path.") from error
-
-
-TOO_MUCH = "is nested too deeply, or holds a number of thousands of digits"
-"""What Python's reader of JSON refuses, though it is JSON."""
-
-
-def _parsed(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode())
-        if b"\\u" in line:
-            json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
-    except UnicodeEncodeError as error:
-        raise DataError(f"{where} holds half a character (\\ud800 …): remove it.") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where} is not JSON ({error.msg}): mend or remove the line.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} {TOO_MUCH}: remove it.") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{where} is not a JSON object: write one object a line.")
-    return row
-
-
 def stream_records(path: Path, kind: type[Record], skip: int = 0, step: int = 1) -> Iterator[Record]:
     """The records of a file that this package wrote. Keys it does not know are an error, not a guess."""
     try:
-        for row in read_rows(path, skip, step):
+        for row in lines_of(path, skip, step):
             yield from_row(kind, row)
     except TypeError as error:
         raise DataError(

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from mlx_distill.collect.ask import Patience, ask_all
 from mlx_distill.collect.budget import Budget, Forecast
-from mlx_distill.collect.filters import describe_dataset, unusable
+from mlx_distill.collect.filters import describe_dataset
 from mlx_distill.collect.ledger import Ledger
 from mlx_distill.collect.rate import Rate
-from mlx_distill.collect.traces import parse_columns, read_traces
+from mlx_distill.collect.traces import read_traces
 from mlx_distill.config import TeacherConfig
-from mlx_distill.records import Completion, Prompt
+from mlx_distill.records import Completion, Prompt, why_unusable
 from mlx_distill.teachers import Ask, Reply, Request
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "collect",
     "describe_dataset",
     "export",
-    "parse_columns",
     "read_traces",
     "request_of",
 ]
@@ -67,7 +66,7 @@ class Tally:
 
     def add(self, request: Request, reply: Reply) -> None:
         places = self._places[request.key]
-        flagged = _flaw(reply) is not None
+        flagged = why_unusable(reply.stop_reason, reply.text) is not None
         self._open[places.pop()] = flagged
         if not places:
             del self._places[request.key]
@@ -97,7 +96,3 @@ def export(prompts: Iterable[Prompt], ledger: Ledger, model: str, config: Teache
 def completion_of(prompt: Prompt, reply: Reply) -> Completion:
     content = dict(vars(reply))
     return Completion(prompt_id=prompt.id, prompt=prompt.text, completion=content.pop("text"), **content)
-
-
-def _flaw(reply: Reply) -> str | None:
-    return unusable(completion_of(Prompt("", ""), reply))

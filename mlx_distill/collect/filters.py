@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mlx_distill.config import FilterConfig
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import shorten
-from mlx_distill.records import Completion, Prompt
+from mlx_distill.records import Completion, Prompt, why_unusable
 from mlx_distill.rows import rows_of
 
 if TYPE_CHECKING:
@@ -66,17 +66,6 @@ class Answer:
     completion: Completion
     asked: Hashes
     answered: Hashes
-
-
-def unusable(completion: Completion) -> str | None:
-    """Why a completion is kept but not trained on, or None."""
-    if completion.complete:
-        return None
-    if completion.stop_reason in ("max_tokens", "model_context_window_exceeded"):
-        return "truncated"
-    if completion.stop_reason == "refusal":
-        return "refused"
-    return "empty" if not completion.completion.strip() else f"stopped ({completion.stop_reason})"
 
 
 def describe_dataset(
@@ -131,7 +120,7 @@ def _answer(completion: Completion) -> Answer:
 
 def _reasons(completion: Completion, answer: Answer | None, rules: Sequence[Rule]) -> tuple[str, ...]:
     found = [reason for rule in rules for reason in rule(answer)] if answer else []
-    return tuple(filter(None, [unusable(completion), *found]))
+    return tuple(filter(None, [why_unusable(completion.stop_reason, completion.completion), *found]))
 
 
 # ---------------------------------------------------------------- the rules
@@ -141,7 +130,7 @@ def _too_long(window: int, count_tokens: CountTokens, system: str) -> Rule:
     """A tokenizer makes at most one token of a byte, so most texts need not be tokenized to be known to fit."""
 
     def rule(answer: Answer) -> list[str]:
-        texts = (system, answer.completion.prompt, answer.completion.completion)
+        texts = (answer.completion.system or system, answer.completion.prompt, answer.completion.completion)
         if sum(len(text.encode()) for text in texts) + TEMPLATE_TOKENS <= window:
             return []
         return ["too long"] if sum(map(count_tokens, texts)) + TEMPLATE_TOKENS > window else []

@@ -17,6 +17,7 @@ from typing import Literal
 from mlx_distill.compare.blind import blinded
 from mlx_distill.errors import DataError
 from mlx_distill.records import Generation, Preference, Prompt, Role, content_id
+from mlx_distill.rows import found_in
 
 COLUMNS = ("prompt_id", "prompt", "answer_1", "answer_2", "better", "rater")
 PEOPLE = "human: "
@@ -99,28 +100,11 @@ def read_votes(path: Path, prompts: Sequence[Prompt], generations: Sequence[Gene
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     """(where it stands, its cells): rows as a spreadsheet counts them, the header being the first."""
-    text = _text(path)
-    head = text.splitlines()[0] if text else ""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        if lacking := [name for name in COLUMNS if name not in names]:
-            raise DataError(f"{path}, line 1 has no column {', '.join(lacking)}: keep the columns as exported.")
-        for number, cells in enumerate(reader, 2):
-            if any(cells):
-                cells += [""] * (len(names) - len(cells))
-                yield f"{path}, line {number}", dict(zip(names, cells, strict=False))
-    except csv.Error as error:
-        raise DataError(f"{path} is not a CSV table ({error}): save it as CSV UTF-8.") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: check the path.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}): save it as CSV UTF-8.") from error
+    for where, found in found_in(path):
+        row = {name.lower(): "" if cell is None else str(cell) for name, cell in found.items()}
+        if lacking := [name for name in COLUMNS if name not in row]:
+            raise DataError(f"{where} has no column {', '.join(lacking)}: keep the columns as exported.")
+        yield where, row
 
 
 def _vote(row: Mapping[str, str], known: Mapping[str, Sheet], voter: str, where: str) -> Preference:

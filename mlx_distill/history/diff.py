@@ -6,7 +6,6 @@ reason why there is none: two scores by different judges are two numbers on diff
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlx_distill.errors import DataError
 from mlx_distill.history import benchmarks
 from mlx_distill.history.runs import BROKEN, as_estimate, measures, results_of, summary
 from mlx_distill.records import ROLES
+from mlx_distill.rows import toml_of
 
 Results = Mapping[str, Any]
 Measure = tuple[str, stats.Tested]
@@ -93,7 +93,7 @@ def _settings(a: Path, b: Path, notes: list[str]) -> list[Row]:
 
 
 def _config(path: Path) -> dict[str, str]:
-    content = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+    content = toml_of(path / "config.toml")
     flat: dict[str, str] = {}
     for section, table in content.items():
         inner = (

@@ -20,23 +20,27 @@ from mlx_distill.collect import (
     collect,
     describe_dataset,
     export,
-    parse_columns,
     read_traces,
     request_of,
 )
+from mlx_distill.conversations import Account, parse_columns
 from mlx_distill.errors import DataError, DistillError, UsageError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Completion, Prompt, Split, digest
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
-from mlx_distill.teachers import CHARACTERS_PER_TOKEN, identity, is_claude
+from mlx_distill.stages.examples import DATASET, counts, keys_in_words
+from mlx_distill.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
 
 PROGRESS_EVERY = 1000
 """Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
 
 MANY = 20_000
 """Prompts whose export takes long enough to say so."""
+
+TRACES = "traces.json"
+"""What became of the rows of existing traces."""
 
 VALID_SHARE = 0.05
 MOST_VALID = 200
@@ -146,33 +150,50 @@ def import_traces(job: Job) -> None:
     """Prompts and answers from a dataset, test prompts from the run's sets; no teacher is asked."""
     teacher, limit = job.config.teacher, job.config.prompts.limit
     test = heldout_prompts(job.config.prompts, ("test",))
-    skipped = Counter[str]()
+    account = Account()
     columns = parse_columns(teacher.columns)
     with job.view.tracking("collect", limit or 0) as update:
 
         def completions() -> Iterator[Completion]:
-            for place, (_, completion) in enumerate(read_traces(teacher.spec, columns, limit, skipped), 1):
+            for place, (_, completion) in enumerate(read_traces(teacher.spec, columns, limit, account), 1):
                 update(place, "")
                 yield completion
 
         job.run.write_records("teacher_data.jsonl", completions())
     job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
-    for reason, count in skipped.items():
-        job.view.note(f"{count:,} rows with a {reason}, which is not used.")
+    job.run.write_json(TRACES, dataclasses.asdict(account))
+    reasons = f"; left out: {account.reasons} (see {DATASET})" if account.left_out else ""
+    if not job.run.content("teacher_data.jsonl").lines:
+        raise DataError(f"{teacher.spec} has no row to train on, of {account.rows:,}{reasons}: choose other data.")
+    job.view.note(f"{account.rows:,} rows of {teacher.spec}{reasons}.")
+    if account.unused:
+        job.view.note(f"Keys that are not used: {keys_in_words(account.unused)}.")
 
 
 def _traced_prompts(job: Job, test: set[str]) -> Iterator[Prompt]:
-    """A prompt for each completion to anything but a test prompt. What is held out for the loss is chosen by the
-    prompt's hash, so that all answers to one prompt stand on one side."""
-    heldout: set[str] = set()
+    """A prompt for each completion to anything but a test prompt."""
+    heldout = _held_out(job, test)
     for completion in job.run.stream("teacher_data.jsonl", Completion):
         name = completion.prompt_id
-        if name in test:
+        if name not in test:
+            split: Split = "valid" if name in heldout else "train"
+            yield Prompt(name, completion.prompt, split=split, source=job.config.teacher.spec)
+
+
+def _held_out(job: Job, test: set[str]) -> set[str]:
+    """What is held out for the loss is chosen by the prompt's hash, so that all answers to one prompt stand on one
+    side; of few prompts it is the one whose hash comes first."""
+    heldout, first = set[str](), ""
+    alone = True
+    for completion in job.run.stream("teacher_data.jsonl", Completion):
+        name = completion.prompt_id
+        if name in test or not completion.complete:
             continue
+        alone = alone and name == (first or name)
+        first = min(first or name, name)
         if int(name, 16) % 1000 < VALID_SHARE * 1000 and len(heldout) < MOST_VALID:
             heldout.add(name)
-        split: Split = "valid" if name in heldout else "train"
-        yield Prompt(name, completion.prompt, split=split, source=job.config.teacher.spec)
+    return heldout or ({first} if first and not alone else set())
 
 
 # ---------------------------------------------------------------- what is trained on
@@ -200,7 +221,19 @@ def filter_answers(job: Job) -> None:
         count_tokens=students.token_counter(training.student),
         system=training.system,
     )
-    job.run.write_json("dataset.json", summary)
-    if summary["left_out"]:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["left_out"].items())
-        job.view.warn(f"Left out of training: {reasons} (kept in teacher_data.jsonl; see dataset.json).")
+    job.run.write_json(DATASET, _read_part(job) | summary)
+    if not summary["left_out"]:
+        return
+    reasons = counts(summary["left_out"])
+    if not summary["usable"]:
+        raise DataError(f"None of the {summary['completions']:,} answers can be trained on: {reasons} (see {DATASET}).")
+    job.view.warn(f"Left out of training: {reasons} (kept in teacher_data.jsonl; see {DATASET}).")
+
+
+def _read_part(job: Job) -> dict[str, Any]:
+    """What became of the rows that the answers were read from, where they were."""
+    if not is_traces(job.config.teacher.spec):
+        return {}
+    account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
+    kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused": "unused_keys"}
+    return {name: account[key] for key, name in kept.items() if key in account}

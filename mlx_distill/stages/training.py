@@ -1,6 +1,6 @@
-"""The stage that trains: conversations in, the student's adapter and its metrics out.
+"""The stage that trains: examples in, the student's adapter and its metrics out.
 
-In: teacher_data.jsonl or the user's own chat file. Out: distilled-student/, metrics.jsonl, training.json.
+In: teacher_data.jsonl or the user's own data. Out: distilled-student/, metrics.jsonl, training.json.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlx_distill import blas, environment
 from mlx_distill.config import TrainingConfig
-from mlx_distill.errors import DataError
-from mlx_distill.promptset import load_prompts
-from mlx_distill.records import Completion, Conversation, Prompt, StepMetrics, digest
-from mlx_distill.stages import ADAPTER, Job, fitting, trained
+from mlx_distill.records import StepMetrics, digest
+from mlx_distill.stages import ADAPTER, Job, examples, fitting, trained
 from mlx_distill.students import identity
 
 if TYPE_CHECKING:
@@ -25,48 +23,6 @@ if TYPE_CHECKING:
 PREFIX = "prefix-cache"
 """Where the frozen layers' activations go that do not fit in memory, while training lasts; where runs share a folder,
 all of them, in that."""
-
-
-def _conversations(job: Job) -> list[Conversation]:
-    return _own(job, job.config.training.data) if job.config.training.data else _collected(job)
-
-
-def _own(job: Job, data: str) -> list[Conversation]:
-    from mlx_distill.train import load_conversations
-
-    return load_conversations(Path(data), job.config.training.seed)
-
-
-def refuse_leaks(job: Job) -> None:
-    """Raises DataError when the user's own training data gives a test prompt away; prompt sets are checked as read."""
-    from mlx_distill.train import refuse_leaks
-
-    if job.config.training.data:
-        refuse_leaks(_own(job, job.config.training.data), load_prompts(job.config.prompts))
-
-
-def collected_digest(job: Job) -> str:
-    """Of what is trained on and held out; the test prompts' answers do not count, so they may change."""
-    return digest(repr(conversation) for conversation in _collected(job))
-
-
-def _collected(job: Job) -> list[Conversation]:
-    """What is trained on and held out: dataset.json says which answers are left out of training."""
-    split = {prompt.id: prompt.split for prompt in job.run.stream("prompts.jsonl", Prompt)}
-    completions = job.run.read("teacher_data.jsonl", Completion)
-    if not completions:
-        raise DataError(f"{job.run.path} has no teacher_data.jsonl: run `mlx-distill collect` first.")
-    left_out = job.run.read_json("dataset.json")["left_out_lines"]
-    return [
-        Conversation(answer.prompt_id, _turns(answer, job.config.training), split[answer.prompt_id])
-        for line, answer in enumerate(completions, 1)
-        if str(line) not in left_out and split[answer.prompt_id] != "test"
-    ]
-
-
-def _turns(answer: Completion, config: TrainingConfig) -> tuple[dict[str, str], ...]:
-    text = answer.trained(config.thinking)
-    return ({"role": "user", "content": answer.prompt}, {"role": "assistant", "content": text})
 
 
 def write_environment(job: Job) -> None:
@@ -81,7 +37,7 @@ def train(job: Job) -> None:
     config = job.config.training
     write_environment(job)
     job.view.note(f"Loading {config.student}")
-    student, parts = _encoded(job)
+    student, parts = examples.encoded(job)
     trained.record(job, student, config.all_steps(len(parts["train"])))
     room = fitting.room(job, parts)
     student.read_weights()
@@ -99,19 +55,7 @@ def train(job: Job) -> None:
 
 def settled(job: Job) -> Job:
     """With as many trained layers as fit this machine."""
-    return fitting.settled(job, _encoded(job)[1])
-
-
-def _encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
-    """The student, whose weights are not read yet, and the examples of each split."""
-    from mlx_distill.train import encode_all
-
-    config, conversations = job.config.training, _conversations(job)
-    student = trained.load(job, lazy=True)
-    return student, {
-        split: encode_all([c for c in conversations if c.split == split], student, config.system, config.window)
-        for split in ("train", "valid")
-    }
+    return fitting.settled(job, examples.encoded(job)[1])
 
 
 def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:

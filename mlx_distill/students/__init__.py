@@ -87,6 +87,35 @@ class Student:
             ) from error
         return text
 
+    def marked(self, text: str) -> str:
+        """A content as `render` takes it: with a mark in every name of a control token."""
+        return controls.marked([{"content": text}], self.control_names)[0]["content"]
+
+    def under(self, system: str, messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+        """The messages under a system prompt, unless they bring their own; none is sent where it is empty. It opens the
+        first question where the chat template takes no system message."""
+        own = [message["content"] for message in messages if message["role"] == "system"]
+        others = [message for message in messages if message["role"] != "system"]
+        said = "\n\n".join(own) if own else system
+        if not said:
+            return others
+        if self.takes_system:
+            return list(messages) if own else [{"role": "system", "content": said}, *others]
+        first = next((place for place, message in enumerate(others) if message["role"] == "user"), 0)
+        asked = others[first] | {"content": f"{said}\n\n{others[first]['content']}"}
+        return [*others[:first], asked, *others[first + 1 :]]
+
+    @functools.cached_property
+    def takes_system(self) -> bool:
+        """Whether the chat template writes a system message."""
+        said = "Be brief."
+        try:
+            return said in self.render(
+                [{"role": "system", "content": said}, {"role": "user", "content": "?"}], generate=True
+            )
+        except DataError:
+            return False
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of rendered texts, which bring their special tokens along."""
         return controls.encode(self.tokenizer, texts)

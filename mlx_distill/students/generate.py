@@ -75,8 +75,10 @@ def _together_or_alone(student: Student, role: Role, batch: Batch, decoding: Dec
 
 def batches(student: Student, prompts: Mapping[str, str], decoding: Decoding) -> list[Batch]:
     """The same for every role: the longest prompts first, the samples of one prompt together."""
-    system = [{"role": "system", "content": decoding.system}] if decoding.system else []
-    tokens = {name: student.tokens([*system, {"role": "user", "content": text}]) for name, text in prompts.items()}
+    asked = {
+        name: student.under(decoding.system, [{"role": "user", "content": text}]) for name, text in prompts.items()
+    }
+    tokens = {name: student.tokens(messages) for name, messages in asked.items()}
     ordered = sorted(tokens, key=lambda name: (-len(tokens[name]), name))
     cases = list(itertools.product(ordered, range(decoding.samples or 1)))
     parts = (cases[start : start + decoding.batch_size] for start in range(0, len(cases), decoding.batch_size))

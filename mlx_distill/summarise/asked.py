@@ -14,7 +14,8 @@ from typing import Any
 
 from mlx_distill import stats
 from mlx_distill.proportions import wilson
-from mlx_distill.records import Estimate, Generation, Role, Score, read_rows
+from mlx_distill.records import Estimate, Generation, Role, Score
+from mlx_distill.rows import lines_of
 from mlx_distill.rundir import RunDir
 
 PROTOCOL, ITEMS = "bench/protocol.json", "bench/items.jsonl"
@@ -72,7 +73,7 @@ def read_asked(run: RunDir) -> list[Asked]:
     if not (run / PROTOCOL).exists():
         return []
     items: dict[str, dict[str, Row]] = defaultdict(dict)
-    for row in read_rows(run / ITEMS):
+    for row in lines_of(run / ITEMS):
         items[row["benchmark"]][row["id"]] = row
     keys = {f"{name}/{item}": (name, item) for name, rows in items.items() for item in rows}
     answers: dict[str, dict[Case, Generation]] = defaultdict(dict)

@@ -15,11 +15,9 @@ from pathlib import Path
 from mlx_distill import bench
 from mlx_distill.config import Config
 from mlx_distill.promptset import stream_prompts
-from mlx_distill.rows import rows_of
+from mlx_distill.rows import count_rows
+from mlx_distill.stages.examples import own_data
 from mlx_distill.teachers import is_traces
-
-TRAINED_SHARE = 0.9
-"""Of the user's own data; the others are held out for the loss."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def _sizes(config: Config) -> list[int]:
 
 @functools.cache
 def _lines(path: Path) -> int:
-    return sum(1 for _ in rows_of(path))
+    return count_rows(path)
 
 
 def _candidates(config: Config) -> int | None:
@@ -78,7 +76,8 @@ def _steps(config: Config) -> int | None:
     if training.steps:
         return training.steps
     if training.data:
-        return training.all_steps(round(TRAINED_SHARE * _lines(Path(training.data))))
+        own = own_data(config).conversations
+        return training.all_steps(sum(conversation.split == "train" for conversation in own))
     if is_traces(config.teacher.spec):
         return None
     return training.all_steps(sum(prompt.split == "train" for prompt in stream_prompts(config.prompts)))

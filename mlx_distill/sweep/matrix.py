@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from typing import Any
 
 from mlx_distill import config as configuration
 from mlx_distill.config import Config
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.errors import UsageError
+from mlx_distill.rows import toml_of
 from mlx_distill.summarise.gate import check_rules
 from mlx_distill.sweep.axes import Axis, Rule, Settings, axes_of, combinations, flat, rules_of
 
@@ -78,16 +78,9 @@ def _matrix(content: Mapping[str, Any], name: str) -> Matrix:
 
 
 def _toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{file} does not exist: check the path.") from error
-    except IsADirectoryError as error:
-        raise UsageError(
-            f"{file} is a folder: give a sweep's FILE, or add --resume to go on with a folder's."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not valid TOML ({error}): mend it.") from error
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder: give a sweep's FILE, or add --resume to go on with a folder's.")
+    return toml_of(file)
 
 
 def _name(content: Mapping[str, Any], otherwise: str) -> str:

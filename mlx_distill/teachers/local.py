@@ -197,8 +197,8 @@ class _Batch:
 
     def _begin(self, question: _Question) -> None:
         request = question.request
-        system = [{"role": "system", "content": request.system}] if request.system else []
-        prompt = self._student.tokens([*system, {"role": "user", "content": request.prompt}])
+        messages = self._student.under(request.system, [{"role": "user", "content": request.prompt}])
+        prompt = self._student.tokens(messages)
         limit = min(request.max_tokens, _room(self._student, len(prompt)))
         tail = self._student.tokenizer.decode(prompt[-8:]).rstrip()
         opening = self._tags[0] if tail.endswith(self._tags[0]) else ""

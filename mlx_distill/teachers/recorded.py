@@ -14,7 +14,7 @@ from typing import Any
 
 from mlx_distill.errors import DataError, TeacherError
 from mlx_distill.promptset import data_folder, shorten
-from mlx_distill.records import read_rows
+from mlx_distill.rows import found_in
 from mlx_distill.rundir import file_hash
 from mlx_distill.teachers import Ask, Reply, Request
 
@@ -31,16 +31,16 @@ class RecordedTeacher:
         self.path = Path(file) if file else data_folder() / "recorded.jsonl"
         self.model = f"recorded:{self.path.name}@{file_hash(self.path)[:12]}"
         self._replies: dict[tuple[str, int | None], Reply] = {}
-        for row in read_rows(self.path):
-            self._add(row)
+        for where, row in found_in(self.path):
+            self._add(row, where)
         said = {reply.model for reply in self._replies.values()}
         if len(said) == 1 and self.model not in said:  # whose words they are counts for what a judge says
             self.model = f"recorded:{said.pop()}@{file_hash(self.path)[:12]}"
 
-    def _add(self, row: dict[str, Any]) -> None:
+    def _add(self, row: dict[str, Any], where: str) -> None:
         prompt, completion, sample = row.get("prompt"), row.get("completion"), row.get("sample")
         if not isinstance(prompt, str) or not isinstance(completion, str):
-            raise DataError(f"{self.path} has a line without 'prompt' and 'completion': add them.")
+            raise DataError(f"{where} has no texts 'prompt' and 'completion': add them.")
         sample = sample if isinstance(sample, int) else None
         said = {"stop_reason": "end_turn", "model": self.model} | {name: row[name] for name in KEPT if name in row}
         reply, known = Reply(text=completion, **said), self._replies.get((prompt, sample))

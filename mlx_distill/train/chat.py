@@ -1,46 +1,77 @@
-"""A user's own chat data: JSON lines of `messages`, or of `prompt` and `completion`.
+"""A user's own conversations: a file in any form that is read, or a folder with train, valid and test.
 
-In: a file. Out: Conversations with a held-out split. Conversations that share text with each other stay on one
-side of the split, so that the held-out loss is measured on what was not trained on.
+In: a path. Out: Conversations with a held-out split, and an account of the rows. Conversations that ask nearly the same
+stay on one side of the split, so that the held-out loss is measured on what was not trained on; what very many rows
+share, such as an instruction, does not count as the same. The work grows with the rows, not with their square.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mlx_distill.conversations import Account, Dialogue, Turn, dialogues
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import OVERLAP, overlaps, shingles, shorten
-from mlx_distill.records import SCORED_STOPS, Conversation, Prompt, content_id, read_rows
+from mlx_distill.records import Conversation, Prompt, Split, content_id, why_unusable, with_reasoning
+from mlx_distill.rows import found_in, split_files
 
 HELDOUT_SHARE = 0.1
-ROLES = ("system", "user", "assistant")
+
+COMMON = 10
+"""Conversations that may share a shingle as their own; what more of them share is a form, such as an instruction."""
 
 
-def load_conversations(path: Path, seed: int) -> list[Conversation]:
-    """Rows that say they were cut or refused are left out, as everywhere.
+@dataclass(frozen=True)
+class OwnData:
+    """A user's conversations, and what became of their rows."""
 
-    Raises DataError for a row that is neither form, and when nothing can be held out.
+    conversations: list[Conversation]
+    account: Account
+
+
+def load_conversations(
+    path: Path,
+    seed: int,
+    *,
+    valid: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    thinking: bool = False,
+) -> OwnData:
+    """`valid`: the file whose conversations are held out; without it a folder's, or a tenth of all.
+
+    Raises DataError for a row that is no conversation, and when nothing can be trained on or held out.
     """
-    conversations = [
-        _conversation(row, path, number)
-        for number, row in enumerate(read_rows(path), 1)
-        if row.get("stop_reason", SCORED_STOPS[0]) in SCORED_STOPS
-    ]
-    unique = list({conversation.id: conversation for conversation in conversations}.values())
-    if len(unique) < 2:
-        raise DataError(f"{path} has {len(unique)} different conversations: two are the least to hold one out.")
-    return _split(unique, seed, path)
+    account = Account()
+    files = split_files(path) if path.is_dir() else {"train": path}
+    if valid is not None:
+        files["valid"] = valid
+    found = {
+        split: list(_unique(_read(files[split], columns or {}, thinking, account), account))
+        for split in ("train", "valid")
+        if split in files
+    }
+    train = found["train"]
+    if "valid" in found:
+        account.overlapping = _overlap(train, found["valid"])
+        return OwnData([*train, *_marked(found["valid"], "valid")], account)
+    if len(train) < 2:
+        reasons = f" (left out: {account.reasons})" if account.left_out else ""
+        raise DataError(
+            f"{path} has {len(train)} different conversations to train on, of {account.rows} rows{reasons}: two are "
+            "the least to hold one out."
+        )
+    return OwnData(_split(train, seed, path), account)
 
 
 def refuse_leaks(conversations: Sequence[Conversation], prompts: Sequence[Prompt]) -> None:
     """Raises DataError when a conversation overlaps a test prompt of the comparison."""
     tests = [prompt for prompt in prompts if prompt.split == "test"]
-    asked = [Prompt(conversation.id, _question(conversation)) for conversation in conversations]
+    asked = [Prompt(conversation.id, conversation.question) for conversation in conversations]
     for test, trained, share in overlaps(tests, asked):
         raise DataError(
             f"The test prompt {shorten(test.text)!r} overlaps the conversation {shorten(trained.text)!r} by "
@@ -48,50 +79,82 @@ def refuse_leaks(conversations: Sequence[Conversation], prompts: Sequence[Prompt
         )
 
 
-def _question(conversation: Conversation) -> str:
-    return next((message["content"] for message in conversation.messages if message["role"] == "user"), "")
+# ---------------------------------------------------------------- rows
 
 
-def _conversation(row: dict[str, Any], path: Path, number: int) -> Conversation:
-    messages = row.get("messages")
-    if messages is None and isinstance(row.get("prompt"), str) and isinstance(row.get("completion"), str):
-        messages = [
-            {"role": "user", "content": row["prompt"]},
-            {"role": "assistant", "content": row["completion"]},
-        ]
-    if not isinstance(messages, list) or not messages or not all(_is_message(item) for item in messages):
-        raise DataError(
-            f"{path}, row {number} has neither 'messages' of role and content, "
-            "nor 'prompt' and 'completion': correct it."
-        )
-    clean = tuple({"role": item["role"], "content": item["content"]} for item in messages)
-    return Conversation(content_id(repr(clean)), clean)
+def _read(path: Path, columns: Mapping[str, str], thinking: bool, account: Account) -> Iterator[Conversation]:
+    for where, dialogue in dialogues(found_in(path), columns, account):
+        answered = "".join(turn.text for turn in dialogue.turns if turn.role == "assistant" and turn.scored)
+        if reason := why_unusable(dialogue.stop_reason, answered):
+            account.leave_out(reason, where)
+        else:
+            yield _conversation(dialogue, where, thinking)
 
 
-def _is_message(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("role") in ROLES and isinstance(item.get("content"), str)
+def _conversation(dialogue: Dialogue, where: str, thinking: bool) -> Conversation:
+    def text(place: int, turn: Turn) -> str:
+        thought = dialogue.thoughts.get(place, "") if thinking else ""
+        return with_reasoning(thought, turn.text)
+
+    messages = tuple({"role": turn.role, "content": text(place, turn)} for place, turn in enumerate(dialogue.turns))
+    read = tuple(place for place, turn in enumerate(dialogue.turns) if turn.role == "assistant" and not turn.scored)
+    return Conversation(content_id(repr((messages, read) if read else messages)), messages, unscored=read, where=where)
+
+
+def _unique(conversations: Iterable[Conversation], account: Account) -> Iterator[Conversation]:
+    seen: set[str] = set()
+    for conversation in conversations:
+        if conversation.id in seen:
+            account.leave_out("duplicate", conversation.where)
+        else:
+            seen.add(conversation.id)
+            yield conversation
+
+
+# ---------------------------------------------------------------- the split
+
+
+def _marked(conversations: Iterable[Conversation], split: Split) -> list[Conversation]:
+    return [dataclasses.replace(conversation, split=split) for conversation in conversations]
+
+
+def _overlap(train: Sequence[Conversation], valid: Sequence[Conversation]) -> int:
+    """How many of the conversations that are held out ask what is trained on."""
+    groups = _groups([*train, *valid])
+    trained = {groups[conversation.id] for conversation in train}
+    return sum(groups[conversation.id] in trained for conversation in valid)
 
 
 def _split(conversations: list[Conversation], seed: int, path: Path) -> list[Conversation]:
-    groups = _related(conversations)
+    members: dict[str, list[str]] = defaultdict(list)
+    for name, root in _groups(conversations).items():
+        members[root].append(name)
+    groups = sorted(members.values())
     random.Random(seed).shuffle(groups)
     wanted = max(1, round(HELDOUT_SHARE * len(conversations)))
     heldout: set[str] = set()
     for group in groups:
-        if len(heldout) + len(group) <= max(wanted, 1) or (not heldout and len(group) <= len(conversations) / 2):
+        if len(heldout) + len(group) <= wanted or (not heldout and len(group) <= len(conversations) / 2):
             heldout.update(group)
         if len(heldout) >= wanted:
             break
     if not heldout:
-        raise DataError(f"{path}: all conversations share their text, so none can be held out: add others.")
+        raise DataError(
+            f"{path}: all conversations ask nearly the same, so none can be held out: add others, or name a file of "
+            "conversations to hold out with --valid-data."
+        )
     return [
         dataclasses.replace(conversation, split="valid" if conversation.id in heldout else "train")
         for conversation in conversations
     ]
 
 
-def _related(conversations: list[Conversation]) -> list[list[str]]:
-    """Ids grouped so that first user messages that overlap by OVERLAP are together (single linkage)."""
+def _groups(conversations: Sequence[Conversation]) -> dict[str, str]:
+    """id → the name of its group: those whose first questions are the same, or overlap by OVERLAP, are together (single
+    linkage), also through others.
+
+    A question that most rows ask, and a shingle that more than COMMON have, are the form of the data and link nothing.
+    """
     parent = {conversation.id: conversation.id for conversation in conversations}
 
     def root(name: str) -> str:
@@ -100,18 +163,31 @@ def _related(conversations: list[Conversation]) -> list[list[str]]:
             name = parent[name]
         return name
 
-    seen: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+    asked = Counter(conversation.question for conversation in conversations)
+    first: dict[str, str] = {}
     for conversation in conversations:
-        present = shingles(_question(conversation))
-        common: dict[tuple[str, int], int] = defaultdict(int)
-        for shingle in present:
-            for other in seen[shingle]:
-                common[other] += 1
-            seen[shingle].append((conversation.id, len(present)))
-        for (other_id, size), count in common.items():
-            if count / min(size, len(present)) >= OVERLAP:
-                parent[root(conversation.id)] = root(other_id)
-    groups: dict[str, list[str]] = defaultdict(list)
-    for conversation in conversations:
-        groups[root(conversation.id)].append(conversation.id)
-    return sorted(groups.values())
+        if asked[conversation.question] <= max(2, len(conversations) / 2):
+            parent[root(conversation.id)] = root(first.setdefault(conversation.question, conversation.id))
+    for name, other in _near({name: question for question, name in first.items()}):
+        parent[root(name)] = root(other)
+    return {name: root(name) for name in parent}
+
+
+def _near(questions: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Pairs of names whose texts share OVERLAP of the shorter one's shingles that are not common."""
+    owners: dict[int, list[str]] = defaultdict(list)
+    for name, text in questions.items():
+        for shingle in map(hash, shingles(text)):
+            if len(known := owners[shingle]) <= COMMON:
+                known.append(name)
+    sizes = Counter(name for known in owners.values() if len(known) <= COMMON for name in known)
+    together = Counter(
+        (known[place], other)
+        for known in owners.values()
+        if 1 < len(known) <= COMMON
+        for place in range(len(known))
+        for other in known[place + 1 :]
+    )
+    for (name, other), count in together.items():
+        if count / min(sizes[name], sizes[other]) >= OVERLAP:
+            yield name, other

@@ -1,19 +1,25 @@
 """Conversations → examples: tokens, and which of them are learnt.
 
-The chat template is rendered by the tokenizer itself, with one explicit system message in training and use alike
-(templates insert their own otherwise). The rendering up to an assistant's turn must be a prefix of the rendering
-with it: that is verified, never assumed. What stands before an answer and the answer are tokenised apart, since that
-is how the student meets them in use: an answer that opens with a line break does not merge with its prompt.
+The chat template is rendered by the tokenizer itself, with the same system prompt in training and use (templates insert
+their own otherwise). The rendering up to an answer must be a prefix of the rendering with it, and the answer must stand
+in it as it is: both are looked at, never assumed. Where a template opens a thought, or throws thoughts away, the answer
+is put in by hand; where it rewrites earlier turns, every answer becomes an example of its own. What stands before an
+answer and the answer are tokenised apart, since that is how the student meets them in use: an answer that opens with a
+line break does not merge with its prompt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mlx_distill import reasoning
 from mlx_distill.errors import DataError
 from mlx_distill.records import Conversation
 from mlx_distill.students import Student
+
+STAND_IN = "\ufdd1"
+"""Stands for an answer where a template is asked what it writes around one; a character in no text that is meant."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,17 @@ class Example:
         return sum(stop - start for start, stop in self.scored)
 
 
+@dataclass
+class Encoded:
+    """Examples, and what is to be said of the others: conversations left out (reason, place), those that became an
+    example a turn, and those in which somebody's text names a control token."""
+
+    examples: list[Example] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    divided: int = 0
+    with_control_tokens: int = 0
+
+
 @dataclass(frozen=True)
 class _Piece:
     """A part of a rendered conversation; `scored` when it is an answer."""
@@ -37,66 +54,117 @@ class _Piece:
     scored: bool
 
 
-def encode_all(conversations: Iterable[Conversation], student: Student, system: str, window: int) -> list[Example]:
-    """Raises DataError for conversations longer than the window or without anything to score, by name."""
-    conversations = list(conversations)
-    pieces = [_pieces(conversation, student, system) for conversation in conversations]
-    tokens = iter(student.encode([piece.text for parts in pieces for piece in parts]))
-    examples = [
-        _example(conversation.id, [(piece, next(tokens)) for piece in parts], student)
-        for conversation, parts in zip(conversations, pieces, strict=True)
+class _RewritesEarlierTurns(Exception):
+    pass
+
+
+Parts = tuple[str, list[_Piece]]
+
+
+def encode_all(conversations: Iterable[Conversation], student: Student, system: str, window: int) -> Encoded:
+    """Conversations that the template refuses, or that are longer than the window, are left out: none is trained cut.
+
+    Raises DataError where the template refuses all of them, and where it closes no answer.
+    """
+    found, rendered = Encoded(), list[tuple[str, Parts]]()
+    refusal: DataError | None = None
+    for conversation in conversations:
+        try:
+            parts = _rendered(conversation, student, system)
+        except DataError as error:
+            refusal = refusal or error
+            found.left_out.append(("refused by the chat template", _place(conversation)))
+            continue
+        found.divided += len(parts) > 1
+        found.with_control_tokens += any(student.control_names.search(m["content"]) for m in conversation.messages)
+        rendered += [(_place(conversation), part) for part in parts]
+    if refusal and not rendered:
+        raise refusal
+    _encode(rendered, student, window, found)
+    return found
+
+
+def _place(conversation: Conversation) -> str:
+    return conversation.where or conversation.id
+
+
+def _encode(rendered: Sequence[tuple[str, Parts]], student: Student, window: int, found: Encoded) -> None:
+    tokens = iter(student.encode([piece.text for _, (_, pieces) in rendered for piece in pieces]))
+    for place, (name, pieces) in rendered:
+        example = _example(name, place, [(piece, next(tokens)) for piece in pieces], student)
+        if len(example.tokens) > window:
+            found.left_out.append(("too long", place))
+        else:
+            found.examples.append(example)
+
+
+def _rendered(conversation: Conversation, student: Student, system: str) -> list[Parts]:
+    """The rendered conversation up to its last answer, cut around every answer: one, or one for each answer."""
+    messages = student.under(system, conversation.messages)
+    skipped = len(messages) - len(conversation.messages)
+    scored = [
+        place
+        for place, message in enumerate(messages)
+        if message["role"] == "assistant"
+        and message["content"].strip()
+        and place - skipped not in conversation.unscored
     ]
-    long = [example for example in examples if len(example.tokens) > window]
-    if long:
-        worst = max(long, key=lambda example: len(example.tokens))
-        raise DataError(
-            f"{len(long)} of {len(examples)} examples are longer than the training window of {window} tokens "
-            f"(longest: {worst.id}, {len(worst.tokens)}): set --window {len(worst.tokens)}, or remove them. "
-            "Nothing is trained cut."
-        )
-    return examples
+    if not scored:
+        raise DataError(f"{_place(conversation)} has no answer to learn from: give it one, or remove it.")
+    try:
+        return [(conversation.id, _pieces(messages, scored, student))]
+    except _RewritesEarlierTurns:
+        return [(f"{conversation.id}-{place}", _pieces(messages, [place], student)) for place in scored]
 
 
-def with_system(messages: Sequence[dict[str, str]], system: str) -> list[dict[str, str]]:
-    """The messages under an explicit system message, unless they bring their own."""
-    if messages[0]["role"] == "system":
-        return list(messages)
-    return [{"role": "system", "content": system}, *messages]
-
-
-def _pieces(conversation: Conversation, student: Student, system: str) -> list[_Piece]:
-    """The rendered conversation up to its last answer, cut before and after every answer."""
-    messages = with_system(conversation.messages, system)
-    pieces, text = [], ""
-    for index, message in enumerate(messages):
-        if message["role"] == "assistant" and message["content"].strip():
-            before = student.render(messages[:index], generate=True)
-            after = student.render(messages[: index + 1], generate=False)
-            if not before.startswith(text) or not after.startswith(before):
-                raise DataError(
-                    f"{conversation.id}: the chat template rewrites earlier turns, so answers cannot be located; "
-                    "train on single turns."
-                )
-            pieces += [_Piece(before[len(text) :], False), _Piece(after[len(before) :], True)]
-            text = after
-    if not pieces:
-        raise DataError(f"{conversation.id} has no answer to learn from: give it one, or remove it.")
+def _pieces(messages: list[dict[str, str]], scored: Sequence[int], student: Student) -> list[_Piece]:
+    pieces, text = list[_Piece](), ""
+    for place in scored:
+        before = student.render(messages[:place], generate=True)
+        if not before.startswith(text):
+            raise _RewritesEarlierTurns
+        after = _answered(messages[: place + 1], before, student)
+        pieces += [_Piece(before[len(text) :], False), _Piece(after[len(before) :], True)]
+        text = after
     return pieces
 
 
-def _example(name: str, parts: Sequence[tuple[_Piece, Sequence[int]]], student: Student) -> Example:
+def _answered(messages: list[dict[str, str]], before: str, student: Student) -> str:
+    """The rendering with the last message's answer, which goes on where `before` ends."""
+    answer = student.marked(messages[-1]["content"])
+    after = student.render(messages, generate=False)
+    if after.startswith(before) and answer.strip() in after[len(before) :]:
+        return after
+    frame = student.render([*messages[:-1], {**messages[-1], "content": STAND_IN}], generate=False)
+    around, found, tail = frame.rpartition(STAND_IN)
+    tag = reasoning.opening(before)
+    if found and tag and before.startswith(around):
+        thought, said, _ = reasoning.split(answer)
+        return f"{before}{thought}\n{reasoning.closing(tag)}\n\n{said}{tail}"
+    if found and around.startswith(before):
+        return before + answer + tail
+    raise DataError(
+        f"The chat template of {student.spec} writes an answer in another place than it opens one, so answers cannot "
+        "be located: choose another student."
+    )
+
+
+def _example(name: str, place: str, parts: Sequence[tuple[_Piece, Sequence[int]]], student: Student) -> Example:
     tokens: list[int] = []
     scored = []
     for piece, found in parts:
         if piece.scored:
-            scored.append((len(tokens), len(tokens) + _turn_length(name, found, student)))
+            scored.append((len(tokens), len(tokens) + _turn_length(place, found, student)))
         tokens += found
     return Example(name, tuple(tokens[: scored[-1][1]]), tuple(scored))
 
 
-def _turn_length(name: str, tokens: Sequence[int], student: Student) -> int:
+def _turn_length(place: str, tokens: Sequence[int], student: Student) -> int:
     """Tokens of an answer with its end of turn: what a template puts behind that is not the student's to write."""
-    ends = [place for place, token in enumerate(tokens, 1) if token in student.tokenizer.eos_token_ids]
+    ends = [at for at, token in enumerate(tokens, 1) if token in student.tokenizer.eos_token_ids]
     if not ends:
-        raise DataError(f"{name}: the chat template closes no answer with an end-of-turn token.")
+        raise DataError(
+            f"{place}: the chat template of {student.spec} closes no answer with an end-of-turn token: "
+            "choose another student."
+        )
     return ends[-1]

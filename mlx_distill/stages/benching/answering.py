@@ -89,5 +89,5 @@ def _batches(
 def _template(student: students.Student, system: str) -> str:
     """What the chat template makes of a question: two that make the same of it, on the same day, are the same."""
     student = dataclasses.replace(student, moment=ANY_DAY)
-    messages = [{"role": "system", "content": system}] if system else []
-    return digest([student.render([*messages, {"role": "user", "content": "question"}], generate=True)])[:12]
+    messages = student.under(system, [{"role": "user", "content": "question"}])
+    return digest([student.render(messages, generate=True)])[:12]

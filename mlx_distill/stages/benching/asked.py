@@ -9,14 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mlx_distill import bench
 from mlx_distill.bench import DEFAULT, Benchmark, Item, Loaded
 from mlx_distill.records import Generation, Prompt
-from mlx_distill.rows import rows_of
 from mlx_distill.stages import Job
+from mlx_distill.stages.examples import own_data
 from mlx_distill.students.generate import Decoding
 from mlx_distill.wording import ELSEWHERE
 
@@ -122,7 +121,5 @@ def _training_texts(job: Job) -> Iterator[str]:
     if data is None:
         yield from (prompt.text for prompt in job.run.stream("prompts.jsonl", Prompt) if prompt.split == "train")
         return
-    for row in rows_of(Path(data)):
-        messages = row.get("messages") or [{"content": row.get("prompt")}]
-        texts = [message.get("content") for message in messages if message.get("role") != "assistant"]
-        yield from (text for text in texts if isinstance(text, str))
+    for conversation in own_data(job.config).conversations:
+        yield from (message["content"] for message in conversation.messages if message["role"] != "assistant")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.bench.inspect_log import write_log
-from mlx_distill.records import Generation, Score, read_rows
+from mlx_distill.records import Generation, Score
+from mlx_distill.rows import lines_of
 from mlx_distill.stages import Job
 from mlx_distill.stages.benching import ITEMS, PROTOCOL
 from mlx_distill.stages.benching.made import ANSWERS, SCORES
@@ -16,7 +17,7 @@ from mlx_distill.stages.generating import COMPARED
 def write_logs(job: Job, created: str) -> list[Path]:
     """A log for each benchmark and role that has scores."""
     scores, answers = job.run.read(SCORES, Score), job.run.read(ANSWERS, Generation)
-    items = list(read_rows(job.run / ITEMS))
+    items = list(lines_of(job.run / ITEMS))
     return [
         path
         for protocol in job.run.read_json(PROTOCOL)

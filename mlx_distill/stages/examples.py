@@ -1,0 +1,206 @@
+"""What is trained on: the run's completions or the user's own rows, as conversations, and as examples.
+
+In: teacher_data.jsonl and dataset.json, or the file that `training.data` names. Out: examples of each split; in
+dataset.json what became of every row, which is also said.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlx_distill.config import Config, TrainingConfig
+from mlx_distill.conversations import EXAMPLES, parse_columns
+from mlx_distill.errors import DataError
+from mlx_distill.promptset import load_prompts
+from mlx_distill.records import Completion, Conversation, Prompt, digest
+from mlx_distill.rundir import RunDir
+from mlx_distill.stages import Job, trained
+
+if TYPE_CHECKING:
+    from mlx_distill.students import Student
+    from mlx_distill.train.chat import OwnData
+    from mlx_distill.train.encode import Encoded, Example
+
+DATASET = "dataset.json"
+SHOWN_KEYS = 5
+
+
+# ---------------------------------------------------------------- conversations
+
+
+def own_data(config: Config) -> OwnData:
+    """The user's own conversations, read again only when a file is another one. Raises DataError for what is none."""
+    training = config.training
+    files = tuple(Path(name) for name in (training.data, training.valid_data) if name)
+    return _read(files, training.seed, config.teacher.columns, training.thinking, tuple(map(_state, files)))
+
+
+@functools.lru_cache(maxsize=1)
+def _read(files: tuple[Path, ...], seed: int, columns: str | None, thinking: bool, state: Any) -> OwnData:
+    from mlx_distill.train.chat import load_conversations
+
+    valid = files[1] if len(files) > 1 else None
+    return load_conversations(files[0], seed, valid=valid, columns=parse_columns(columns), thinking=thinking)
+
+
+def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells a file, or a folder's files, from what it was."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+def refuse_leaks(job: Job) -> None:
+    """Raises DataError when the user's own training data gives a test prompt away; prompt sets are checked as read."""
+    from mlx_distill.train import refuse_leaks
+
+    if job.config.training.data:
+        refuse_leaks(own_data(job.config).conversations, load_prompts(job.config.prompts))
+
+
+def material(job: Job) -> str:
+    """Of what is trained on and held out; the test prompts' answers do not count, so they may change."""
+    own = own_data(job.config).conversations if job.config.training.data else collected(job.run, job.config.training)
+    return digest(repr(conversation) for conversation in own)
+
+
+def collected(run: RunDir, config: TrainingConfig) -> list[Conversation]:
+    """What is trained on and held out: dataset.json says which answers are left out of training."""
+    split = {prompt.id: prompt.split for prompt in run.stream("prompts.jsonl", Prompt)}
+    completions = run.read("teacher_data.jsonl", Completion)
+    if not completions:
+        raise DataError(f"{run.path} has no answers to train on: run `mlx-distill collect` first.")
+    left_out = run.read_json(DATASET)["left_out_lines"]
+    return [
+        Conversation(
+            answer.prompt_id,
+            _turns(answer, config.thinking),
+            split[answer.prompt_id],
+            where=f"{run.path}/teacher_data.jsonl, line {line}",
+        )
+        for line, answer in enumerate(completions, 1)
+        if str(line) not in left_out and split[answer.prompt_id] != "test"
+    ]
+
+
+def _turns(answer: Completion, thinking: bool) -> tuple[dict[str, str], ...]:
+    exchange = (("user", answer.prompt), ("assistant", answer.trained(thinking)))
+    said = (("system", answer.system), *exchange) if answer.system else exchange
+    return tuple({"role": role, "content": text} for role, text in said)
+
+
+# ---------------------------------------------------------------- examples
+
+
+def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
+    """The student, whose weights are not read yet, and the examples of each split. Raises DataError where one is
+    empty."""
+    from mlx_distill.train import encode_all
+
+    config = job.config.training
+    own = own_data(job.config) if config.data else None
+    conversations = own.conversations if own else collected(job.run, config)
+    student = trained.load(job, lazy=True)
+    found = {
+        split: encode_all([c for c in conversations if c.split == split], student, config.system, config.window)
+        for split in ("train", "valid")
+    }
+    account = _account(found) if own is None else _account(found) | _rows(own)
+    _say(job, account)
+    for split, name in (("train", "train on"), ("valid", "hold out")):
+        if not found[split].examples and (split == "train" or account["encoded"]["left_out"]):
+            raise DataError(_nothing(name, account, config))
+    return student, {split: part.examples for split, part in found.items()}
+
+
+def _nothing(name: str, account: Mapping[str, Any], config: TrainingConfig) -> str:
+    reasons = counts(left_out(account)) or "nothing"
+    window = f"a larger --window than {config.window} keeps what is too long, or " if "too long" in reasons else ""
+    return f"There is nothing to {name} (left out: {reasons}): {window}give other rows."
+
+
+def _rows(own: OwnData) -> dict[str, Any]:
+    account = own.account
+    return {
+        "rows": account.rows,
+        "left_out": dict(account.left_out.most_common()),
+        "examples": dict(account.examples),
+        "unused_keys": dict(account.unused.most_common()),
+        "heldout_overlap": account.overlapping,
+    }
+
+
+def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
+    """What encoding made of the conversations, as dataset.json has it."""
+    reasons, places = Counter[str](), dict[str, list[str]]()
+    for part in found.values():
+        for reason, place in part.left_out:
+            reasons[reason] += 1
+            if len(places.setdefault(reason, [])) < EXAMPLES:
+                places[reason].append(place)
+    return {
+        "encoded": {
+            **{split: len(part.examples) for split, part in found.items()},
+            "left_out": dict(reasons),
+            "places": places,
+            "turn_by_turn": sum(part.divided for part in found.values()),
+            "with_control_tokens": sum(part.with_control_tokens for part in found.values()),
+        }
+    }
+
+
+def left_out(dataset: Mapping[str, Any]) -> dict[str, int]:
+    """Reasons, of rows that were read, of answers that were filtered, and of conversations that were encoded."""
+    parts = (dataset.get("not_read", {}), dataset.get("left_out", {}), dataset.get("encoded", {}).get("left_out", {}))
+    return dict(sum((Counter(part) for part in parts), Counter[str]()).most_common())
+
+
+def counts(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in found.items())
+
+
+def _say(job: Job, account: dict[str, Any]) -> None:
+    """Keeps the account in dataset.json, and tells it: of the user's rows all, of answers what encoding left out."""
+    known = job.run.read_json(DATASET) if (job.run / DATASET).exists() and not job.config.training.data else {}
+    job.run.write_json(DATASET, known | account)
+    made = account["encoded"]
+    if "rows" in account:
+        reasons = counts(left_out(account))
+        told = f"{account['rows']:,} rows: {made['train']:,} to train on, {made['valid']:,} held out"
+        job.view.note(f"{told}, left out: {reasons} (see {DATASET})." if reasons else f"{told}.")
+    elif made["left_out"]:
+        job.view.warn(f"Left out of training: {counts(made['left_out'])} (see {DATASET}).")
+    if shared := account.get("heldout_overlap"):
+        words = "what is trained on: the held-out loss will look better than it is"
+        job.view.warn(f"{shared:,} of {made['valid']:,} held-out conversations ask {words}.")
+    for line in _remarks(account):
+        job.view.note(line)
+
+
+def _remarks(account: Mapping[str, Any]) -> Iterator[str]:
+    made, unused = account["encoded"], account.get("unused_keys", {})
+    if made["turn_by_turn"]:
+        yield f"{made['turn_by_turn']:,} conversations are trained turn by turn: the template rewrites earlier turns."
+    if made["with_control_tokens"]:
+        yield f"{made['with_control_tokens']:,} rows name control tokens, which are trained on as words."
+    if unused:
+        yield f"Keys that are not used: {keys_in_words(unused)}."
+
+
+def keys_in_words(unused: Mapping[str, int]) -> str:
+    names = [f"{name} ({count:,} rows)" for name, count in unused.items()]
+    more = [f"{len(names) - SHOWN_KEYS} more"] if len(names) > SHOWN_KEYS else []
+    return ", ".join([*names[:SHOWN_KEYS], *more])
+
+
+def counted_texts(config: Config, run: RunDir) -> tuple[list[Conversation], list[Conversation]]:
+    """What is trained on and held out, as far as it is known: nothing before it is collected and filtered."""
+    if config.training.data:
+        found: Iterable[Conversation] = own_data(config).conversations
+    else:
+        found = collected(run, config.training) if (run / DATASET).exists() else ()
+    found = list(found)
+    return [c for c in found if c.split == "train"], [c for c in found if c.split == "valid"]
