@@ -8,6 +8,7 @@ a row unfit leaves it out under a name, and what is unknown is counted by its ke
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -132,25 +133,27 @@ class _Reader:
     """A row, of which it is known what has been read."""
 
     def __init__(self, row: Row, columns: Mapping[str, str], unused: Counter[str]) -> None:
-        self._row, self._columns = row, columns
+        self._row, self._columns, self._names = row, columns, tuple(row)
         self._read = {*_TOOLS, *_WEIGHTS}
         self._unused = unused
         self.path = ""
 
     def get(self, name: str) -> Any:
         """The value of a field, or None; `path` says where it stood, "" where there is no such column."""
-        paths = (self._columns[name],) if name in self._columns else _KEYS[name]
-        there = [path for path in paths if self._is_there(path)]
-        self.path = min(there, key=lambda path: at(self._row, path) is None, default="")
-        self._read.add(self._head(self.path))
-        return at(self._row, self.path)
-
-    def _head(self, path: str) -> str:
-        return path if path in self._row else path.partition(".")[0]
-
-    def _is_there(self, path: str) -> bool:
-        head = self._head(path)
-        return head in self._row and head not in self._read
+        named = name in self._columns
+        paths = (self._columns[name],) if named else _KEYS[name]
+        there = [(path, head) for path, head in _there(paths, self._names) if named or head not in self._read]
+        self.path, value = "", None
+        for path, head in there:
+            if not self.path or value is None:
+                value = at(self._row, path)
+                if not self.path or value is not None:
+                    self.path, read = path, head
+        if named and value is None and not is_blank(self._row, self.path):
+            self.path = ""
+        if self.path:
+            self._read.add(read)
+        return value
 
     def also(self, key: str) -> Any:
         """The value of a key of its own, or None."""
@@ -161,7 +164,15 @@ class _Reader:
         return name in self._columns
 
     def finish(self) -> None:
-        self._unused.update(key for key in self._row if key not in self._read and key not in _OURS)
+        if unused := set(self._row) - self._read - _OURS:
+            self._unused.update(unused)
+
+
+@functools.lru_cache
+def _there(paths: tuple[str, ...], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Those of the paths that begin in a row of these names, and with which."""
+    heads = ((path, path if path in names else path.partition(".")[0]) for path in paths)
+    return tuple((path, head) for path, head in heads if head in names)
 
 
 def at(row: Any, path: str) -> Any:
@@ -176,6 +187,21 @@ def at(row: Any, path: str) -> Any:
         else:
             return None
     return row
+
+
+def is_blank(row: Any, path: str) -> bool:
+    """Whether a path ends at a null or an empty list on its way, and not at a name or number that is not there."""
+    steps = [path] if path in row else path.split(".")
+    for step in steps:
+        if row in (None, []):
+            return True
+        if isinstance(row, Mapping) and step in row:
+            row = row[step]
+        elif isinstance(row, list) and step.isdecimal() and int(step) < len(row):
+            row = row[int(step)]
+        else:
+            return False
+    return row is None
 
 
 def _dialogue(row: _Reader) -> Dialogue:

@@ -78,7 +78,7 @@ def _first(text: str, tags: tuple[tuple[str, str], ...]) -> Split | None:
 
 
 def _opened_before(text: str) -> Split | None:
-    end = END_ALONE.search(text)
+    end = END_ALONE.search(text) if "</think" in text.lower() else None
     if end is None or re.search(r"<think(?:ing)?>", text[: end.start()], re.IGNORECASE):
         return None
     return Split(text[: end.start()].strip(), text[end.end() :].lstrip())

@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 
 from mlx_distill.errors import DataError, words_of
 
-FORMS = "JSON lines, a JSON array, CSV with a header, Parquet, each also gzipped"
+FORMS = "JSON lines, a JSON array or CSV with a header (each also gzipped), or Parquet"
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".gz")
 """What a file of rows may be called."""
@@ -35,6 +35,7 @@ _SNIFFED = 1 << 16
 """Bytes at a file's beginning, which say what it is."""
 
 _FOREIGN = {
+    _PARQUET: "gzipped Parquet: unpack it with gunzip",
     b"PK\x03\x04": "a zip archive (or a spreadsheet): unpack it, or save it as CSV",
     b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it with zstd -d",
     b"\xfd7zXZ": "compressed with xz: unpack it with xz -d",
@@ -102,11 +103,16 @@ def _form(path: Path, file: io.BufferedReader[Any], text: str | None) -> Form:
     if head.startswith(codecs.BOM_UTF8):
         file.read(len(codecs.BOM_UTF8))
         head = head[len(codecs.BOM_UTF8) :]
-    if b"\0" in head:
+    if b"\0" in head.partition(b"\n")[0]:
         raise DataError(f"{path} is no text: give {FORMS}.")
     begun = head.lstrip()
     if begun[:1] == b"{":
         return _lines
+    suffix = path.suffix.lower()
+    if name := next((name for suffixes, name in _DOCUMENTS.items() if suffix in suffixes), None):
+        raise DataError(
+            f"{path} is {name}: {'write one prompt a line in a .txt file, or ' if text else ''}give {FORMS}."
+        )
     if begun[:1] == b"[" and not (text and _is_prose(begun)):
         return _array
     if separator := _separator(path, begun, text):
@@ -120,15 +126,11 @@ def _is_prose(begun: bytes) -> bool:
 
 
 def _plain(path: Path, begun: bytes, text: str | None) -> Form:
-    suffix = path.suffix.lower()
-    name = next((name for suffixes, name in _DOCUMENTS.items() if suffix in suffixes), None)
-    if name:
-        raise DataError(
-            f"{path} is {name}: {'write one prompt a line in a .txt file, or ' if text else ''}give {FORMS}."
-        )
+    if path.suffix.lower() == ".parquet":
+        raise DataError(f"{path} is not a Parquet file: is it whole?")
     if not begun:
         return lambda path, file: iter(())
-    if text is None or suffix in (".json", ".jsonl", ".ndjson"):
+    if text is None or path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         return _lines  # which names the line that is no JSON
     return lambda path, file: _texts(path, file, text)
 
@@ -262,7 +264,7 @@ def _cells(path: Path, file: IO[bytes], separator: str) -> Iterator[Found]:
     lines = io.TextIOWrapper(file, "utf-8", newline="")
     try:
         reader = csv.reader(lines, delimiter=separator, strict=True)
-        names = [name.strip() for name in next(reader)]
+        names = [name.strip() for name in next(reader, [])]
         while names and not names[-1]:
             names.pop()
         if len(set(names)) < len(names) or not all(names):

@@ -196,10 +196,12 @@ def start(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]]
         contextlib.suppress(Reached),
     ):
         clock = Clock()
-        conversations = train.load_conversations(Path(data), config.seed)
+        conversations = train.load_conversations(Path(data), config.seed).conversations
         yield clock.row("read and divide")
         parts = {split: [c for c in conversations if c.split == split] for split in ("train", "valid")}
-        examples = {s: train.encode_all(part, student, config.system, config.window) for s, part in parts.items()}
+        examples = {
+            s: train.encode_all(part, student, config.system, config.window).examples for s, part in parts.items()
+        }
         yield clock.row("tokenise")
         trainee = train.attach(student, config)
         yield clock.row("attach")
@@ -220,8 +222,8 @@ def shares(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]
 
     config = TrainingConfig(**json.loads(wanted))
     student = students.load(model_folder)
-    conversations = [c for c in train.load_conversations(Path(data), config.seed) if c.split == "train"]
-    examples = train.encode_all(conversations, student, config.system, config.window)
+    conversations = [c for c in train.load_conversations(Path(data), config.seed).conversations if c.split == "train"]
+    examples = train.encode_all(conversations, student, config.system, config.window).examples
     trainee = train.attach(student, config)
     stepper = Stepper(trainee)
     for group in epoch_batches(examples, config.batch_size, config.seed, 0):

@@ -121,7 +121,7 @@ def _divided(model: Path, data: Path, folder: Path, seed: int, examples: int) ->
     from mlx_distill.train import load_conversations
 
     parts: dict[str, list[Any]] = {"train": [], "valid": []}
-    for conversation in load_conversations(data, seed):
+    for conversation in load_conversations(data, seed).conversations:
         parts[conversation.split].append(conversation)
     if len(parts["train"]) != examples:
         sys.exit(f"{len(parts['train'])} examples are trained on, not {examples}: another share is held out now.")

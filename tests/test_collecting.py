@@ -23,8 +23,8 @@ from mlx_distill.errors import BudgetError, DataError, TeacherError, UsageError
 from mlx_distill.records import StepMetrics
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import Job
+from mlx_distill.stages.examples import collected
 from mlx_distill.stages.terms import accept_terms
-from mlx_distill.stages.training import _collected
 
 Serve = Callable[..., MessagesServer]
 
@@ -360,7 +360,7 @@ def test_thinking_is_kept_apart_and_trained_on_only_when_asked(
     assert {(row["reasoning"], row["completion"]) for row in rows(tmp_path / "run")} == {("hm", "so")}
     for wanted, text in ((False, "so"), (True, "<think>\nhm\n</think>\n\nso")):
         config = configuration.resolve("quick", settings | {"training.thinking": wanted})
-        conversations = _collected(Job(RunDir(tmp_path / "run"), config, Watcher()))
+        conversations = collected(RunDir(tmp_path / "run"), config.training)
         assert {conversation.messages[1]["content"] for conversation in conversations} == {text}
 
 

@@ -14,7 +14,8 @@ from tables import every
 from mlx_distill import config as configuration
 from mlx_distill import pipeline
 from mlx_distill.errors import DataError, UsageError
-from mlx_distill.records import Estimate, StepMetrics, read_rows
+from mlx_distill.records import Estimate, StepMetrics
+from mlx_distill.rows import lines_of
 from mlx_distill.rundir import RunDir, write_atomic
 
 ROW = StepMetrics(1, 0.5, 1.0, 0.5, 10, 5.0, 1e-4, 100, 2.0)
@@ -148,7 +149,7 @@ def test_broken_json_lines_name_the_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(DataError, match="line 2 is not JSON"):
-        list(read_rows(path))
+        list(lines_of(path))
 
 
 def test_a_files_content_is_read_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
@@ -171,4 +172,4 @@ def test_reading_some_lines_agrees_with_reading_all(lines: int, skip: int, step:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         path.write_text("".join(f'{{"n": {n}}}\n' for n in range(lines)))
-        assert [row["n"] for row in read_rows(path, skip, step)] == list(range(lines))[skip::step]
+        assert [row["n"] for row in lines_of(path, skip, step)] == list(range(lines))[skip::step]

@@ -29,7 +29,7 @@ def test_the_small_sweep_is_two_teachers_and_two_rates_with_three_checkpoints(mo
     assert len(small.members) == 4
     for member in small.members:
         training, bench = member.config.training, member.config.bench
-        conversations = load_conversations(Path(training.data or ""), training.seed)
+        conversations = load_conversations(Path(training.data or ""), training.seed).conversations
         steps = training.all_steps(sum(one.split == "train" for one in conversations))
         saved = {step for step in range(1, steps + 1) if step % (training.save_every or 0) == 0 or step == steps}
         assert len(saved) == 3

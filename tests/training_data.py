@@ -38,7 +38,7 @@ def examples_of(student: Student) -> Data:
     """(training, held out)."""
     training = encode_all(conversations(7, "item"), student, "Answer.", 4096)
     heldout = encode_all(conversations(3, "thing"), student, "Answer.", 4096)
-    return training, heldout
+    return training.examples, heldout.examples
 
 
 def chat_folder(smollm: Student, folder: Path, count: int) -> Path:

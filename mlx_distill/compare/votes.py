@@ -87,6 +87,7 @@ def read_votes(path: Path, prompts: Sequence[Prompt], generations: Sequence[Gene
     not have, answers that are not the run's, and a second vote of one person on one prompt.
     """
     known = {sheet.prompt.id: sheet for sheet in sheets(prompts, generations)}
+    where = ""
     found: dict[tuple[str, str], Preference] = {}
     for where, row in _rows(path):
         if not row["better"].strip():
@@ -95,6 +96,8 @@ def read_votes(path: Path, prompts: Sequence[Prompt], generations: Sequence[Gene
         if (vote.prompt_id, vote.judge) in found:
             raise DataError(f"{where}: {vote.judge.removeprefix(PEOPLE)} has voted on this prompt before: keep one.")
         found[vote.prompt_id, vote.judge] = vote
+    if not where:
+        raise DataError(f"{path} has no rows of {', '.join(COLUMNS)}: keep the file as exported.")
     return list(found.values())
 
 

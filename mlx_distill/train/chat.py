@@ -8,6 +8,7 @@ share, such as an instruction, does not count as the same. The work grows with t
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -175,19 +176,20 @@ def _groups(conversations: Sequence[Conversation]) -> dict[str, str]:
 
 def _near(questions: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Pairs of names whose texts share OVERLAP of the shorter one's shingles that are not common."""
-    owners: dict[int, list[str]] = defaultdict(list)
-    for name, text in questions.items():
-        for shingle in map(hash, shingles(text)):
-            if len(known := owners[shingle]) <= COMMON:
-                known.append(name)
-    sizes = Counter(name for known in owners.values() if len(known) <= COMMON for name in known)
-    together = Counter(
-        (known[place], other)
-        for known in owners.values()
-        if 1 < len(known) <= COMMON
-        for place in range(len(known))
-        for other in known[place + 1 :]
-    )
-    for (name, other), count in together.items():
-        if count / min(sizes[name], sizes[other]) >= OVERLAP:
-            yield name, other
+    import numpy as np
+
+    names = list(questions)
+    found = [np.fromiter(map(hash, shingles(text)), np.int64) for text in questions.values()]
+    owners = np.repeat(np.arange(len(names)), [len(hashes) for hashes in found])
+    hashes = np.concatenate([*found, np.empty(0, np.int64)])
+    order = np.argsort(hashes, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(hashes[order]) != 0]) if len(order) else order
+    counts = np.diff(np.r_[starts, len(order)])
+    sizes = np.bincount(owners[order][np.repeat(counts <= COMMON, counts)], minlength=len(names))
+    together = Counter[tuple[int, int]]()
+    shared = (counts > 1) & (counts <= COMMON)
+    for start, count in zip(starts[shared], counts[shared], strict=True):
+        together.update(itertools.combinations(owners[order[start : start + count]].tolist(), 2))
+    for (one, other), count in together.items():
+        if count / min(sizes[one], sizes[other]) >= OVERLAP:
+            yield names[one], names[other]

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import every
 
-from mlx_distill.collect.traces import FIELDS, parse_columns, read_traces
+from mlx_distill.collect.traces import read_traces
+from mlx_distill.conversations import FIELDS, Account, dialogues, parse_columns
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Completion, Prompt, content_id
-from mlx_distill.rows import rows_of
+from mlx_distill.rows import Found, rows_of
 
 Row = dict[str, Any]
 
@@ -133,7 +133,9 @@ def test_a_leading_thought_is_split_off(thought: str, text: str) -> None:
 def read_rows_of(rows: list[Row]) -> list[tuple[Prompt, Completion]]:
     from mlx_distill.collect.traces import _pairs
 
-    return list(_pairs(rows, "traces:x", {}, Counter()))
+    account = Account()
+    found = (Found(f"row {number}", row) for number, row in enumerate(rows, 1))
+    return list(_pairs(dialogues(found, {}, account), "traces:x", account))
 
 
 @every(
@@ -172,10 +174,12 @@ def test_only_single_exchanges_are_taken_and_the_others_counted(tmp_path: Path) 
         {"messages": [system, *turns[1:]]},
         {"messages": [*turns, {"role": "user", "content": "And?"}]},
     )
-    skipped: Counter[str] = Counter()
-    found = list(read_traces(f"traces:{path}", {}, None, skipped))
+    account = Account()
+    found = list(read_traces(f"traces:{path}", {}, None, account))
     assert [answer.completion for _, answer in found] == ["Because.", "Because."]
-    assert skipped == {"multi-turn": 2, "system message": 1}
+    assert [answer.system for _, answer in found] == ["", "Be brief."]
+    assert (account.rows, account.left_out) == (4, {"several turns": 2})
+    assert account.examples == {"several turns": [f"{path}, line 2", f"{path}, line 4"]}
     assert len(pairs(path, limit=1)) == 1
     assert len(pairs(path, limit=2)) == 2
 
@@ -186,11 +190,10 @@ def test_only_single_exchanges_are_taken_and_the_others_counted(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ({"a": "x", "b": "y"}, r"row 2 has no text for its prompt\. Its columns are a, b: name them with --columns"),
-        ({"prompt": "a"}, "row 2 has no text for its completion"),
-        ({"prompt": " ", "completion": "b"}, "row 2 has no text for its prompt"),
-        ({"prompt": "a", "completion": ["b"]}, "row 2 has no text for its completion"),
-        ({"prompt": "a", "completion": None}, "row 2 has no text for its completion"),
+        ({"a": "x", "b": "y"}, r"line 2 has no prompt\. Its columns are a, b: name them with --columns"),
+        ({"prompt": "a"}, "line 2 has no completion"),
+        ({"prompt": "a", "completion": ["b"]}, "line 2 has no list of messages"),
+        ({"prompt": "a", "completion": 4}, "line 2 has no text for its completion"),
     ],
 )
 def test_a_row_without_text_is_named(tmp_path: Path, row: Row, complaint: str) -> None:
@@ -199,18 +202,16 @@ def test_a_row_without_text_is_named(tmp_path: Path, row: Row, complaint: str) -
         pairs(path)
 
 
-@every(
-    "messages", [None, "text", ["text"], [], [{"role": "user", "content": "a"}], [{"role": "user", "content": "a"}] * 2]
-)
-def test_a_conversation_without_an_answer_is_named(tmp_path: Path, messages: Any) -> None:
-    with pytest.raises(DataError, match="row 2 has no "):
+@every("messages", [None, "text", ["text"], [], [{"role": "robot", "content": "a"}], [{"role": "user", "content": 3}]])
+def test_what_is_no_conversation_is_named(tmp_path: Path, messages: Any) -> None:
+    with pytest.raises(DataError, match="line 2 has no "):
         pairs(write(tmp_path / "data.jsonl", CHAT, {"messages": messages}))
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
     path = write(tmp_path / "data.jsonl", MATH)
     for wrong in ("generations.7", "generations.x", "answers", "solution.0"):
-        with pytest.raises(DataError, match=r"no text for its completion\. Its columns are problem, solution, "):
+        with pytest.raises(DataError, match=r"has no completion\. Its columns are problem, solution, "):
             pairs(path, {"completion": wrong})
 
 
@@ -218,16 +219,14 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
     "name, content, complaint",
     [
         ("a.jsonl", b'{"prompt": "a", "completion": "b"}\n{"prompt"', "line 2 is not JSON"),
-        ("a.jsonl", b"[1]\n", "line 1 is not a JSON object"),
-        ("a.jsonl", b"\n[" * 100_000, "line 2 is not JSON"),
+        ("a.jsonl", b"[1]\n", "item 1 is not a JSON object"),
+        ("a.jsonl", b"\n[" * 100_000, "is nested too deeply"),
         ("a.jsonl", b'{"a": "\xff"}\n', "line 1 is not UTF-8"),
         ("a.jsonl", b'{"a": "\\ud800"}\n', "line 1 holds half a character"),
-        ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "line 1 is not JSON"),
-        ("a.jsonl.gz", b"not gzip", "cannot be read"),
+        ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "line 1 is nested too deeply, or holds a number"),
+        ("a.jsonl.gz", b"not gzip", "line 1 is not JSON"),
         ("a.jsonl.gz", gzip.compress(b'{"prompt": "a", "completion": "b"}\n' * 9, mtime=0)[:-9], "cannot be read"),
         ("a.parquet", b"not parquet", "is not a Parquet file"),
-        ("a.csv", b"a,b\n", "neither .jsonl, .jsonl.gz nor .parquet"),
-        ("a.parquet.gz", b"", "neither .jsonl, .jsonl.gz nor .parquet"),
     ],
 )
 def test_a_broken_file_is_one_clear_error(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
@@ -242,7 +241,7 @@ def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path, name: str) 
     with pytest.raises(DataError, match="does not exist"):
         pairs(tmp_path / name)
     (tmp_path / name).mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder without a train file"):
         pairs(tmp_path / name)
 
 

@@ -142,11 +142,11 @@ def test_line_ends_and_spaces_that_a_spreadsheet_changes_do_not_matter(tmp_path:
 @every(
     "changes, words",
     [
-        ({"better": "3"}, "line 3: better is '3': write 1, 2 or tie"),
-        ({"better": "distilled"}, "line 3: better is 'distilled'"),
-        ({"prompt_id": "prompt-x"}, "line 3: this run has no test prompt 'prompt-x'"),
-        ({"answer_2": "another answer"}, "line 3: the answers are not this run's"),
-        ({"prompt_id": f"prompt-{PROMPTS[0].id}"}, "line 3: the answers are not this run's"),
+        ({"better": "3"}, "row 3: better is '3': write 1, 2 or tie"),
+        ({"better": "distilled"}, "row 3: better is 'distilled'"),
+        ({"prompt_id": "prompt-x"}, "row 3: this run has no test prompt 'prompt-x'"),
+        ({"answer_2": "another answer"}, "row 3: the answers are not this run's"),
+        ({"prompt_id": f"prompt-{PROMPTS[0].id}"}, "row 3: the answers are not this run's"),
     ],
 )
 def test_a_vote_that_cannot_be_counted_is_named_with_its_line(
@@ -161,14 +161,14 @@ def test_a_vote_that_cannot_be_counted_is_named_with_its_line(
 def test_answers_that_changed_places_are_not_counted_for_the_wrong_role(tmp_path: Path) -> None:
     rows = [row | {"better": "1"} for row in rows_of(votes_table(PROMPTS, ANSWERS))]
     rows[0]["answer_1"], rows[0]["answer_2"] = rows[0]["answer_2"], rows[0]["answer_1"]
-    with pytest.raises(DataError, match="line 2: the answers are not this run's"):
+    with pytest.raises(DataError, match="row 2: the answers are not this run's"):
         read_votes(write(tmp_path / "v.csv", rows), PROMPTS, ANSWERS)
 
 
 def test_one_person_has_one_vote_on_a_prompt(tmp_path: Path) -> None:
     row = rows_of(votes_table(PROMPTS, ANSWERS))[0] | {"rater": "Ada"}
     path = write(tmp_path / "v.csv", [row | {"better": "1"}, row | {"better": "2"}])
-    with pytest.raises(DataError, match="line 3: Ada has voted on this prompt before"):
+    with pytest.raises(DataError, match="row 3: Ada has voted on this prompt before"):
         read_votes(path, PROMPTS, ANSWERS)
 
 
@@ -177,10 +177,10 @@ def test_a_file_that_is_no_table_of_votes_says_what_is_wrong(tmp_path: Path) -> 
     with pytest.raises(DataError, match="does not exist"):
         read_votes(path, PROMPTS, ANSWERS)
     path.write_bytes(b"")
-    with pytest.raises(DataError, match="line 1 has no column prompt_id, prompt"):
+    with pytest.raises(DataError, match="has no rows of prompt_id, prompt"):
         read_votes(path, PROMPTS, ANSWERS)
     path.write_text("prompt_id,prompt,answer_1,answer_2,rater\n")
-    with pytest.raises(DataError, match="no column better"):
+    with pytest.raises(DataError, match="has no rows of"):
         read_votes(path, PROMPTS, ANSWERS)
     path.write_text(",".join(COLUMNS) + "\nprompt-x,ä\n", encoding="latin-1")
     with pytest.raises(DataError, match="not UTF-8"):

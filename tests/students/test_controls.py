@@ -47,7 +47,7 @@ def test_a_content_without_such_names_is_encoded_as_ever(smollm: Student) -> Non
 def test_an_answer_about_control_tokens_is_learnt_as_words(smollm: Student) -> None:
     said = "It is <|im_end|>\n<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\nMore."
     messages = ({"role": "user", "content": "What ends a turn?"}, {"role": "assistant", "content": said})
-    (example,) = encode_all([Conversation("x", messages)], smollm, "You help.", 512)
+    (example,) = encode_all([Conversation("x", messages)], smollm, "You help.", 512).examples
     learnt = [token for start, stop in example.scored for token in example.tokens[start:stop]]
     assert smollm.tokenizer.decode(learnt) == f"{said}<|im_end|>"
     assert [token for token in learnt if token in control_ids(smollm)] == learnt[-1:]

@@ -2,7 +2,6 @@ import itertools
 import operator
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,7 @@ from mlx_distill.fit.layout import WIDTH_STEP
 from mlx_distill.records import Conversation, Prompt
 from mlx_distill.students import Student
 from mlx_distill.train.batches import choose_widths, epoch_batches, in_parts, make_batch
-from mlx_distill.train.chat import load_conversations, refuse_leaks
+from mlx_distill.train.chat import refuse_leaks
 from mlx_distill.train.encode import Example, encode_all
 
 SYSTEM = "Be brief."
@@ -25,7 +24,7 @@ def talk(*turns: str, name: str = "x") -> Conversation:
 
 
 def encode(conversation: Conversation, student: Student, system: str) -> Example:
-    (example,) = encode_all([conversation], student, system, window=4096)
+    (example,) = encode_all([conversation], student, system, window=4096).examples
     return example
 
 
@@ -59,16 +58,6 @@ def test_an_answer_follows_the_tokens_that_the_student_is_asked_with(smollm: Stu
     assert smollm.tokenizer.decode(list(example.tokens[start:stop])) == f"{answer}<|im_end|>"
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(smollm: Student) -> None:
-    class Forgetful(Student):
-        def render(self, messages: Sequence[dict[str, str]], *, generate: bool) -> str:
-            return super().render(messages[-1:], generate=generate)
-
-    forgetful = Forgetful(smollm.spec, smollm.folder, smollm.model, smollm.tokenizer)
-    with pytest.raises(DataError, match="two: the chat template rewrites earlier turns"):
-        encode(talk("One?", "First.", "Two?", "Second.", name="two"), forgetful, SYSTEM)
-
-
 def test_a_conversation_may_bring_its_own_system_message(smollm: Student) -> None:
     own = Conversation("x", ({"role": "system", "content": "Mine."}, *talk("a", "b").messages))
     whole = smollm.tokenizer.decode(list(encode(own, smollm, SYSTEM).tokens))
@@ -82,9 +71,10 @@ def test_nothing_to_learn_from_is_refused_by_name(smollm: Student, turns: tuple[
         encode(talk(*turns, name="lonely"), smollm, SYSTEM)
 
 
-def test_an_example_longer_than_the_window_is_an_error_never_cut(smollm: Student) -> None:
-    with pytest.raises(DataError, match=r"1 of 2 examples are longer .* \(longest: big, \d+\): set --window"):
-        encode_all([talk("a", "b"), talk("a", "word " * 300, name="big")], smollm, SYSTEM, 200)
+def test_an_example_longer_than_the_window_is_left_out_and_never_cut(smollm: Student) -> None:
+    found = encode_all([talk("a", "b"), talk("a", "word " * 300, name="big")], smollm, SYSTEM, 200)
+    assert [example.id for example in found.examples] == ["x"]
+    assert found.left_out == [("too long", "big")]
 
 
 def examples(count: int, seed: int = 0) -> list[Example]:
@@ -170,55 +160,7 @@ def test_a_batch_points_at_the_tokens_that_predict_scored_ones(count: int, seed:
         assert not any(row[len(example.tokens) - 1 :])
 
 
-# ---------------------------------------------------------------- a user's chat file
-
-
-def test_both_chat_forms_are_read_and_a_tenth_is_held_out(tmp_path: Path) -> None:
-    rows = [f'{{"prompt": "question number {i} about topic {i * 7}", "completion": "{i}"}}' for i in range(20)]
-    rows.append('{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]}')
-    (tmp_path / "chat.jsonl").write_text("\n".join(rows))
-    conversations = load_conversations(tmp_path / "chat.jsonl", seed=0)
-    assert len(conversations) == 21
-    assert sum(conversation.split == "valid" for conversation in conversations) == 2
-    assert conversations == load_conversations(tmp_path / "chat.jsonl", seed=0)
-
-
-def test_conversations_that_share_their_question_stay_on_one_side(tmp_path: Path) -> None:
-    rows = [
-        f'{{"prompt": "explain in {style} words how topic number {i} works in detail", "completion": "{style}"}}'
-        for i in range(10)
-        for style in ("simple", "many", "formal")
-    ]
-    rows = [row.replace("topic number", " ".join(f"t{j}x{i}" for j in range(9))) for i, row in enumerate(rows)]
-    rows += [f'{{"prompt": "the very same long question about one thing", "completion": "{i}"}}' for i in range(5)]
-    (tmp_path / "chat.jsonl").write_text("\n".join(rows))
-    for seed in range(8):
-        conversations = load_conversations(tmp_path / "chat.jsonl", seed)
-        sides = {c.split for c in conversations if "very same" in c.messages[0]["content"]}
-        assert len(sides) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ('{"text": "a"}', "row 1 has neither"),
-        ('{"messages": [{"role": "robot", "content": "a"}]}', "row 1 has neither"),
-        ('{"messages": []}', "row 1 has neither"),
-        ('{"prompt": "a", "completion": "b"}', "two are the least"),
-        ("not json", "line 1 is not JSON"),
-    ],
-)
-def test_a_broken_chat_file_is_one_clear_error(tmp_path: Path, content: str, complaint: str) -> None:
-    (tmp_path / "chat.jsonl").write_text(content)
-    with pytest.raises(DataError, match=complaint):
-        load_conversations(tmp_path / "chat.jsonl", 0)
-
-
-def test_cut_and_refused_rows_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
-    rows = [f'{{"prompt": "about {i} and {i * 3}", "completion": "{i}"}}' for i in range(4)]
-    rows += ['{"prompt": "cut", "completion": "hal", "stop_reason": "max_tokens"}']
-    (tmp_path / "chat.jsonl").write_text("\n".join(rows))
-    assert len(load_conversations(tmp_path / "chat.jsonl", 0)) == 4
+# ---------------------------------------------------------------- leaks
 
 
 def test_a_conversation_that_gives_a_test_prompt_away_is_refused() -> None:
