@@ -1,4 +1,4 @@
-"""What rows say: one conversation in every form, every reason to leave a row out, and the user's own data as a whole."""
+"""What rows say: a conversation in every form, every reason to leave a row out, and the user's own data as a whole."""
 
 from __future__ import annotations
 
