@@ -95,6 +95,16 @@ class Account:
         if len(self.examples[reason]) < EXAMPLES:
             self.examples[reason].append(where)
 
+    def plain(self) -> dict[str, Any]:
+        """As dataset.json has it."""
+        return {
+            "rows": self.rows,
+            "left_out": dict(self.left_out.most_common()),
+            "examples": dict(self.examples),
+            "unused_keys": dict(self.unused.most_common()),
+            "heldout_overlap": self.overlapping,
+        }
+
     @property
     def reasons(self) -> str:
         """`5 too long, 2 empty`."""

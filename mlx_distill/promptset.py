@@ -28,6 +28,9 @@ BUNDLED = ("coding", "showcase", "validation", "heldout")
 SHINGLE = 5
 """Words in a shingle."""
 
+LEAST = 3
+"""Words of a text that may be part of another one and give it away: shorter ones must be the same."""
+
 OVERLAP = 0.5
 """Share of a held-out prompt's shingles, found in one training prompt, from which the two overlap."""
 
@@ -251,8 +254,8 @@ def overlaps(heldout: Sequence[Prompt], training: Iterable[Prompt]) -> list[tupl
 def overlap(a: str, b: str) -> float:
     """The share of the shorter text's shingles that both texts have, at the shorter text's width."""
     width = min(SHINGLE, *(len(re.findall(r"\w+", text)) for text in (a, b)))
-    if width == 0:
-        return float(a == b)
+    if width < LEAST:
+        return float(a.split() == b.split())
     first, second = shingles(a, width), shingles(b, width)
     return len(first & second) / min(len(first), len(second))
 

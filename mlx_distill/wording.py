@@ -190,3 +190,38 @@ def standing(selection: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
         "lowest held-out loss": heldout,
     }
     return [words for words, holds in said.items() if holds]
+
+
+SHOWN_KEYS = 5
+
+
+def counts(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in found.items())
+
+
+def keys_in_words(unused: Mapping[str, int]) -> str:
+    names = [f"{name} ({plural(count, 'row')})" for name, count in unused.items()]
+    more = [f"{len(names) - SHOWN_KEYS} more"] if len(names) > SHOWN_KEYS else []
+    return ", ".join([*names[:SHOWN_KEYS], *more])
+
+
+def dataset(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What became of the rows that were read, for terminal and report alike."""
+    facts: list[tuple[str, str]] = []
+    if not found:
+        return facts
+    if found["rows"] is not None:
+        facts.append(("Rows", f"{found['rows']:,}: {found['train']:,} to train on, {found['valid']:,} held out"))
+    if found["left_out"]:
+        facts.append(("Left out", counts(found["left_out"])))
+    if found["heldout_overlap"]:
+        what = f"{found['heldout_overlap']:,} of {found['valid']:,} ask what is trained on, so the loss looks better"
+        facts.append(("Held out", f"{what} than it is"))
+    if found["turn_by_turn"]:
+        many = plural(found["turn_by_turn"], "conversation")
+        facts.append(("Turn by turn", f"{many}: the chat template rewrites earlier turns"))
+    if found["with_control_tokens"]:
+        facts.append(("Control tokens", f"{plural(found['with_control_tokens'], 'row')} name some: words, as trained"))
+    if found["unused_keys"]:
+        facts.append(("Keys not used", keys_in_words(found["unused_keys"])))
+    return facts

@@ -30,8 +30,9 @@ from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Completion, Prompt, Split, digest
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
-from mlx_distill.stages.examples import DATASET, counts, keys_in_words
+from mlx_distill.summarise.dataset import DATASET
 from mlx_distill.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
+from mlx_distill.wording import counts, keys_in_words
 
 PROGRESS_EVERY = 1000
 """Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
@@ -161,7 +162,7 @@ def import_traces(job: Job) -> None:
 
         job.run.write_records("teacher_data.jsonl", completions())
     job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
-    job.run.write_json(TRACES, dataclasses.asdict(account))
+    job.run.write_json(TRACES, account.plain())
     reasons = f"; left out: {account.reasons} (see {DATASET})" if account.left_out else ""
     if not job.run.content("teacher_data.jsonl").lines:
         raise DataError(f"{teacher.spec} has no row to train on, of {account.rows:,}{reasons}: choose other data.")
@@ -235,5 +236,5 @@ def _read_part(job: Job) -> dict[str, Any]:
     if not is_traces(job.config.teacher.spec):
         return {}
     account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
-    kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused": "unused_keys"}
+    kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused_keys": "unused_keys"}
     return {name: account[key] for key, name in kept.items() if key in account}

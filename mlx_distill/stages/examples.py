@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,15 @@ from mlx_distill.promptset import load_prompts
 from mlx_distill.records import Completion, Conversation, Prompt, digest
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import Job, trained
+from mlx_distill.summarise.dataset import DATASET, dataset_part
+from mlx_distill.wording import counts, dataset
 
 if TYPE_CHECKING:
     from mlx_distill.students import Student
     from mlx_distill.train.chat import OwnData
     from mlx_distill.train.encode import Encoded, Example
 
-DATASET = "dataset.json"
-SHOWN_KEYS = 5
+LOUD = ("Left out", "Held out")
 
 
 # ---------------------------------------------------------------- conversations
@@ -108,29 +109,18 @@ def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
         split: encode_all([c for c in conversations if c.split == split], student, config.system, config.window)
         for split in ("train", "valid")
     }
-    account = _account(found) if own is None else _account(found) | _rows(own)
-    _say(job, account)
+    account = _account(found) if own is None else _account(found) | own.account.plain()
+    part = _say(job, account)
     for split, name in (("train", "train on"), ("valid", "hold out")):
-        if not found[split].examples and (split == "train" or account["encoded"]["left_out"]):
-            raise DataError(_nothing(name, account, config))
+        if not found[split].examples and (split == "train" or part["left_out"]):
+            raise DataError(_nothing(name, part, config))
     return student, {split: part.examples for split, part in found.items()}
 
 
-def _nothing(name: str, account: Mapping[str, Any], config: TrainingConfig) -> str:
-    reasons = counts(left_out(account)) or "nothing"
+def _nothing(name: str, part: Mapping[str, Any], config: TrainingConfig) -> str:
+    reasons = counts(part["left_out"]) or "nothing"
     window = f"a larger --window than {config.window} keeps what is too long, or " if "too long" in reasons else ""
     return f"There is nothing to {name} (left out: {reasons}): {window}give other rows."
-
-
-def _rows(own: OwnData) -> dict[str, Any]:
-    account = own.account
-    return {
-        "rows": account.rows,
-        "left_out": dict(account.left_out.most_common()),
-        "examples": dict(account.examples),
-        "unused_keys": dict(account.unused.most_common()),
-        "heldout_overlap": account.overlapping,
-    }
 
 
 def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
@@ -152,48 +142,15 @@ def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
     }
 
 
-def left_out(dataset: Mapping[str, Any]) -> dict[str, int]:
-    """Reasons, of rows that were read, of answers that were filtered, and of conversations that were encoded."""
-    parts = (dataset.get("not_read", {}), dataset.get("left_out", {}), dataset.get("encoded", {}).get("left_out", {}))
-    return dict(sum((Counter(part) for part in parts), Counter[str]()).most_common())
-
-
-def counts(found: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in found.items())
-
-
-def _say(job: Job, account: dict[str, Any]) -> None:
+def _say(job: Job, account: dict[str, Any]) -> dict[str, Any]:
     """Keeps the account in dataset.json, and tells it: of the user's rows all, of answers what encoding left out."""
     known = job.run.read_json(DATASET) if (job.run / DATASET).exists() and not job.config.training.data else {}
     job.run.write_json(DATASET, known | account)
-    made = account["encoded"]
-    if "rows" in account:
-        reasons = counts(left_out(account))
-        told = f"{account['rows']:,} rows: {made['train']:,} to train on, {made['valid']:,} held out"
-        job.view.note(f"{told}, left out: {reasons} (see {DATASET})." if reasons else f"{told}.")
-    elif made["left_out"]:
-        job.view.warn(f"Left out of training: {counts(made['left_out'])} (see {DATASET}).")
-    if shared := account.get("heldout_overlap"):
-        words = "what is trained on: the held-out loss will look better than it is"
-        job.view.warn(f"{shared:,} of {made['valid']:,} held-out conversations ask {words}.")
-    for line in _remarks(account):
-        job.view.note(line)
-
-
-def _remarks(account: Mapping[str, Any]) -> Iterator[str]:
-    made, unused = account["encoded"], account.get("unused_keys", {})
-    if made["turn_by_turn"]:
-        yield f"{made['turn_by_turn']:,} conversations are trained turn by turn: the template rewrites earlier turns."
-    if made["with_control_tokens"]:
-        yield f"{made['with_control_tokens']:,} rows name control tokens, which are trained on as words."
-    if unused:
-        yield f"Keys that are not used: {keys_in_words(unused)}."
-
-
-def keys_in_words(unused: Mapping[str, int]) -> str:
-    names = [f"{name} ({count:,} rows)" for name, count in unused.items()]
-    more = [f"{len(names) - SHOWN_KEYS} more"] if len(names) > SHOWN_KEYS else []
-    return ", ".join([*names[:SHOWN_KEYS], *more])
+    part = dataset_part(known | account)
+    assert part is not None
+    for name, words in dataset(part):
+        (job.view.warn if name in LOUD else job.view.note)(f"{name}: {words}.")
+    return part
 
 
 def counted_texts(config: Config, run: RunDir) -> tuple[list[Conversation], list[Conversation]]:

@@ -6,17 +6,19 @@ computed here, from a file, as an Estimate with n and an interval where it has o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill import config as configuration
 from mlx_distill import history, prices
 from mlx_distill.config import Config
-from mlx_distill.records import Completion
+from mlx_distill.records import Completion, Prompt, why_unusable
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
+from mlx_distill.summarise.dataset import DATASET
 from mlx_distill.summarise.published import published_part
 from mlx_distill.summarise.selection import read_selection
 from mlx_distill.summarise.training import training_part
@@ -75,17 +77,19 @@ def _self_check(run: RunDir, config: Config) -> dict[str, Any] | None:
 def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> dict[str, Any] | None:
     if not completions:
         return None
-    dataset = run.read_json("dataset.json")
+    dataset = run.read_json(DATASET) if not config.training.data else {}
+    flawed = Counter(why_unusable(answer.stop_reason, answer.completion) for answer in completions)
     paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
     return {
         "spec": config.teacher.spec,
         "models": sorted({answer.model for answer in completions}),
-        "prompts": dataset["prompts"],
-        "categories": dataset["categories"],
+        "prompts": dataset.get("prompts")
+        or dict(Counter(prompt.split for prompt in run.stream("prompts.jsonl", Prompt))),
+        "categories": dataset.get("categories", {}),
         "completions": len(completions),
-        "left_out": dataset["left_out"],
-        "truncated": dataset["reasons"].get("truncated", {}).get("completions", 0),
-        "refused": dataset["reasons"].get("refused", {}).get("completions", 0),
+        "left_out": {} if config.training.data else dataset["left_out"],
+        "truncated": flawed["truncated"],
+        "refused": flawed["refused"],
         "input_tokens": sum(answer.input_tokens for answer in completions),
         "output_tokens": sum(answer.output_tokens for answer in completions),
         "usd": sum(paid.values()) if paid else None,

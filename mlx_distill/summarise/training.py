@@ -12,6 +12,7 @@ from mlx_distill import stats
 from mlx_distill.config import Config, TrainingConfig
 from mlx_distill.records import StepMetrics, plain
 from mlx_distill.rundir import RunDir
+from mlx_distill.summarise.dataset import read_dataset
 
 CURVE = ("step", "epoch", "loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate")
 """What of a step's metrics the training chart reads."""
@@ -29,6 +30,7 @@ def training_part(run: RunDir, config: Config, training: dict[str, Any] | None) 
         | {name: training[name] for name in counted}
         | _steps(metrics, config.training.all_steps(training["examples"]["train"]))
         | _heldout(training["heldout"], validated[-1])
+        | {"dataset": read_dataset(run)}
         | {"best_step": best.step, "curve": [{name: getattr(row, name) for name in CURVE} for row in metrics]}
     )
 

@@ -22,11 +22,11 @@ from tables import every
 
 from mlx_distill.collect import duplicates
 from mlx_distill.collect.duplicates import Duplicates, Protected, longest_run, repeated_share, signature, word_hashes
-from mlx_distill.collect.filters import describe_dataset, prose, unusable
+from mlx_distill.collect.filters import describe_dataset, prose
 from mlx_distill.config import FilterConfig
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import data_folder
-from mlx_distill.records import Completion, Prompt
+from mlx_distill.records import Completion, Prompt, why_unusable
 
 GERMAN = (
     "Um diese Funktion zu schreiben, gehen wir in einer Schleife der Reihe nach durch alle Elemente der Liste. "
@@ -92,7 +92,7 @@ def reasons(*completions: Completion, **settings: Any) -> dict[str, list[str]]:
     ],
 )
 def test_an_answer_that_is_not_whole_is_left_out_of_every_split(stop: str, text: str, reason: str | None) -> None:
-    assert unusable(answer(text, stop=stop)) == reason
+    assert why_unusable(stop, text) == reason
     expected = {} if reason is None else {"1": [reason]}
     assert reasons(answer(text, stop=stop)) == expected
     assert reasons(answer(text, stop=stop), heldout=[Prompt("a", "Do it.", split="valid")]) == expected

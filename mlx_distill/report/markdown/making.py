@@ -10,7 +10,7 @@ from typing import Any
 
 from mlx_distill import history
 from mlx_distill.report.markdown.text import inline, section, table
-from mlx_distill.wording import NOTHING, dollars, duration, estimate, money, percent
+from mlx_distill.wording import NOTHING, dataset, dollars, duration, estimate, money, percent
 
 
 def pipeline_diagram(results: dict[str, Any]) -> str:
@@ -76,6 +76,7 @@ def _settings(training: dict[str, Any]) -> list[tuple[str, str]]:
         ("Student", inline(training["student"])),
         ("Trainable parameters", f"{trained:,} of {total:,} ({trained / total:.2%})"),
         ("Examples", _counts(training["examples"])),
+        *((name, inline(words)) for name, words in dataset(training.get("dataset") or {})),
         ("Trained", _trained(training)),
         ("Epochs, steps", f"{training['epochs']:g}, {training['steps']}{early}"),
         ("Time in steps", duration(training["seconds"]) + (f", {speed:,.0f} scored tokens/s" if speed else "")),

@@ -14,7 +14,18 @@ from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.comparison import measures
 from mlx_distill.report.page.numbers import Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.wording import NOTHING, UNSHOWN, duration, estimate, money, percent, plural, points, worth
+from mlx_distill.wording import (
+    NOTHING,
+    UNSHOWN,
+    dataset,
+    duration,
+    estimate,
+    money,
+    percent,
+    plural,
+    points,
+    worth,
+)
 
 Results = dict[str, Any]
 Facts = list[tuple[str, str]]
@@ -172,6 +183,7 @@ def _training(training: dict[str, Any] | None) -> Facts:
         ("Trained", trained(training)),
         ("Parameters", f"{moved:,} of {total:,} ({moved / total:.2%})"),
         ("Examples", _counts(training["examples"])),
+        *dataset(training.get("dataset") or {}),
         (
             "Epochs, steps",
             f"{training['epochs']:g}, {training['steps']}{' (stopped early)' * training['stopped_early']}",
