@@ -68,6 +68,14 @@ def rows_of(path: Path) -> Iterator[Row]:
     return (found.row for found in found_in(path))
 
 
+def stem(path: Path) -> str:
+    """A file's name without what says its form: mine of mine.jsonl.gz."""
+    name = path.name
+    while name.lower().endswith(SUFFIXES) and "." in name[1:]:
+        name = name.rpartition(".")[0]
+    return name
+
+
 def count_rows(path: Path) -> int:
     return sum(1 for _ in found_in(path))
 

@@ -94,6 +94,20 @@ def test_one_long_held_out_answer_refuses_nothing(student: tuple[str, ...], tmp_
     fails(3, "There is nothing to hold out (left out: 1 too long)", "train", *options, "--run", tmp_path / "other")
 
 
+def test_where_all_that_was_to_be_held_out_is_too_long_others_are(student: tuple[str, ...], tmp_path: Path) -> None:
+    from mlx_distill.train.chat import load_conversations
+
+    rows = chats(6)
+    data = written(tmp_path / "chat.jsonl", rows)
+    (held,) = [c.question for c in load_conversations(data, 0).conversations if c.split == "valid"]
+    written(data, [row | {"completion": "w " * 999} if row["prompt"] == held else row for row in rows])
+    run = tmp_path / "run"
+    done = invoke("train", *FAST, *student, "--data", data, "--window", "200", "--run", run)
+    assert done.returncode == 0, done.stderr
+    made = dataset(run)["encoded"]
+    assert (made["train"], made["valid"], made["left_out"]) == (4, 1, {"too long": 1})
+
+
 def test_a_plan_counts_what_will_be_trained_on(student: tuple[str, ...], tmp_path: Path) -> None:
     data = written(tmp_path / "chat.csv", [])
     data.write_text("instruction,output\n" + "".join(f"{row['prompt']},{row['completion']}\n" for row in chats(20)))

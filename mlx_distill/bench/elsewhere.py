@@ -17,7 +17,7 @@ from mlx_distill.bench.benchmark import Item
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import shorten
 from mlx_distill.records import ROLES, Generation, Role
-from mlx_distill.rows import rows_of
+from mlx_distill.rows import found_in
 
 TEXTS = ("text", "solution", "completion")
 
@@ -46,8 +46,8 @@ def read_answers(files: Sequence[Given], items: Sequence[Item]) -> list[Generati
     index, made = _Index(items), Counter[tuple[str, Role]]()
     found = []
     for file in files:
-        for number, row in enumerate(rows_of(file.path), 1):
-            item, role, text = _row(row, index, file, f"{file.path}, line {number}")
+        for where, row in found_in(file.path):
+            item, role, text = _row(row, index, file, where)
             key = item.key
             found.append(Generation(key, role, text, 0, 0.0, str(row.get("finish_reason", "stop")), made[key, role]))
             made[key, role] += 1

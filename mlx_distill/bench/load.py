@@ -7,7 +7,6 @@ its columns; one that no published format fits is the user's own.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from mlx_distill.bench.mbpp import MBPP_PLUS
 from mlx_distill.bench.own import COLUMNS, own
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import digest
-from mlx_distill.rows import rows_of
+from mlx_distill.rows import rows_of, stem
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
@@ -105,8 +104,7 @@ def _from_file(file: str) -> Loaded:
             f"{file} has none of the published formats; its columns are {', '.join(map(str, rows[0]))}. A benchmark of "
             "your own has prompt and checks, or prompt and answer."
         )
-    name = re.sub(r"(\.(jsonl|ndjson|json|parquet|gz))+$", "", Path(file).name)
-    benchmark = own(name)
+    benchmark = own(stem(Path(file)))
     return Loaded(benchmark, benchmark.read(rows), f"file {Path(file).name}")
 
 

@@ -22,7 +22,7 @@ from mlx_distill.config import FilterConfig
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.promptset import shorten
 from mlx_distill.records import Completion, Prompt, why_unusable
-from mlx_distill.rows import rows_of
+from mlx_distill.rows import rows_of, stem
 
 if TYPE_CHECKING:
     from mlx_distill.collect.duplicates import Hashes, Protected
@@ -198,7 +198,7 @@ def _overlaps(protected: Protected) -> Rule:
 
 def _protected_texts(heldout: Sequence[Prompt], benchmarks: Sequence[str]) -> dict[str, Iterable[str]]:
     """By reason: the held-out prompts, and the questions of each benchmark."""
-    stems = [re.sub(r"(\.(jsonl|ndjson|json|parquet|gz))+$", "", Path(file).name) for file in benchmarks]
+    stems = [stem(Path(file)) for file in benchmarks]
     names = [stem if stems.count(stem) == 1 else file for stem, file in zip(stems, benchmarks, strict=True)]
     sets: dict[str, Iterable[str]] = {"held-out overlap": [prompt.text for prompt in heldout]}
     files = zip(names, benchmarks, strict=True)

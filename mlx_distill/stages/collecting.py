@@ -183,18 +183,20 @@ def _traced_prompts(job: Job, test: set[str]) -> Iterator[Prompt]:
 
 def _held_out(job: Job, test: set[str]) -> set[str]:
     """What is held out for the loss is chosen by the prompt's hash, so that all answers to one prompt stand on one
-    side; of few prompts it is the one whose hash comes first."""
-    heldout, first = set[str](), ""
-    alone = True
+    side; of few prompts it is the one whose hash comes first, of those that fit the training window for sure."""
+    heldout, prompts = set[str](), set[str]()
+    first = (True, "")
     for completion in job.run.stream("teacher_data.jsonl", Completion):
         name = completion.prompt_id
         if name in test or not completion.complete:
             continue
-        alone = alone and name == (first or name)
-        first = min(first or name, name)
+        if len(prompts) < 2:
+            prompts.add(name)
+        mine = (len(completion.prompt) + len(completion.completion) > job.config.training.window, name)
+        first = min(first, mine) if first[1] else mine
         if int(name, 16) % 1000 < VALID_SHARE * 1000 and len(heldout) < MOST_VALID:
             heldout.add(name)
-    return heldout or ({first} if first and not alone else set())
+    return heldout or ({first[1]} if len(prompts) > 1 else set())
 
 
 # ---------------------------------------------------------------- what is trained on

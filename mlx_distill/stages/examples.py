@@ -99,16 +99,23 @@ def _turns(answer: Completion, thinking: bool) -> tuple[dict[str, str], ...]:
 def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
     """The student, whose weights are not read yet, and the examples of each split. Raises DataError where one is
     empty."""
-    from mlx_distill.train import encode_all
+    from mlx_distill.train.chat import split as divide
+    from mlx_distill.train.encode import encode_all
 
     config = job.config.training
     own = own_data(job.config) if config.data else None
     conversations = own.conversations if own else collected(job.run, config)
     student = trained.load(job, lazy=True)
-    found = {
-        split: encode_all([c for c in conversations if c.split == split], student, config.system, config.window)
-        for split in ("train", "valid")
-    }
+
+    def encode(conversations: list[Conversation]) -> dict[str, Encoded]:
+        parts = {split: [c for c in conversations if c.split == split] for split in ("train", "valid")}
+        return {split: encode_all(part, student, config.system, config.window) for split, part in parts.items()}
+
+    found = encode(conversations)
+    if own and own.divided and not found["valid"].examples:  # all that was to be held out is left out
+        lost = {place for part in found.values() for _, place in part.left_out}
+        kept, others = ([c for c in conversations if (c.where in lost) is out] for out in (False, True))
+        found = encode([*(divide(kept, config.seed, Path(str(config.data))) if len(kept) > 1 else kept), *others])
     account = _account(found) if own is None else _account(found) | own.account.plain()
     part = _say(job, account)
     for split, name in (("train", "train on"), ("valid", "hold out")):

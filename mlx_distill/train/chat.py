@@ -29,10 +29,11 @@ COMMON = 10
 
 @dataclass(frozen=True)
 class OwnData:
-    """A user's conversations, and what became of their rows."""
+    """A user's conversations, and what became of their rows. `divided`: what is held out was chosen here."""
 
     conversations: list[Conversation]
     account: Account
+    divided: bool = False
 
 
 def load_conversations(
@@ -66,7 +67,7 @@ def load_conversations(
             f"{path} has {len(train)} different conversations to train on, of {account.rows} rows{reasons}: two are "
             "the least to hold one out."
         )
-    return OwnData(_split(train, seed, path), account)
+    return OwnData(split(train, seed, path), account, divided=True)
 
 
 def refuse_leaks(conversations: Sequence[Conversation], prompts: Sequence[Prompt]) -> None:
@@ -126,7 +127,8 @@ def _overlap(train: Sequence[Conversation], valid: Sequence[Conversation]) -> in
     return sum(groups[conversation.id] in trained for conversation in valid)
 
 
-def _split(conversations: list[Conversation], seed: int, path: Path) -> list[Conversation]:
+def split(conversations: list[Conversation], seed: int, path: Path) -> list[Conversation]:
+    """The conversations, a tenth of them held out. Raises DataError where all ask nearly the same."""
     members: dict[str, list[str]] = defaultdict(list)
     for name, root in _groups(conversations).items():
         members[root].append(name)
