@@ -25,6 +25,7 @@ from mlx_distill import config as configuration
 from mlx_distill import environment, promptset, students
 from mlx_distill.bench.elsewhere import Given
 from mlx_distill.bench.inspect_log import check_installed
+from mlx_distill.collect import material
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Split
@@ -221,7 +222,7 @@ def _settled(job: Job) -> Job:
 
 def _trained_from(job: Job) -> list[Any]:
     config = job.config.training
-    return [plain_settings(config), examples.material(job), students.identity(config.student)]
+    return [plain_settings(config), material.digest_of(job.config, job.run), students.identity(config.student)]
 
 
 def _train(job: Job) -> None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill import bench, compare, environment, fit, prices, students
+from mlx_distill.collect.material import counted_texts
 from mlx_distill.config import BenchConfig, Config
 from mlx_distill.fit import Choice, Lengths, Machine, Task, flops, in_gib
 from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Prompt, digest
 from mlx_distill.rundir import RunDir
-from mlx_distill.stages.examples import counted_texts
 from mlx_distill.teachers import is_claude, is_traces
 from mlx_distill.wording import plural
 

@@ -181,6 +181,7 @@ def start(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]]
     The end is where the loop first asks for activations. The base's held-out loss, which comes before, is left out.
     """
     from mlx_distill import students, train
+    from mlx_distill.collect.own import load_conversations
     from mlx_distill.config import TrainingConfig
     from mlx_distill.train import loop, prefix
 
@@ -196,7 +197,7 @@ def start(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]]
         contextlib.suppress(Reached),
     ):
         clock = Clock()
-        conversations = train.load_conversations(Path(data), config.seed).conversations
+        conversations = load_conversations(Path(data), config.seed).conversations
         yield clock.row("read and divide")
         parts = {split: [c for c in conversations if c.split == split] for split in ("train", "valid")}
         examples = {
@@ -222,7 +223,7 @@ def shares(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]
 
     config = TrainingConfig(**json.loads(wanted))
     student = students.load(model_folder)
-    conversations = [c for c in train.load_conversations(Path(data), config.seed).conversations if c.split == "train"]
+    conversations = [c for c in load_conversations(Path(data), config.seed).conversations if c.split == "train"]
     examples = train.encode_all(conversations, student, config.system, config.window).examples
     trainee = train.attach(student, config)
     stepper = Stepper(trainee)

@@ -186,7 +186,7 @@ def test_bad_data(tmp_path: Path, short: Options) -> None:
         fails(3, words, "train", *short, "--student", student, "--update", "--run", tmp_path / "s")
     fails(
         3,
-        "longer than the training window of 50",
+        "nothing to train on (left out: 4 too long): a larger --window than 50",
         "train",
         *short,
         "--window",

@@ -19,11 +19,11 @@ from messages_api import BatchRules, Faults, MessagesServer, Reply
 from mlx_distill import config as configuration
 from mlx_distill import pipeline
 from mlx_distill.collect import Patience
+from mlx_distill.collect.material import collected
 from mlx_distill.errors import BudgetError, DataError, TeacherError, UsageError
 from mlx_distill.records import StepMetrics
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages import Job
-from mlx_distill.stages.examples import collected
 from mlx_distill.stages.terms import accept_terms
 
 Serve = Callable[..., MessagesServer]

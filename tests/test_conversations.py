@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import every
 
+from mlx_distill.collect.own import OwnData, load_conversations
 from mlx_distill.conversations import Account, Dialogue, dialogues
 from mlx_distill.errors import DataError
 from mlx_distill.rows import Found
-from mlx_distill.train.chat import OwnData, load_conversations
 
 Row = dict[str, Any]
 
@@ -253,7 +253,7 @@ def test_the_work_grows_with_the_rows_and_not_with_their_square(tmp_path: Path) 
 
 def _lines_run(path: Path) -> int:
     script = (
-        "import sys; from pathlib import Path; from mlx_distill.train.chat import load_conversations; import numpy\n"
+        "import sys; from pathlib import Path; from mlx_distill.collect.own import load_conversations; import numpy\n"
         "load_conversations(Path(sys.argv[1]), 0); count = 0\n"
         "def local(frame, event, arg):\n    global count; count += event == 'line'; return local\n"
         "sys.settrace(lambda frame, event, arg: local if 'mlx_distill' in frame.f_code.co_filename else None)\n"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from mlx_distill.bench import load, named
+from mlx_distill.collect.own import load_conversations
 from mlx_distill.errors import DataError, TeacherError
 from mlx_distill.rows import rows_of
 from mlx_distill.rundir import RunDir
 from mlx_distill.stages.terms import accept_terms
 from mlx_distill.sweep.matrix import Matrix, read_matrix
-from mlx_distill.train import load_conversations
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -95,7 +95,7 @@ def test_one_long_held_out_answer_refuses_nothing(student: tuple[str, ...], tmp_
 
 
 def test_where_all_that_was_to_be_held_out_is_too_long_others_are(student: tuple[str, ...], tmp_path: Path) -> None:
-    from mlx_distill.train.chat import load_conversations
+    from mlx_distill.collect.own import load_conversations
 
     rows = chats(6)
     data = written(tmp_path / "chat.jsonl", rows)
@@ -167,9 +167,9 @@ def test_what_traces_leave_out_is_in_dataset_json(student: tuple[str, ...], tmp_
 
 
 def test_a_system_prompt_of_a_trace_is_trained_under(student: tuple[str, ...], tmp_path: Path) -> None:
+    from mlx_distill.collect.material import collected
     from mlx_distill.config import TrainingConfig
     from mlx_distill.rundir import RunDir
-    from mlx_distill.stages.examples import collected
 
     data, run = written(tmp_path / "t.jsonl", [row | {"system": "Pirate."} for row in chats(4)]), tmp_path / "run"
     invoke("collect", "--preset", "demo-short", "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run)

@@ -83,8 +83,8 @@ def _settings(a: Path, b: Path, notes: list[str]) -> list[Row]:
     """Those that differ."""
     try:
         first, second = _config(a), _config(b)
-    except (OSError, ValueError) as error:
-        notes.append(f"Settings: not compared, for one config.toml cannot be read ({type(error).__name__}).")
+    except DataError as error:
+        notes.append(f"Settings: not compared, for one config.toml cannot be read ({error}).")
         return []
     names = [name for name in dict.fromkeys([*first, *second]) if first.get(name) != second.get(name)]
     return [

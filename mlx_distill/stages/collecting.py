@@ -23,6 +23,7 @@ from mlx_distill.collect import (
     read_traces,
     request_of,
 )
+from mlx_distill.collect.material import DATASET
 from mlx_distill.conversations import Account, parse_columns
 from mlx_distill.errors import DataError, DistillError, UsageError
 from mlx_distill.prices import price_of
@@ -30,7 +31,6 @@ from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Completion, Prompt, Split, digest
 from mlx_distill.stages import Job
 from mlx_distill.stages.asking import Asking, asking, ticking
-from mlx_distill.summarise.dataset import DATASET
 from mlx_distill.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
 from mlx_distill.wording import counts, keys_in_words
 

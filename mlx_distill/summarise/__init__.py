@@ -12,13 +12,13 @@ from typing import Any
 
 from mlx_distill import config as configuration
 from mlx_distill import history, prices
+from mlx_distill.collect.material import DATASET
 from mlx_distill.config import Config
 from mlx_distill.records import Completion, Prompt, why_unusable
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
-from mlx_distill.summarise.dataset import DATASET
 from mlx_distill.summarise.published import published_part
 from mlx_distill.summarise.selection import read_selection
 from mlx_distill.summarise.training import training_part

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from mlx_distill.collect.material import DATASET
 from mlx_distill.rundir import RunDir
-
-DATASET = "dataset.json"
 
 
 def read_dataset(run: RunDir) -> dict[str, Any] | None:

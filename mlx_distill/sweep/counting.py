@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill import bench
+from mlx_distill.collect.material import own_data
 from mlx_distill.config import Config
 from mlx_distill.promptset import stream_prompts
 from mlx_distill.rows import count_rows
-from mlx_distill.stages.examples import own_data
 from mlx_distill.teachers import is_traces
 
 

@@ -1,7 +1,6 @@
 """Training: conversations in, an adapter and its metrics out."""
 
 from mlx_distill.fit import Layout
-from mlx_distill.train.chat import load_conversations, refuse_leaks
 from mlx_distill.train.encode import encode_all
 from mlx_distill.train.evaluate import evaluate
 from mlx_distill.train.group import launched
@@ -19,7 +18,5 @@ __all__ = [
     "encode_all",
     "evaluate",
     "launched",
-    "load_conversations",
-    "refuse_leaks",
     "train",
 ]

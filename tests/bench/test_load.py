@@ -84,7 +84,7 @@ def test_ones_own_has_checks_or_answers(tmp_path: Path) -> None:
         ([], "is empty"),
         ([{"question": 1}], "none of the published formats"),
         ([{"prompt": "a", "answer": None}], "neither checks nor an answer"),
-        ([{"prompt": 1, "answer": "x"}], "mine, item 1: a line has no 'prompt'"),
+        ([{"prompt": 1, "answer": "x"}], "mine, item 1 has no 'prompt' or 'text'"),
         ([{"prompt": "a", "checks": [{"run": "x", "expected": "1 +"}]}], "item 1: a check is not"),
     ],
 )

@@ -238,7 +238,7 @@ def test_what_cannot_be_meant_is_said_with_the_file_and_the_key(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"axes = [", "is not valid TOML"), (b"name = '\xff'", "is not valid TOML"), (None, "does not exist")],
+    [(b"axes = [", "is not valid TOML"), (b"name = '\xff'", "is not UTF-8"), (None, "does not exist")],
 )
 def test_a_file_that_cannot_be_read_is_data(tmp_path: Path, content: bytes | None, words: str) -> None:
     file = tmp_path / "mine.toml"

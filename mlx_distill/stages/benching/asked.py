@@ -13,9 +13,9 @@ from typing import Any
 
 from mlx_distill import bench
 from mlx_distill.bench import DEFAULT, Benchmark, Item, Loaded
+from mlx_distill.collect.material import own_data
 from mlx_distill.records import Generation, Prompt
 from mlx_distill.stages import Job
-from mlx_distill.stages.examples import own_data
 from mlx_distill.students.generate import Decoding
 from mlx_distill.wording import ELSEWHERE
 
