@@ -217,6 +217,7 @@ def shares(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]
     Alone nothing hides behind anything else, so that the sum is a little more than the steps take.
     """
     from mlx_distill import students, train
+    from mlx_distill.collect.own import load_conversations
     from mlx_distill.config import TrainingConfig
     from mlx_distill.train.batches import choose_widths, epoch_batches
     from mlx_distill.train.step import Stepper
