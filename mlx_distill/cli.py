@@ -15,7 +15,7 @@ import click
 
 from mlx_distill import __version__
 from mlx_distill.errors import DataError, DistillError, MachineError, words_of
-from mlx_distill.options import bench_settings, configuration_of, settings
+from mlx_distill.options import Place, bench_settings, configuration_of, settings
 from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
 
 
@@ -109,10 +109,10 @@ def select(**options: Any) -> None:
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=Place(), required=False)
 @click.option("--plan", "only_plan", is_flag=True, help="what every run would take; starts nothing")
 @click.option("--resume", is_flag=True, help="go on with a sweep that was begun: FILE, or --sweep its folder")
-@click.option("--sweep", "folder", type=click.Path(path_type=Path), help="the sweep's folder [sweeps/NAME]")
+@click.option("--sweep", "folder", type=Place(), help="the sweep's folder [sweeps/NAME]")
 @click.option("--shard", default="1/1", help="which part of the runs is done here, such as 1/2 and 2/2 [1/1]")
 @click.option("--max-cost", type=float, help="US dollars that all runs together may cost")
 @click.option("--collect", is_flag=True, help="only ask the teachers, before the runs are divided")
@@ -142,27 +142,28 @@ def sweep(file: Path | None, only_plan: bool, resume: bool, folder: Path | None,
 @click.option(
     "--run",
     "run_path",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=Path("runs", "standard"),
     help="run directory [runs/standard]",
 )
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="folder or file to write [RUN/exports/FORMAT]")
+@click.option("--to", "folder", type=Place(), help="folder or file to write [RUN/exports/FORMAT]")
 def export(form: str, run_path: Path, folder: Path | None) -> None:
     """Write what the run has made in another FORMAT.
 
     peft: the adapter for Hugging Face. votes: a blind table of base and distilled answers, for people's --human votes.
     """
-    from mlx_distill import pipeline
+    from mlx_distill import ownership, pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
 
+    ownership.check_run_folder(run_path)
     with RunDir(run_path).locked() as run_dir:
         for line in pipeline.export_stage(run_dir, form, folder):
             Terminal().line(line)
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.argument("folder", type=Place(), default=Path("runs"))
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def runs(folder: Path, as_json: bool) -> None:
     """The runs of FOLDER [runs]: verdict, losses, dollars, minutes. The latest comes first."""
@@ -179,8 +180,8 @@ def runs(folder: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=Place())
+@click.argument("b", type=Place())
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def diff(a: Path, b: Path, as_json: bool) -> None:
     """Runs A and B side by side, and B's distilled model against A's on the prompts that both answered.
@@ -231,7 +232,7 @@ def _in_run(
 
     if computes:
         blas.ensure()
-    from mlx_distill import environment, pipeline
+    from mlx_distill import environment, ownership, pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
     from mlx_distill.stages import Job
@@ -245,6 +246,7 @@ def _in_run(
         pipeline.follow()
         return
     config, path = configuration_of(options)
+    ownership.check(config, path, [file.path for file in more.get("given", ())])
     if any(spec.startswith("mlx:") for spec in (config.teacher.spec, *config.comparison.judges)):
         computes = True
         blas.ensure()

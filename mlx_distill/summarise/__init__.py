@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill import config as configuration
-from mlx_distill import history, prices
+from mlx_distill import history, paths, prices
 from mlx_distill.config import Config
 from mlx_distill.records import Completion
 from mlx_distill.rundir import RunDir
@@ -78,7 +78,7 @@ def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> 
     dataset = run.read_json("dataset.json")
     paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
     return {
-        "spec": config.teacher.spec,
+        "spec": paths.shown(config.teacher.spec),
         "models": sorted({answer.model for answer in completions}),
         "prompts": dataset["prompts"],
         "categories": dataset["categories"],
