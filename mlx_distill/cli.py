@@ -152,11 +152,10 @@ def export(form: str, run_path: Path, folder: Path | None) -> None:
 
     peft: the adapter for Hugging Face. votes: a blind table of base and distilled answers, for people's --human votes.
     """
-    from mlx_distill import ownership, pipeline
+    from mlx_distill import pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
 
-    ownership.check_run_folder(run_path)
     with RunDir(run_path).locked() as run_dir:
         for line in pipeline.export_stage(run_dir, form, folder):
             Terminal().line(line)
@@ -206,9 +205,10 @@ def plan(**options: Any) -> None:
     """What a run would take: prompts, tokens, dollars, memory, time. Starts nothing."""
     from mlx_distill.console import Terminal
     from mlx_distill.plan import plan as make_plan
+    from mlx_distill.stages import looking
 
     config, path = configuration_of(options)
-    rows = make_plan(config, path)
+    rows = [*make_plan(config, path), *looking.rows(config, path)]
     Terminal().table(f"Plan for {path}", ("what", "how much"), rows)
 
 

@@ -46,6 +46,7 @@ from mlx_distill.stages import (
 )
 from mlx_distill.stages.asking import ledger_path
 from mlx_distill.stages.keeping import plain_settings, remove, run_stage
+from mlx_distill.stages.looking import look_before_paying
 from mlx_distill.stages.paying import agree_on_costs, check_judges, check_teacher, check_teachers
 from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.summarise.gate import check_rules
@@ -90,6 +91,7 @@ def run_all(job: Job) -> dict[str, Any]:
     check_teachers(job)
     if job.config.selection.items:
         selecting.check(job)
+    look_before_paying(job)
     prompts_stage(job, _splits(job))
     job = agree_on_costs(job, ("collect", "judge"))
     if job.config.training.data is None:
@@ -138,6 +140,7 @@ def _compare(job: Job) -> None:
 def collect_stage(job: Job) -> None:
     """The prompts, what the teacher says to them, and which of it is trained on."""
     check_teacher(job)
+    look_before_paying(job, whole=False)
     prompts_stage(job, _splits(job))
     agree_on_costs(job, ("collect",))
     _collect(job)

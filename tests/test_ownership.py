@@ -40,7 +40,6 @@ def test_a_folder_of_the_users_own_is_no_run(name: str, tmp_path: Path) -> None:
     (mine / name).write_text("[training]\nepochs = 2\n" if name.endswith("toml") else "{}\n")
     for command in ("run", "collect", "train", "compare", "bench", "report", "select"):
         refused("new or empty folder", mine, command, "--run", mine)
-    refused("new or empty folder", mine, "export", "peft", "--run", mine)
 
 
 @every("name", [".DS_Store", "run.log", ".lock", "ledger.sqlite", "terms.json"])

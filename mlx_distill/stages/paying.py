@@ -53,6 +53,11 @@ def check_judges(job: Job) -> None:
             job.view.warn(f"The judge {judge} is the teacher itself: it will score what it taught.")
 
 
+def is_paid(job: Job) -> bool:
+    """Whether teacher and judges have said all that this run asks, so that nothing is left to pay."""
+    return (is_traces(job.config.teacher.spec) or _is_collected(job)) and _is_judged(job)
+
+
 def _is_collected(job: Job) -> bool:
     return is_done(job, "collect", *collecting.made_from(job))
 
