@@ -21,7 +21,7 @@ from mlx_distill.stages.paying import is_paid
 from mlx_distill.students import Student
 from mlx_distill.students.looking import Unreachable, check_trainable, download_bytes, look
 from mlx_distill.summarise.published import read_published
-from mlx_distill.teachers import kind_of, open_teacher
+from mlx_distill.teachers import check_name, is_traces, kind_of, open_teacher
 
 Look = Callable[[Config, Path], str | None]
 """Raises what is wrong; what it returns should be known."""
@@ -104,6 +104,8 @@ def _judges(config: Config, run: Path) -> None:
     for file in config.comparison.human:
         environment.hash_of(file)
     for spec in (config.teacher.spec, *config.comparison.judges):
+        if spec != STATIC and not is_traces(spec):
+            check_name(spec)
         if spec != STATIC and kind_of(spec) == "recorded":
             open_teacher(spec)
         elif kind_of(spec) == "mlx":
