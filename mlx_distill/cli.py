@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import sys
 from pathlib import Path
@@ -270,6 +271,7 @@ def _in_run(
 def main() -> None:
     """The console script: every known failure is one line on stderr and an exit code."""
     debug = "--debug" in sys.argv
+    _replace_what_cannot_be_written()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)
@@ -288,6 +290,13 @@ def main() -> None:
         sys.exit(_failed(DataError(reason), debug))
     except Exception as error:
         sys.exit(_failed(_unforeseen(error), debug, error))
+
+
+def _replace_what_cannot_be_written() -> None:
+    """A terminal or pipe that is not UTF-8 gets question marks, and no command fails for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _unforeseen(error: Exception) -> DistillError:

@@ -220,6 +220,17 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+def test_what_a_terminal_cannot_write_is_replaced(finished: Path, short: Options) -> None:
+    for encoding in ("latin-1", "ascii", "cp1252"):
+        done = invoke("run", *short, "--run", finished, encoding=encoding)
+        assert (done.returncode, done.stderr) == (0, ""), encoding
+        assert "?" in done.stdout
+        assert "Held-out loss" in done.stdout
+        failed = invoke("plan", "--config", "…", encoding=encoding)
+        assert (failed.returncode, "does not exist" in failed.stderr) == (3, True)
+    assert invoke("run", "--help", encoding="latin-1").returncode == 0
+
+
 # ---------------------------------------------------------------- looking without starting
 
 
