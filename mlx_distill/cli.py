@@ -257,7 +257,9 @@ def _in_run(
         changed = pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
             accept_terms(run_dir, config, options["accept_terms"])
-        results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]), **more)
+        named = options.get("teacher__spec") is not None
+        job = Job(run_dir, config, terminal, changed, options["yes"], named)
+        results = getattr(pipeline, stage)(job, **more)
         if rank is not None:
             pipeline.dismiss()
         if results and as_json:

@@ -96,6 +96,7 @@ def test_a_judge_that_talks_instead_of_judging_scores_nobody(
     assert len(server.asked) == len({json.dumps(sent) for sent in server.asked}) * 2  # each once more
 
 
+@pytest.mark.real
 def test_a_judge_that_never_judges_is_given_up_after_a_handful(
     run: Path, serve: Callable[..., MessagesServer], short: Options
 ) -> None:

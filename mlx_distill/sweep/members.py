@@ -31,6 +31,7 @@ from mlx_distill.records import Standing, digest
 from mlx_distill.rundir import RunDir, file_hash, write_atomic
 from mlx_distill.stages import WORK
 from mlx_distill.sweep.matrix import Matrix, Member
+from mlx_distill.teachers import is_chosen
 
 STATE, LOG, FILE, ORIGIN = "sweep-run.json", "run.log", "sweep.toml", ".origin"
 LEDGER = "ledger.sqlite"
@@ -164,7 +165,12 @@ class Sweep:
 
 
 def asks_teacher(config: Config) -> bool:
-    """Own training data without a comparison asks none, and no judge."""
+    """Own training data asks none without a comparison, nor where none is chosen."""
+    return compares(config) and is_chosen(config)
+
+
+def compares(config: Config) -> bool:
+    """Own training data without a comparison asks nobody, judges neither."""
     return config.training.data is None or bool(config.prompts.test)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
+from mlx_distill.config import Config, resolve
 from mlx_distill.errors import TeacherError, UsageError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import data_folder
@@ -284,6 +285,14 @@ def family(name: str) -> str | None:
     text = name.lower()
     found = [(text.index(word), maker) for maker, words in FAMILIES.items() for word in words if word in text]
     return min(found)[1] if found else None
+
+
+def is_chosen(config: Config) -> bool:
+    """Whether a teacher takes part by its settings. Where the training data is the user's own, it does when it is not
+    just the preset's, or compared with: base and distilled can be compared without one."""
+    if config.training.data is None or config.comparison.against_teacher:
+        return True
+    return config.teacher.spec != resolve(config.preset).teacher.spec
 
 
 def is_traces(spec: str) -> bool:
