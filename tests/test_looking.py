@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,10 +172,10 @@ class Hub:
 
     names: list[str] | Exception
 
-    def list_repo_files(self, repository: str) -> list[str]:
+    def model_info(self, repository: str, timeout: float) -> Any:
         if isinstance(self.names, Exception):
             raise self.names
-        return self.names
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in self.names])
 
 
 def test_a_model_without_weights_on_the_hub_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

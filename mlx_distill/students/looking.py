@@ -21,6 +21,9 @@ from mlx_distill.students.files import check_headers, read_config, unreadable
 SMALL = ("*.json", "tokenizer.model", "*.txt", "*.jinja")
 """Of a repository: everything but weights."""
 
+HUB_SECONDS = 10.0
+"""Until the hub counts as out of reach."""
+
 
 class Unreachable(DataError):
     """The hub does not answer: nothing is known of a student that is not here."""
@@ -73,7 +76,7 @@ def _fetched(repository: str) -> Path:
 
     folder = cache_folder() / "looked-at" / repository.replace("/", "--")
     try:
-        names = HfApi().list_repo_files(repository)
+        known = HfApi().model_info(repository, timeout=HUB_SECONDS).siblings or []  # other calls try again for long
         snapshot_download(repository, allow_patterns=list(SMALL), local_dir=folder)
     except GatedRepoError as error:
         raise DataError(f"{repository} is gated: accept its terms on the hub and log in (`hf auth login`).") from error
@@ -88,7 +91,9 @@ def _fetched(repository: str) -> Path:
             f"{repository} is not on this machine and cannot be downloaded ({words_of(error, named=True)[:80]}): "
             f"{students.works()}."
         ) from error
-    if not any(name.startswith("model") and name.endswith(".safetensors") for name in names):
+    if not any(
+        name.startswith("model") and name.endswith(".safetensors") for name in (file.rfilename for file in known)
+    ):
         raise DataError(f"{repository} has no weights (model*.safetensors): choose another model, or convert it.")
     return folder
 
