@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import click
 
 from mlx_distill import __version__
 from mlx_distill.errors import DataError, DistillError, MachineError, words_of
-from mlx_distill.options import bench_settings, configuration_of, settings
+from mlx_distill.options import Place, bench_settings, configuration_of, settings
 from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
 
 
@@ -109,10 +110,10 @@ def select(**options: Any) -> None:
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=Place(), required=False)
 @click.option("--plan", "only_plan", is_flag=True, help="what every run would take; starts nothing")
 @click.option("--resume", is_flag=True, help="go on with a sweep that was begun: FILE, or --sweep its folder")
-@click.option("--sweep", "folder", type=click.Path(path_type=Path), help="the sweep's folder [sweeps/NAME]")
+@click.option("--sweep", "folder", type=Place(), help="the sweep's folder [sweeps/NAME]")
 @click.option("--shard", default="1/1", help="which part of the runs is done here, such as 1/2 and 2/2 [1/1]")
 @click.option("--max-cost", type=float, help="US dollars that all runs together may cost")
 @click.option("--collect", is_flag=True, help="only ask the teachers, before the runs are divided")
@@ -142,11 +143,11 @@ def sweep(file: Path | None, only_plan: bool, resume: bool, folder: Path | None,
 @click.option(
     "--run",
     "run_path",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=Path("runs", "standard"),
     help="run directory [runs/standard]",
 )
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="folder or file to write [RUN/exports/FORMAT]")
+@click.option("--to", "folder", type=Place(), help="folder or file to write [RUN/exports/FORMAT]")
 def export(form: str, run_path: Path, folder: Path | None) -> None:
     """Write what the run has made in another FORMAT.
 
@@ -162,7 +163,7 @@ def export(form: str, run_path: Path, folder: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.argument("folder", type=Place(), default=Path("runs"))
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def runs(folder: Path, as_json: bool) -> None:
     """The runs of FOLDER [runs]: verdict, losses, dollars, minutes. The latest comes first."""
@@ -179,8 +180,8 @@ def runs(folder: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=Place())
+@click.argument("b", type=Place())
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def diff(a: Path, b: Path, as_json: bool) -> None:
     """Runs A and B side by side, and B's distilled model against A's on the prompts that both answered.
@@ -205,9 +206,10 @@ def plan(**options: Any) -> None:
     """What a run would take: prompts, tokens, dollars, memory, time. Starts nothing."""
     from mlx_distill.console import Terminal
     from mlx_distill.plan import plan as make_plan
+    from mlx_distill.stages import looking
 
     config, path = configuration_of(options)
-    rows = make_plan(config, path)
+    rows = [*make_plan(config, path), *looking.rows(config, path)]
     Terminal().table(f"Plan for {path}", ("what", "how much"), rows)
 
 
@@ -231,7 +233,7 @@ def _in_run(
 
     if computes:
         blas.ensure()
-    from mlx_distill import environment, pipeline
+    from mlx_distill import environment, ownership, pipeline
     from mlx_distill.console import Terminal
     from mlx_distill.rundir import RunDir
     from mlx_distill.stages import Job
@@ -245,6 +247,7 @@ def _in_run(
         pipeline.follow()
         return
     config, path = configuration_of(options)
+    ownership.check(config, path, [file.path for file in more.get("given", ())])
     if any(spec.startswith("mlx:") for spec in (config.teacher.spec, *config.comparison.judges)):
         computes = True
         blas.ensure()
@@ -254,7 +257,9 @@ def _in_run(
         changed = pipeline.prepare(run_dir, config, update=options["update"])
         if stage in ("run_all", "collect_stage", "compare_stages"):
             accept_terms(run_dir, config, options["accept_terms"])
-        results = getattr(pipeline, stage)(Job(run_dir, config, terminal, changed, options["yes"]), **more)
+        named = options.get("teacher__spec") is not None
+        job = Job(run_dir, config, terminal, changed, options["yes"], named)
+        results = getattr(pipeline, stage)(job, **more)
         if rank is not None:
             pipeline.dismiss()
         if results and as_json:
@@ -268,6 +273,7 @@ def _in_run(
 def main() -> None:
     """The console script: every known failure is one line on stderr and an exit code."""
     debug = "--debug" in sys.argv
+    _replace_what_cannot_be_written()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)
@@ -286,6 +292,13 @@ def main() -> None:
         sys.exit(_failed(DataError(reason), debug))
     except Exception as error:
         sys.exit(_failed(_unforeseen(error), debug, error))
+
+
+def _replace_what_cannot_be_written() -> None:
+    """A terminal or pipe that is not UTF-8 gets question marks, and no command fails for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _unforeseen(error: Exception) -> DistillError:

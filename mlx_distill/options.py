@@ -13,8 +13,34 @@ from typing import Any
 import click
 
 from mlx_distill import config as configuration
+from mlx_distill import ownership, paths
 from mlx_distill.config import FINE_TUNES, JUDGINGS, PRESETS, SCHEDULES, Config
 from mlx_distill.errors import UsageError
+
+
+class Place(click.Path):
+    """A file or folder. An empty one is a variable that was not set, and would mean the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty: give a file or folder; . is the current folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class OrNone(click.ParamType[Any]):
+    """Another type's values, or "none", which takes back what was given before."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = click.types.convert_type(kind)
+        self.name = f"{self.kind.name}|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).lower() == configuration.NONE:
+            return configuration.NONE
+        return self.kind.convert(value, param, ctx)
 
 
 class Layers(click.ParamType[int | str]):
@@ -179,22 +205,40 @@ def _options(
     repeatable: Sequence[tuple[str, str, str]],
 ) -> Callable[..., None]:
     for flag, name, kind, text in reversed(single):
-        text = f"{text}{_default(name)}"
-        flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
-        command = click.option(flags, name.replace(".", "__"), type=kind, default=None, help=text)(command)
+        command = _option(flag, name, kind, f"{text}{_default(name)}")(command)
     for flag, name, text in reversed(repeatable):
-        command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable)")(command)
+        command = click.option(flag, name.replace(".", "__"), multiple=True, help=f"{text} (repeatable, or none)")(
+            command
+        )
     options = (
-        click.option("--run", "run_path", type=click.Path(path_type=Path), help="run directory [runs/PRESET]"),
+        click.option("--run", "run_path", type=Place(), help="run directory [runs/PRESET]"),
         click.option("--preset", type=click.Choice(tuple(PRESETS)), help="where the settings start from [standard]"),
-        click.option("--config", "config_file", type=click.Path(path_type=Path), help="a config.toml to repeat"),
-        click.option("--update", is_flag=True, help="change the settings of an existing run"),
+        click.option("--config", "config_file", type=Place(), help="a config.toml to repeat, or your own"),
+        click.option(
+            "--update",
+            is_flag=True,
+            help="change the settings of an existing run; none takes one back, as in --limit none",
+        ),
         click.option("--yes", is_flag=True, help="agree to the estimated cost without being asked"),
         click.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a run)"),
     )
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _option(flag: str, name: str, kind: Any, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A setting's option: a value, a switch, or either of them or none."""
+    section, _, setting = name.partition(".")
+    dest, negative = name.replace(".", "__"), f"--no-{flag[2:]}"
+    if not configuration.takes_none(type(getattr(Config(), section)), setting):
+        flags = f"{flag}/{negative}" if kind is bool else flag
+        return click.option(flags, dest, type=kind, default=None, help=text)
+    if kind is not bool:
+        return click.option(flag, dest, type=OrNone(kind), default=None, help=text)
+    positive = click.option(flag, dest, is_flag=False, flag_value="yes", type=OrNone(bool), default=None, help=text)
+    other = click.option(negative, f"{NOT}{dest}", is_flag=True, default=False, help=f"the opposite of {flag}")
+    return lambda command: positive(other(command))
 
 
 def _default(name: str) -> str:
@@ -207,35 +251,71 @@ def _default(name: str) -> str:
 
 
 def configuration_of(options: dict[str, Any]) -> tuple[Config, Path]:
-    """The configuration that a command means, without touching the run directory."""
+    """The configuration that a command means, without touching the run directory.
+
+    Relative paths in a --config FILE go from its folder, or else, as all that is typed, from the current one. They are
+    kept absolute, but for those of a run that was made when they were not.
+    """
     changes = _changes(options)
     path = options["run_path"] or Path("runs", options["preset"] or "standard")
-    existing = path / "config.toml"
+    before = _begun(path)
     if options["config_file"]:
-        config = configuration.replace(configuration.load(options["config_file"]), changes)
-    elif existing.exists() and options["preset"] is None:
-        config = configuration.replace(configuration.load(existing), changes)
+        config = paths.anchored(configuration.load(options["config_file"]), _folders(options["config_file"]))
     else:
-        config = configuration.resolve(options["preset"] or "standard", changes)
-    if existing.exists() and not options["update"]:
-        config = configuration.settled(config, configuration.load(existing))
-    return config, path
+        config = configuration.resolve(options["preset"] or "standard")
+        config = before if before and options["preset"] is None else config
+    config = paths.anchored(configuration.replace(config, changes), (Path.cwd(),))
+    configuration.check(config)
+    if before is None:
+        return config, path
+    config = paths.spelled_as(config, before)
+    return (config if options["update"] else configuration.settled(config, before)), path
+
+
+def _begun(path: Path) -> Config | None:
+    """The configuration of a run that is there. Raises UsageError for a folder that is no run's."""
+    if not (path / "config.toml").exists():
+        return None
+    ownership.check_run_folder(path)
+    return configuration.load(path / "config.toml")
+
+
+def _folders(file: Path) -> tuple[Path, ...]:
+    """From which its relative paths go: those that a run keeps were typed, before it kept them absolute."""
+    return (Path.cwd(), file.parent) if ownership.is_run(file.parent) else (file.parent, Path.cwd())
 
 
 INSTEAD = {"training.scale": "training.alpha", "training.epochs": "training.steps"}
 """Two ways to say one thing, of which the second would win: the one that is given now replaces the other."""
 
+NOT = "not__"
+"""Before the name of a switch that takes `none` too: what --no-… sets."""
+
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
     given = {
-        name.replace("__", "."): value
+        name.replace("__", "."): _meant(name.replace("__", "."), value)
         for name, value in options.items()
-        if "__" in name and value is not None and value != ()
+        if "__" in name and not name.startswith(NOT) and value is not None and value != ()
+    }
+    given |= {
+        name.removeprefix(NOT).replace("__", "."): False for name in options if name.startswith(NOT) and options[name]
     }
     for name, other in INSTEAD.items():
-        if name in given and other in given:
+        if name in given and given.get(other, configuration.NONE) != configuration.NONE:
             flags = [f"--{setting.partition('.')[2]}" for setting in (name, other)]
             raise UsageError(f"{' and '.join(flags)} say the same in two ways: give one of them.")
         if name in given:
             given[other] = None
     return given
+
+
+def _meant(name: str, value: Any) -> Any:
+    """`none` for a repeatable option is none at all. Raises UsageError for an empty path."""
+    if isinstance(value, tuple) and configuration.NONE in value:
+        if len(value) > 1:
+            raise UsageError(f"{name} is none and something else: give one of them.")
+        return ()
+    if name in (*paths.INPUTS, *paths.OUTPUTS) and "" in (value if isinstance(value, tuple) else (value,)):
+        raise UsageError(f"{name} is empty: give a file, or none to take an earlier one back.")
+    return value

@@ -27,7 +27,7 @@ from mlx_distill.bench.elsewhere import Given
 from mlx_distill.bench.inspect_log import check_installed
 from mlx_distill.collect import material
 from mlx_distill.config import Config
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.errors import DataError, TeacherError, UsageError
 from mlx_distill.records import Split
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.rundir import RunDir
@@ -48,11 +48,12 @@ from mlx_distill.stages import (
 )
 from mlx_distill.stages.asking import ledger_path
 from mlx_distill.stages.keeping import plain_settings, remove, run_stage
-from mlx_distill.stages.paying import agree_on_costs, check_judges, check_teacher, check_teachers
+from mlx_distill.stages.looking import look_before_paying
+from mlx_distill.stages.paying import agree_on_costs, check_judges, check_teacher, check_teachers, wants_teacher
 from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.summarise.gate import check_rules
 from mlx_distill.summarise.selection import SELECTION
-from mlx_distill.teachers import is_traces
+from mlx_distill.teachers import is_traces, kind_of
 
 SELECTED = (KEPT, SELECTION)
 """What a selection leaves beside the answers; these are kept under keys of their own."""
@@ -92,8 +93,9 @@ def run_all(job: Job) -> dict[str, Any]:
     check_teachers(job)
     if job.config.selection.items:
         selecting.check(job)
+    look_before_paying(job)
     prompts_stage(job, _splits(job))
-    job = agree_on_costs(job, ("collect", "judge"))
+    job = agree_on_costs(job, _paid(job))
     if job.config.training.data is None:
         _collect(job)
     job = _settled(job)
@@ -120,18 +122,38 @@ def compare_stages(job: Job) -> None:
     generating.read_test_prompts(job)
     check_judges(job)
     if brings_data:
-        job = agree_on_costs(job, ("collect", "judge"))
+        job = agree_on_costs(job, _paid(job))
     _compare(job)
+
+
+def _paid(job: Job) -> tuple[str, ...]:
+    return ("collect", "judge") if wants_teacher(job) else ("judge",)
 
 
 def _compare(job: Job) -> None:
     if job.config.training.data is not None:
         examples.refuse_leaks(job)
-        _collect(job)
+        _ask_about_tests(job)
     generate_stage(job)
     if not job.yes:  # not asked yet, or other answers than those that were judged
         agree_on_costs(job, ("judge",))
     judge_stage(job)
+
+
+def _ask_about_tests(job: Job) -> None:
+    """The teacher's answers to the test prompts of who trains on data of his own, where there is a teacher: recorded
+    answers may be to other prompts. What it answered earlier stays in the ledger."""
+    why = f"{job.config.teacher.spec} is the default and was not asked (--teacher names one)"
+    if wants_teacher(job):
+        try:
+            return _collect(job)
+        except TeacherError as error:
+            if kind_of(job.config.teacher.spec) != "recorded":
+                raise
+            why = str(error)
+    remove(job.run / "teacher_data.jsonl")
+    job.view.note(f"No teacher: {why}. Base and distilled are compared alone.".replace("..", "."))
+    return None
 
 
 # ---------------------------------------------------------------- collect
@@ -139,7 +161,9 @@ def _compare(job: Job) -> None:
 
 def collect_stage(job: Job) -> None:
     """The prompts, what the teacher says to them, and which of it is trained on."""
+    job = dataclasses.replace(job, teacher_named=True)  # by the command itself
     check_teacher(job)
+    look_before_paying(job, whole=False)
     prompts_stage(job, _splits(job))
     agree_on_costs(job, ("collect",))
     _collect(job)

@@ -19,7 +19,7 @@ from mlx_distill.fit.lengths import Turns, sizes_of
 from mlx_distill.promptset import heldout_prompts, stream_prompts
 from mlx_distill.records import Prompt, digest
 from mlx_distill.rundir import RunDir
-from mlx_distill.teachers import is_claude, is_traces
+from mlx_distill.teachers import is_chosen, is_claude, is_traces
 from mlx_distill.wording import plural
 
 Split = Sequence[Sequence[Turns]]
@@ -95,6 +95,8 @@ def _prompts(config: Config) -> Iterable[Prompt]:
 
 
 def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
+    if not is_chosen(config):
+        return [("Teacher", "none: base and distilled are compared alone (--teacher names one)")]
     count = asked.counts.total()
     tokens = asked.bytes + count * len(config.teacher.system.encode())
     if is_traces(config.teacher.spec):
@@ -112,7 +114,7 @@ def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
 
 def _most_usd(config: Config, asked: _Asked) -> float | None:
     """What the teacher's answers cost if all run to their cap; None where nobody is paid."""
-    if not is_claude(config.teacher.spec):
+    if not is_claude(config.teacher.spec) or not is_chosen(config):
         return None
     count = asked.counts.total()
     size = asked.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)

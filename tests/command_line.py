@@ -29,11 +29,11 @@ def started(*arguments: str | Path, **options: Any) -> Done:
     )
 
 
-def invoke(*arguments: str | Path, cwd: Path | None = None) -> Done:
+def invoke(*arguments: str | Path, cwd: Path | None = None, encoding: str = "utf-8") -> Done:
     """What the command said and its exit code. Nobody answers when it asks."""
     from mlx_distill import cli
 
-    said, failed = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    said, failed = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(failed):
         patch.setattr(sys, "argv", ["mlx-distill", *map(str, arguments)])
@@ -48,7 +48,7 @@ def invoke(*arguments: str | Path, cwd: Path | None = None) -> Done:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-    return Done(arguments, code, *(stream.buffer.getvalue().decode() for stream in (said, failed)))  # type: ignore[attr-defined]
+    return Done(arguments, code, *(stream.buffer.getvalue().decode(encoding) for stream in (said, failed)))  # type: ignore[attr-defined]
 
 
 def fails(code: int, words: str, *arguments: str | Path, **options: Any) -> None:

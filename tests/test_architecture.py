@@ -43,6 +43,8 @@ LEVEL |= {"blas": 3, "console_training": 3, "students": 3, "environment": 4, "te
 LEVEL |= dict.fromkeys(STAGES, 5)
 LEVEL |= {
     "summarise": 6,
+    "paths": 5,
+    "ownership": 6,
     "plan": 6,
     "doctor": 6,
     "console": 6,

@@ -1,19 +1,24 @@
 """The command line as a user meets it: whole runs, failures, interruptions, exit codes."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Options, fails, invoke, started
 from messages_api import MessagesServer, error, message
+from tables import every
 
+from mlx_distill import cli
 from mlx_distill.compare import DIMENSIONS
+from mlx_distill.console import Terminal
 
 # ---------------------------------------------------------------- whole runs
 
@@ -218,6 +223,25 @@ def test_an_unwritable_disk_is_one_line() -> None:
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = started("--debug", "collect", "--preset", "demo", "--prompts", "nowhere.txt", "--run", tmp_path / "r")
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.real
+def test_a_run_on_a_terminal_that_is_not_utf_8(finished: Path, short: Options) -> None:
+    done = invoke("run", *short, "--run", finished, encoding="latin-1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
+    assert "Held-out loss" in done.stdout
+
+
+@every("encoding", ["latin-1", "ascii", "cp1252"])
+def test_what_a_terminal_cannot_write_is_replaced(encoding: str, finished: Path) -> None:
+    told = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    with redirect_stdout(told):
+        cli._replace_what_cannot_be_written()
+        Terminal().summary(json.loads((finished / "results.json").read_text()), "…")
+    assert "Verdict" in told.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    failed = invoke("plan", "--config", "…", encoding=encoding)
+    assert (failed.returncode, "does not exist" in failed.stderr) == (3, True)
 
 
 # ---------------------------------------------------------------- looking without starting

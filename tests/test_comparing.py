@@ -16,6 +16,7 @@ from judging import program
 from messages_api import MessagesServer, message
 
 from mlx_distill import config as configuration
+from mlx_distill.compare.judge import HANDFUL
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise import summarise
 
@@ -87,12 +88,27 @@ def test_a_judge_that_talks_instead_of_judging_scores_nobody(
     run: Path, serve: Callable[..., MessagesServer], short: Options
 ) -> None:
     server = serve(lambda _: message("score: 10, I prefer the distilled one"))
-    comparison = compared(run, short, "--judge", JUDGE, "--samples", "1", "--temperature", "3")["comparison"]
+    options = ("--judging", "pairwise", "--samples", "1", "--temperature", "3")  # too few to give it up
+    comparison = compared(run, short, "--judge", JUDGE, *options)["comparison"]
     assert comparison["unscored"]["pairs"] == comparison["pairs_judged"] > 0
-    assert comparison["unscored"]["answers"] == comparison["judgments"] > 0
     assert comparison["verdict"] == "too few prompts to tell"
     assert any("unscored" in caveat for caveat in comparison["caveats"])
     assert len(server.asked) == len({json.dumps(sent) for sent in server.asked}) * 2  # each once more
+
+
+@pytest.mark.real
+def test_a_judge_that_never_judges_is_given_up_after_a_handful(
+    run: Path, serve: Callable[..., MessagesServer], short: Options
+) -> None:
+    server = serve(lambda _: message("score: 10, I prefer the distilled one"))
+    options = ("compare", *short, "--update", "--yes", "--judge", JUDGE, "--repeats", "9", "--run", run)
+    fails(4, "answered none of them readably", *options)
+    once = len(server.asked)
+    assert HANDFUL <= once <= 3 * HANDFUL  # what was under way with the fifth
+    fails(4, "write JSON of a given schema", *options)
+    assert len(server.asked) - once <= 3 * HANDFUL
+    server.answer = program
+    assert invoke(*options).returncode == 0
 
 
 def test_people_vote_blind_and_count_as_judges(run: Path, tmp_path: Path, short: Options) -> None:

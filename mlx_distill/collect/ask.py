@@ -21,7 +21,7 @@ from mlx_distill.collect.budget import Budget
 from mlx_distill.collect.ledger import Ledger
 from mlx_distill.collect.rate import Rate
 from mlx_distill.errors import TeacherError
-from mlx_distill.teachers import Busy, BusyKind, Reply, Request, Teacher
+from mlx_distill.teachers import Busy, BusyKind, Reply, Request, Teacher, Unreachable, refuse_hopeless
 
 DRAIN_SECONDS = 25.0
 """What is under way is paid for; what has not come by then is noted as perhaps charged. A second Ctrl-C does not
@@ -29,6 +29,9 @@ wait."""
 
 GIVEN_UP_IN_A_ROW = 5
 """So many prompts given up with no answer between them: the service is down, and asking more is no use."""
+
+ANSWERED: tuple[BusyKind, ...] = ("throttled", "overloaded", "fault")
+"""Troubles that a server tells, so that there is one."""
 
 Answered = tuple[Request, Reply]
 
@@ -42,7 +45,7 @@ class Patience:
     """
 
     attempts: dict[BusyKind, int] = field(
-        default_factory=lambda: {"throttled": 60, "overloaded": 20, "fault": 20, "lost": 2}
+        default_factory=lambda: {"throttled": 60, "overloaded": 20, "fault": 20, "lost": 2, "unreachable": 20}
     )
     base_seconds: float = 1.0
     cap_seconds: float = 60.0
@@ -97,6 +100,7 @@ class _Asking:
         self._wanted: dict[str, asyncio.Future[Reply | None]] = {}
         self._settled = asyncio.Event()
         self._in_a_row = 0
+        self._heard = False
         self.given_up: Counter[str] = Counter()
 
     async def run(self, requests: Iterator[Request]) -> AsyncGenerator[Answered, None]:
@@ -150,6 +154,10 @@ class _Asking:
                 reply = await self._attempt(request, met.total() + 1, until)
             except Busy as busy:
                 met[busy.kind] += 1
+                self._heard = self._heard or busy.kind in ANSWERED
+                if isinstance(busy, Unreachable) and not self._heard:
+                    refuse_hopeless(self._teacher.model, busy, met[busy.kind])
+                self._rate.trouble = str(busy)
                 pause = self._patience.pause(met[busy.kind] - 1, busy.retry_after)
                 late = self._patience.clock() + pause >= until
                 if late or met[busy.kind] >= self._patience.attempts[busy.kind]:
@@ -157,7 +165,7 @@ class _Asking:
                     return None
                 await self._patience.sleep(pause)
             else:
-                self._in_a_row = 0
+                self._in_a_row, self._heard = 0, True
                 return reply
 
     def _give_up(self, reason: str) -> None:

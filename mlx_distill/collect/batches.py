@@ -21,7 +21,7 @@ from mlx_distill.collect.budget import Budget
 from mlx_distill.collect.ledger import Ledger
 from mlx_distill.collect.submitted import Batch, Item, Outcome, Submitted, is_lost
 from mlx_distill.errors import TeacherError
-from mlx_distill.teachers import Busy, Reply, Request
+from mlx_distill.teachers import Busy, Reply, Request, Unreachable, refuse_hopeless
 from mlx_distill.teachers.batches import ClaudeBatches
 
 BATCH_ITEMS = 10_000
@@ -156,12 +156,23 @@ class _Batching:
                 reason = str(busy)
                 if busy.kind == "lost" and (name := await self._find(batch)):
                     return name
+                await self._refuse_hopeless(busy, attempt + 1, batch)
                 await self._patience.sleep(self._patience.pause(attempt, busy.retry_after))
             except TeacherError as error:
                 await self._submitted.forget(batch, str(error))
                 raise
         await self._submitted.forget(batch, reason)
         raise TeacherError(f"The server takes no batch now ({reason}): run the same command again later.")
+
+    async def _refuse_hopeless(self, busy: Busy, tries: int, batch: Batch) -> None:
+        """Where no batch is with the server yet, and nobody answers."""
+        if isinstance(busy, Unreachable) and not self.open:
+            try:
+                refuse_hopeless(self._batches.model, busy, tries)
+            except TeacherError as error:
+                await self._submitted.forget(batch, str(error))
+                raise
+            self._note(f"Trying again: {busy}.")
 
     # ---- what an earlier run left with the server
 
@@ -202,7 +213,7 @@ class _Batching:
                 continue
             if not listed.ended:
                 self._note(f"Waiting for {listed.name} to end, to see whether it is ours; you may stop and come back.")
-            while not await self._batches.ended(listed.name):
+            while not await self._ended(listed.name):
                 await self._patience.sleep(self._patience.poll_seconds)
             if await self._retried(functools.partial(self._batches.first_key, listed.name)) in keys:
                 self._note(f"Found {listed.name}, which was submitted without being noted.")
@@ -233,8 +244,16 @@ class _Batching:
     def _tell_waiting(self) -> None:
         self._waiting(sum(batch.items for batch in self.open))
 
+    async def _ended(self, name: str) -> bool | None:
+        """False too while nobody can be asked: that is said, and the next look is as good."""
+        try:
+            return await self._batches.ended(name)
+        except Unreachable as unreachable:
+            self._note(f"{name} cannot be looked at now: {unreachable}.")
+            return False
+
     async def _has_ended(self, batch: Batch, name: str) -> bool:
-        ended = await self._batches.ended(name)
+        ended = await self._ended(name)
         if ended is None and self._clock() - batch.at > UNKNOWN_SECONDS:
             raise TeacherError(
                 f"The server does not know the batch {name} (another key or workspace, or it was deleted): "

@@ -91,7 +91,7 @@ class Ledger:
         self._thread.start()
 
     def _open(self) -> sqlite3.Connection:
-        database = _connect(self._path)
+        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
@@ -99,10 +99,10 @@ class Ledger:
             database.close()
             self._lock.close()
             raise DataError(
-                f"The ledger {self._path} was made by another version of mlx-distill: name another --ledger, "
-                "or use the version that made it."
+                f"The ledger {self._path} was made by another program or another version of mlx-distill: name another "
+                "--ledger, or use the version that made it."
             )
-        return database
+        return _prepared(database)
 
     def __enter__(self) -> Ledger:
         return self
@@ -230,7 +230,11 @@ def _refuse_links(path: Path) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    """What a look at somebody else's database must not do: the journal's mode stays in the file."""
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     return database

@@ -60,7 +60,8 @@ class Size:
 
 @dataclass
 class Rate:
-    """`most` requests under way at once; `paced` False for a teacher without limits, which gets them at once."""
+    """`most` requests under way at once; `paced` False for a teacher without limits, which gets them at once.
+    `trouble`: why nothing is answered just now."""
 
     most: int
     paced: bool = True
@@ -68,6 +69,7 @@ class Rate:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     under_way: int = 0
+    trouble: str = ""
     _buckets: dict[str, Bucket] = field(default_factory=dict)
     _slow_start: bool = True
     _share_at_cut: float = 1.0
@@ -135,6 +137,7 @@ class Rate:
         self._input_tokens += asked
         self._output_tokens += reply.output_tokens
         self._answers += 1
+        self.trouble = ""
         self._correct(Size(asked - size.input_tokens, reply.output_tokens - size.output_tokens))
         self.learn(limits)
         self.window = min(float(self.most), self.window + (1.0 if self._slow_start else 1.0 / self.window))
@@ -184,6 +187,8 @@ class Rate:
         now = self.clock()
         if now < self._resume_at:
             return f"told to wait, {self._resume_at - now:.0f} s left"
+        if self.trouble:
+            return f"trying again: {self.trouble}"
         if self.under_way < int(self.window) and self._waited_for:
             per_minute = self._buckets[self._waited_for].per_second * 60 * self._share(now)
             return f"limit {per_minute:,.0f} {self._waited_for.replace('_', ' ')} a minute"

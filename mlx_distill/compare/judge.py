@@ -10,16 +10,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mlx_distill.config import ComparisonConfig
+from mlx_distill.errors import TeacherError
+from mlx_distill.promptset import shorten
 from mlx_distill.records import Judgment, Preference, content_id
 from mlx_distill.teachers import Ask, Reply, Request
 
 ATTEMPTS = 2
+
+HANDFUL = 5
+"""So many questions, all answered unreadably: the judge does not do what it is asked, and asking more is no use."""
 
 Verdict = TypeVar("Verdict", Judgment, Preference)
 
@@ -53,12 +59,42 @@ class Question(Generic[Verdict]):
             return dataclasses.replace(self.unscored, problem="the judge's answer is not the asked JSON")
 
 
+@dataclass
+class _Heard:
+    """What a judge has said to the first questions. `since`: replies from before cost nothing now, so what was wrong
+    then may have been mended; one new reply says whether it has."""
+
+    since: float
+    unreadable: int = 0
+    readable: bool = False
+    new: bool = False
+
+    def add(self, verdict: Judgment | Preference, reply: Reply) -> None:
+        if reply.stop_reason not in ("end_turn", "max_tokens"):
+            return  # refused: that is about the question
+        self.readable = self.readable or not verdict.problem
+        self.unreadable += bool(verdict.problem)
+        self.new = self.new or reply.answered_at >= self.since
+        if self.unreadable >= HANDFUL and self.new and not self.readable:
+            raise TeacherError(
+                f"{verdict.judge} was asked {self.unreadable} questions and answered none of them readably "
+                f"({verdict.problem}; it wrote {shorten(reply.text)!r}). Nothing more is asked: {_advice(reply)}."
+            )
+
+
+def _advice(reply: Reply) -> str:
+    if reply.stop_reason == "max_tokens":
+        return "give it more room with judge_max_tokens under [comparison] in a --config FILE, or take another --judge"
+    return "check that the model and its server write JSON of a given schema (output_config), or take another --judge"
+
+
 async def put(questions: Iterable[Question[Verdict]], ask: Ask) -> AsyncGenerator[Verdict, None]:
     """One verdict for every question, in the order in which they arrive.
 
-    Equal questions are asked once and share the price; a verdict's `usd` is what all attempts at it cost.
+    Equal questions are asked once and share the price; a verdict's `usd` is what all attempts at it cost. Raises
+    TeacherError when the first replies are all unreadable: then the rest would be paid for in vain.
     """
-    waiting = [(question, 0.0) for question in questions]
+    waiting, heard = [(question, 0.0) for question in questions], _Heard(time.time())
     for attempt in range(ATTEMPTS):
         asked = defaultdict(list)
         for question, paid in waiting:
@@ -69,6 +105,8 @@ async def put(questions: Iterable[Question[Verdict]], ask: Ask) -> AsyncGenerato
                 share = (reply.usd or 0.0) / len(asked[request])
                 for question, paid in asked[request]:
                     verdict = question.verdict(reply)
+                    if attempt == 0:
+                        heard.add(verdict, reply)
                     if not verdict.problem or attempt + 1 == ATTEMPTS:
                         yield dataclasses.replace(verdict, usd=paid + share)
                     else:

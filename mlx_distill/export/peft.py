@@ -25,6 +25,12 @@ PEFT_WEIGHTS = "adapter_model.safetensors"
 
 ADAPTED = re.compile(r"model\.layers\.(?P<layer>\d+)\.(?P<module>.+)\.(?P<part>lora_a|lora_b|m)")
 PARTS = {"lora_a": "lora_A.weight", "lora_b": "lora_B.weight", "m": "lora_magnitude_vector"}
+KEYS = {
+    *("peft_type", "task_type", "base_model_name_or_path", "inference_mode", "r", "lora_alpha", "lora_dropout"),
+    *("use_rslora", "use_dora", "bias", "fan_in_fan_out", "target_modules", "layers_to_transform", "layers_pattern"),
+}
+"""Of the settings that are written."""
+
 DIMENSIONS = {"lora_a": 2, "lora_b": 2, "m": 1}
 
 
@@ -50,6 +56,14 @@ def write_peft(adapter: Path, folder: Path) -> str:
     save_arrays(folder / PEFT_WEIGHTS, arrays, {"format": "pt"})
     write_atomic(folder / SETTINGS, json.dumps(config, indent=2) + "\n")
     return base
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder holds what `write_peft` wrote: PEFT's own settings have many keys more."""
+    try:
+        return set(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))) == KEYS
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def why_not_loadable(base: str) -> str:

@@ -42,13 +42,15 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """`changed`: the run had another configuration before. `yes`: costs are agreed to, so nobody is asked."""
+    """`changed`: the run had another configuration before. `yes`: costs are agreed to, so nobody is asked.
+    `teacher_named`: the command names the teacher."""
 
     run: RunDir
     config: Config
     view: View
     changed: bool = False
     yes: bool = False
+    teacher_named: bool = False
     patience: Patience = dataclasses.field(default_factory=Patience)
 
 

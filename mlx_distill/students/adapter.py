@@ -66,8 +66,7 @@ class Adapter:
 
     def __init__(self, model: Any, settings: AdapterSettings, seed: int) -> None:
         """Raises UsageError for what this model cannot be given."""
-        if settings.layers > len(model.layers):
-            raise UsageError(f"The student has {len(model.layers)} layers, not {settings.layers}: lower --layers.")
+        _check_layers(model, settings.layers)
         self.settings = settings
         self._model = model
         model.freeze()
@@ -216,6 +215,18 @@ def attach(model: Any, config: TrainingConfig) -> Adapter:
     _check_rank(model, config)
     settings = AdapterSettings(config.fine_tune, layers, config.rank, config.lora_scale, config.dropout, keys)
     return Adapter(model, settings, config.seed)
+
+
+def check_settings(model: Any, config: TrainingConfig) -> None:
+    """What `attach` would raise, without changing the model."""
+    _check_layers(model, len(model.layers) if isinstance(config.layers, str) else config.layers)
+    _keys(model, config.targets)
+    _check_rank(model, config)
+
+
+def _check_layers(model: Any, layers: int) -> None:
+    if layers > len(model.layers):
+        raise UsageError(f"The student has {len(model.layers)} layers, not {layers}: lower --layers.")
 
 
 def _check_rank(model: Any, config: TrainingConfig) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from mlx_distill.errors import DataError, words_of
 
 SAMPLES, SAMPLE_BYTES = 64, 1 << 14
+MOST_HEADER = 1 << 26
+"""Bytes of a weight file's header that are read."""
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 INSTEAD = {
@@ -49,6 +51,39 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{path} is no JSON object: download the model again.")
     return found
+
+
+def check_headers(folder: Path) -> None:
+    """Raises DataError where weights are missing or cut short, by what the index and the files' headers say of them."""
+    there = weight_files(folder)
+    for name in _indexed(folder) - {path.name for path in there}:
+        raise DataError(f"{folder} lacks {name}, which its index names: download the model whole.")
+    for path in there:
+        needed = _bytes_needed(path)
+        if needed is not None and path.stat().st_size < needed:
+            raise DataError(
+                f"{path} is cut short: it has {path.stat().st_size:,} of {needed:,} bytes. Download it again."
+            )
+
+
+def _indexed(folder: Path) -> set[str]:
+    try:
+        found = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return {str(name) for name in found["weight_map"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return set()
+
+
+def _bytes_needed(path: Path) -> int | None:
+    """None for a file whose header says nothing: what is wrong with it, loading tells."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, MOST_HEADER)))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        return 8 + length + max(ends, default=0)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return None
 
 
 def unreadable(folder: Path, error: BaseException) -> DataError:

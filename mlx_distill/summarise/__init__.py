@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill import config as configuration
-from mlx_distill import history, prices
+from mlx_distill import history, paths, prices
 from mlx_distill.collect.material import DATASET
 from mlx_distill.config import Config
 from mlx_distill.records import Completion, Prompt, why_unusable
@@ -81,7 +81,7 @@ def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> 
     flawed = Counter(why_unusable(answer.stop_reason, answer.completion) for answer in completions)
     paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
     return {
-        "spec": config.teacher.spec,
+        "spec": paths.shown(config.teacher.spec),
         "models": sorted({answer.model for answer in completions}),
         "prompts": dataset.get("prompts")
         or dict(Counter(prompt.split for prompt in run.stream("prompts.jsonl", Prompt))),

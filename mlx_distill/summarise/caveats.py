@@ -23,6 +23,7 @@ FICKLE = 0.8
 def caveats(config: Config, comparison: dict[str, Any], generations: Sequence[Generation]) -> list[str]:
     return [
         *_about_strength(config.comparison.strength),
+        *_about_teacher(config, comparison["teacher_models"]),
         *_about_judges(config, comparison),
         *_about_preferences(comparison),
         *_about_answers(generations),
@@ -34,6 +35,11 @@ def _about_strength(strength: float) -> list[str]:
     if strength == 0:
         return ["Strength 0 is the base: this compares it with itself, and any difference that is shown is false."]
     return [f"The distilled model answered with its adapter at strength {strength:g} of 1."] if strength != 1 else []
+
+
+def _about_teacher(config: Config, models: Sequence[str]) -> list[str]:
+    alone = config.training.data is not None and not models
+    return ["No teacher took part: base and distilled are compared alone."] if alone else []
 
 
 def _about_judges(config: Config, comparison: dict[str, Any]) -> list[str]:

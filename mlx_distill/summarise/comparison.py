@@ -12,6 +12,7 @@ from typing import Any
 from mlx_distill import stats
 from mlx_distill.compare import DIMENSIONS, MEASURED, PEOPLE, STATIC_JUDGE
 from mlx_distill.config import Config
+from mlx_distill.paths import shown
 from mlx_distill.promptset import shorten
 from mlx_distill.records import ROLES, Completion, Generation, Judgment, Preference, Prompt, Role, Score, plain
 from mlx_distill.rundir import RunDir
@@ -157,7 +158,7 @@ def _prompt(prompt: Prompt, found: Compared, known: ByJudge, preferred: float | 
         "title": prompt.title or shorten(prompt.text, 28),
         "text": prompt.text,
         "category": prompt.category,
-        "source": prompt.source,
+        "source": shown(prompt.source),
         "language": prompt.language,
         "preference": preferred,
         "difference": mean,

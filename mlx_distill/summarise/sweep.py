@@ -13,6 +13,7 @@ from typing import Any
 from mlx_distill import history, stats
 from mlx_distill.config import Config
 from mlx_distill.errors import DataError
+from mlx_distill.paths import shown
 from mlx_distill.records import Standing
 from mlx_distill.rundir import RunDir
 from mlx_distill.wording import points, tested
@@ -84,7 +85,7 @@ def _run(one: Made, results: Row | None) -> Row:
         "values": dict(one.values),
         "state": one.standing.state,
         "why": one.standing.words if one.standing.state == "failed" else "",
-        "student": one.config.training.student,
+        "student": shown(one.config.training.student),
         "seconds": one.standing.seconds or None,
         "usd": (found.get("teacher") or {}).get("usd"),
         "steps": training and training["steps"],

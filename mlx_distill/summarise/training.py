@@ -10,6 +10,7 @@ from typing import Any
 
 from mlx_distill import stats
 from mlx_distill.config import Config, TrainingConfig
+from mlx_distill.paths import shown
 from mlx_distill.records import StepMetrics, plain
 from mlx_distill.rundir import RunDir
 from mlx_distill.summarise.dataset import read_dataset
@@ -37,7 +38,8 @@ def training_part(run: RunDir, config: Config, training: dict[str, Any] | None) 
 
 def _settings(config: TrainingConfig) -> dict[str, Any]:
     names = ("student", "data", "fine_tune", "layers", "rank", "learning_rate", "batch_size")
-    return {name: getattr(config, name) for name in names} | {"scale": config.lora_scale}
+    given = {name: getattr(config, name) for name in names} | {"scale": config.lora_scale}
+    return {name: shown(value) if isinstance(value, str) else value for name, value in given.items()}
 
 
 def _steps(metrics: Sequence[StepMetrics], planned: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlx_distill import environment
+from mlx_distill import environment, ownership
 from mlx_distill.collect import Ledger
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.report.sweep import draw_sweep
@@ -23,7 +23,7 @@ from mlx_distill.stages.training import PREFIX
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
 from mlx_distill.sweep.matrix import read_matrix
-from mlx_distill.sweep.members import FILE, LEDGER, Shard, Sweep, asks_teacher
+from mlx_distill.sweep.members import FILE, LEDGER, ORIGIN, Shard, Sweep, asks_teacher
 from mlx_distill.sweep.running import How
 from mlx_distill.teachers import is_claude
 
@@ -58,11 +58,21 @@ def open_sweep(file: Path | None, folder: Path | None, shard: Shard, resume: boo
             raise UsageError("Which sweep? Give its FILE, or with --resume its folder.")
         _check_begun(folder)
         file = folder / FILE
-    matrix = read_matrix(file, folder.resolve().name if folder and file == folder / FILE else None)
+    again = folder is not None and file == folder / FILE
+    matrix = read_matrix(file, folder.resolve().name if folder and again else None, _origin(folder) if again else None)
     folder = folder or Path("sweeps", matrix.name)
+    ownership.check_sweep_folder(folder)
     if resume:
         _check_begun(folder)
     return Sweep(folder, matrix, shard), file
+
+
+def _origin(folder: Path | None) -> Path:
+    """Where the file of a sweep that was begun lay; one that does not say so has its paths from the current folder."""
+    try:
+        return Path((folder or Path()).joinpath(ORIGIN).read_text(encoding="utf-8").strip())
+    except OSError:
+        return Path.cwd()
 
 
 def _check_begun(folder: Path) -> None:
@@ -83,14 +93,14 @@ def make(sweep: Sweep, file: Path, asked: Asked, view: View) -> None:
             "mlx.launch is for one run: start one of the sweep's runs under it, `mlx-distill run --run "
             f"{sweep.folder}/RUN --config {sweep.folder}/configs/RUN.toml`; the sweep finds it done."
         )
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8-sig")
     found = plan(sweep, view)
     _check_changes(sweep, asked)
     _agree(sweep, found, asked, view)
     with _locked(sweep):
         cap = _cap(sweep, asked)
         _accept_terms(sweep, asked)
-        sweep.write(text, cap)
+        sweep.write(text, cap, None if file == sweep.folder / FILE else file.parent)
         flags = ("--yes", *(("--update",) if asked.update else ()))
         how = How("collect" if asked.collect else "run", flags, asked.keep_going, planning.weights(found))
         try:

@@ -11,11 +11,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlx_distill import config as configuration
+from mlx_distill import paths
 from mlx_distill.config import Config
 from mlx_distill.errors import UsageError
 from mlx_distill.rows import toml_of
@@ -57,20 +58,22 @@ class Matrix:
     budget: float | None = None
 
 
-def read_matrix(file: Path, name: str | None = None) -> Matrix:
-    """`name`: of a sweep whose file has none [the file's]. Raises DataError for a file that is no TOML, UsageError for
-    one that cannot be meant; the message names the run or the key."""
+def read_matrix(file: Path, name: str | None = None, folder: Path | None = None) -> Matrix:
+    """`name`: of a sweep whose file has none [the file's]. `folder`: from where its relative paths go first [the
+    file's]. Raises DataError for a file that is no TOML, UsageError for one that cannot be meant; the message names the
+    run or the key."""
     content = _toml(file)
     try:
-        return _matrix(content, name or file.stem)
+        return _matrix(content, name or file.stem, (folder or file.parent, Path.cwd()))
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
 
 
-def _matrix(content: Mapping[str, Any], name: str) -> Matrix:
+def _matrix(content: Mapping[str, Any], name: str, folders: Sequence[Path]) -> Matrix:
     shared, axes = _shared(content), axes_of(content)
     _check_size(axes)
-    members = tuple(_members(axes, rules_of(content, axes), content.get("preset", "standard"), shared))
+    found = _members(axes, rules_of(content, axes), content.get("preset", "standard"), shared)
+    members = tuple(replace(member, config=paths.anchored(member.config, folders)) for member in found)
     if not members:
         raise UsageError("no run is left: every combination is excluded.")
     _check_names([member.name for member in members])

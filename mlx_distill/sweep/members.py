@@ -4,7 +4,7 @@ In: a Matrix and a folder. Out: configurations that share ledger, baselines and 
 interruption, in a file of each run's own, so that several machines may work in one folder.
 
     sweeps/<name>/
-      sweep.toml           the file, as it was
+      sweep.toml           the file, as it was; .origin, the folder in which it was
       configs/<run>.toml   what each run is started with
       <run>/               a run directory, beside the others; run.log, sweep-run.json
       shared/              ledger.sqlite, baselines/, prefix-cache/; shared-1-of-2/ for a shard of several
@@ -24,14 +24,16 @@ from typing import Any
 import tomli_w
 
 from mlx_distill import config as configuration
+from mlx_distill import paths
 from mlx_distill.config import Config
 from mlx_distill.errors import UsageError
 from mlx_distill.records import Standing, digest
 from mlx_distill.rundir import RunDir, file_hash, write_atomic
 from mlx_distill.stages import WORK
 from mlx_distill.sweep.matrix import Matrix, Member
+from mlx_distill.teachers import is_chosen
 
-STATE, LOG, FILE = "sweep-run.json", "run.log", "sweep.toml"
+STATE, LOG, FILE, ORIGIN = "sweep-run.json", "run.log", "sweep.toml", ".origin"
 LEDGER = "ledger.sqlite"
 ELSEWHERE = "left to another shard"
 
@@ -92,7 +94,8 @@ class Sweep:
 
     def config(self, member: Member, cap: float | None) -> Config:
         """With what its runs share, and the dollars that the whole ledger may not pass."""
-        changes = {"machine.shared": str(self.shared), "collect.ledger": str(self.shared / LEDGER)}
+        shared = self.shared.absolute()
+        changes = {"machine.shared": str(shared), "collect.ledger": str(shared / LEDGER)}
         known = {} if cap is None else {"collect.max_cost": float(cap)}
         return configuration.replace(member.config, changes | known)
 
@@ -144,12 +147,15 @@ class Sweep:
         if not (run / "config.toml").exists() or not any((run / name).exists() for name in WORK):
             return []
         before = configuration.load(run / "config.toml")
-        return configuration.differences(before, configuration.settled(member.config, before))
+        now = paths.spelled_as(member.config, before)
+        return configuration.differences(before, configuration.settled(now, before))
 
     # ---- files
 
-    def write(self, text: str, cap: float | None) -> None:
-        """The file and every run's configuration."""
+    def write(self, text: str, cap: float | None, origin: Path | None = None) -> None:
+        """The file and every run's configuration. `origin`: the folder from which the file's relative paths go."""
+        if origin:
+            write_atomic(self.folder / ORIGIN, f"{origin.absolute()}\n")
         write_atomic(self.folder / FILE, text)
         for member in self.mine:
             write_atomic(self.config_file(member), tomli_w.dumps(configuration.to_table(self.config(member, cap))))
@@ -159,16 +165,30 @@ class Sweep:
 
 
 def asks_teacher(config: Config) -> bool:
-    """Own training data without a comparison asks none, and no judge."""
+    """Own training data asks none without a comparison, nor where none is chosen."""
+    return compares(config) and is_chosen(config)
+
+
+def compares(config: Config) -> bool:
+    """Own training data without a comparison asks nobody, judges neither."""
     return config.training.data is None or bool(config.prompts.test)
 
 
 def fingerprint(config: Config) -> str:
-    """Of what a run's results depend on, files that it names by their content; not of where it collects, nor of how it
-    uses the machine."""
+    """Of what a run's results depend on, files that it names by their content; not of where they lie, where it
+    collects, nor how it uses the machine."""
     table = {name: part for name, part in configuration.to_table(config).items() if name not in ("collect", "machine")}
     named = sorted(set(_words(table)) - {config.training.student})
-    return digest([json.dumps(table, sort_keys=True), *filter(None, map(_hash, named))])[:16]
+    return digest([json.dumps(_shown(table), sort_keys=True), *filter(None, map(_hash, named))])[:16]
+
+
+def _shown(value: Any) -> Any:
+    """Without the folders of absolute paths: two machines may see a shared folder in different places."""
+    if isinstance(value, dict):
+        return {name: _shown(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(part) for part in value]
+    return paths.shown(value) if isinstance(value, str) else value
 
 
 def _words(value: Any) -> Iterator[str]:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill import plan
+from mlx_distill.config import Config
 from mlx_distill.errors import DistillError
 from mlx_distill.fit import in_gib
 from mlx_distill.plan import Figures, in_time
 from mlx_distill.sweep.counting import Answers, count_answers
 from mlx_distill.sweep.matrix import Member
-from mlx_distill.sweep.members import Sweep, asks_teacher
-from mlx_distill.teachers import is_claude
+from mlx_distill.sweep.members import Sweep, compares
+from mlx_distill.teachers import is_chosen, is_claude
 from mlx_distill.wording import NOTHING, plural
 
 HEADER = ("run", "dollars, at most", "memory, about", "training, about", "benchmark answers", "state")
@@ -136,9 +137,13 @@ def unpriced(sweep: Sweep, found: Planned) -> list[str]:
         for member in sweep.mine
         if isinstance(found[member.name], str)
         and not sweep.is_done(member)
-        and asks_teacher(member.config)
-        and any(map(is_claude, (member.config.teacher.spec, *member.config.comparison.judges)))
+        and compares(member.config)
+        and any(map(is_claude, _paid(member.config)))
     ]
+
+
+def _paid(config: Config) -> tuple[str, ...]:
+    return (*((config.teacher.spec,) if is_chosen(config) else ()), *config.comparison.judges)
 
 
 def weights(found: Planned) -> dict[str, float]:

@@ -14,8 +14,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
-from mlx_distill.errors import TeacherError
+from mlx_distill.config import Config, resolve
+from mlx_distill.errors import TeacherError, UsageError
 from mlx_distill.prices import price_of
 from mlx_distill.promptset import data_folder
 from mlx_distill.rundir import file_hash
@@ -76,20 +78,41 @@ class Reply:
 CHARACTERS_PER_TOKEN = 4.0
 """Of English and code, about; for what is not known yet."""
 
-BusyKind = Literal["throttled", "overloaded", "fault", "lost"]
+BusyKind = Literal["throttled", "overloaded", "fault", "lost", "unreachable"]
 
 
 class Busy(Exception):
     """Not now: the same request may be sent again, after `retry_after` seconds when the server said so.
 
     throttled: this client is too fast (429). overloaded: everybody is (529). fault: the server failed and charges
-    nothing. lost: it was sent and no readable answer came, so it may be charged.
+    nothing. lost: it was sent and no readable answer came, so it may be charged. unreachable: it was not sent.
     """
 
     def __init__(self, kind: BusyKind, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.kind = kind
         self.retry_after = retry_after
+
+
+class Unreachable(Busy):
+    """There is no way to the server. `certain`: nor will there be, as far as one can tell."""
+
+    def __init__(self, reason: str, *, certain: bool = False) -> None:
+        super().__init__("unreachable", reason)
+        self.certain = certain
+
+
+FIRST_TRIES = 4
+"""Of a connection, before anything has been answered: a few seconds, for a network that is just coming up."""
+
+
+def refuse_hopeless(model: str, unreachable: Unreachable, tries: int) -> None:
+    """Raises TeacherError where nobody has answered yet and more tries are no use."""
+    if unreachable.certain or tries >= FIRST_TRIES:
+        raise TeacherError(
+            f"{model} was not asked: {unreachable}. Nothing was sent. Check the network, {BASE_URL} and any proxy in "
+            "the environment, then run the same command again."
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +159,7 @@ class Options:
 def _claude(model: str, options: Options) -> Teacher:
     from mlx_distill.teachers.claude import ClaudeTeacher
 
+    check_name(model)
     return ClaudeTeacher(model, price_of(model, options.price), options)
 
 
@@ -158,6 +182,9 @@ TEACHERS: dict[str, Callable[[str, Options], Teacher]] = {"claude": _claude, "re
 TRACES = ("hf:", "traces:")
 
 
+BASE_URL = "ANTHROPIC_BASE_URL"
+
+
 def kind_of(spec: str) -> str:
     kind = spec.partition(":")[0]
     return kind if kind in TEACHERS else "claude"
@@ -175,8 +202,38 @@ def open_teacher(spec: str, options: Options = Options()) -> Teacher:
 def check(spec: str, price: str | None = None) -> None:
     """Raises what `open_teacher` would for a model without a price or a missing key, without opening anything."""
     if kind_of(spec) == "claude":
+        check_name(spec)
         price_of(spec, price)
         require_key(spec)
+        require_address()
+
+
+def check_name(spec: str) -> None:
+    """Raises UsageError for what is neither a Claude model id nor another kind of teacher."""
+    if kind_of(spec) == "claude" and not is_claude(spec):
+        inside = spec[spec.index("claude-") :] if "claude-" in spec else "claude-sonnet-4-6"
+        raise UsageError(
+            f"There is no teacher or judge {spec!r}: give a Claude model id (such as {inside}), recorded:FILE or "
+            "mlx:MODEL; existing answers are hf:DATASET or traces:FILE."
+        )
+
+
+def require_address() -> None:
+    """Raises TeacherError for a base URL at which nobody can be asked."""
+    found = os.environ.get(BASE_URL)
+    if found is None:
+        return
+    try:
+        parts = urlsplit(found)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    except ValueError:
+        wrong = True
+    if not found.strip():
+        raise TeacherError(f"{BASE_URL} is empty: unset it, or set it to an address such as https://api.anthropic.com.")
+    if wrong or found != found.strip():
+        raise TeacherError(f"{BASE_URL} is no address: it begins with https:// or http://, and then comes the host.")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise TeacherError(f"{BASE_URL} ends in /v1, which is added to it: leave that out.")
 
 
 def require_key(model: str) -> None:
@@ -228,6 +285,14 @@ def family(name: str) -> str | None:
     text = name.lower()
     found = [(text.index(word), maker) for maker, words in FAMILIES.items() for word in words if word in text]
     return min(found)[1] if found else None
+
+
+def is_chosen(config: Config) -> bool:
+    """Whether a teacher takes part by its settings. Where the training data is the user's own, it does when it is not
+    just the preset's, or compared with: base and distilled can be compared without one."""
+    if config.training.data is None or config.comparison.against_teacher:
+        return True
+    return config.teacher.spec != resolve(config.preset).teacher.spec
 
 
 def is_traces(spec: str) -> bool:

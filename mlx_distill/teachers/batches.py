@@ -14,7 +14,7 @@ from typing import Any
 import anthropic
 
 from mlx_distill.errors import TeacherError
-from mlx_distill.teachers import Busy, Reply, Request
+from mlx_distill.teachers import Busy, Reply, Request, Unreachable
 from mlx_distill.teachers.claude import ClaudeTeacher, reason, translated
 
 PASSING = ("api_error", "overloaded_error", "rate_limit_error", "timeout_error")
@@ -57,6 +57,8 @@ class ClaudeBatches:
             with translated():
                 async with self._teacher.deadline():
                     batch = await self._batches.retrieve(name)
+        except Unreachable:
+            raise
         except Busy:
             return False
         except TeacherError as error:

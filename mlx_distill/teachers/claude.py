@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import aiohttp
 import anthropic
 import httpx2
 
 from mlx_distill.errors import TeacherError, UsageError
 from mlx_distill.prices import DATED, FRAME_TOKENS, Price, Usage, bound, cost
 from mlx_distill.promptset import shorten
-from mlx_distill.teachers import Busy, BusyKind, Limits, Options, Reply, Request, require_key, secrets
+from mlx_distill.teachers import BASE_URL, Busy, Limits, Options, Reply, Request, require_address, require_key, secrets
+from mlx_distill.teachers.address import address, not_sent
 
 FAULTS = (anthropic.InternalServerError, anthropic.RequestTimeoutError)
 """Asking again may help: every 5xx and 408. The API charges nothing for an error."""
@@ -34,9 +35,8 @@ SPEND_LIMITS = (
 )
 """Codes of 429s that do not pass: somebody's own cap."""
 
-NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""There was no connection. The SDK's transport gives a connection that broke later the same name, so this looks at
-the cause behind it."""
+CONNECT_SECONDS = 20.0
+"""Of an attempt, until there is a connection: a server that answers at all takes it up at once."""
 
 ADVICE = {
     400: "the request was refused; check the model, its settings and the account's own limits",
@@ -62,8 +62,10 @@ class ClaudeTeacher:
         self.attempt_seconds = options.attempt_seconds
         self._cached = options.cached
         require_key(model)
+        require_address()
+        patience = httpx2.Timeout(options.attempt_seconds, connect=min(CONNECT_SECONDS, options.attempt_seconds))
         self.client = anthropic.AsyncAnthropic(
-            max_retries=0, timeout=options.attempt_seconds, http_client=anthropic.DefaultAioHttpClient()
+            max_retries=0, timeout=patience, http_client=anthropic.DefaultAioHttpClient()
         )
 
     async def answer(self, request: Request) -> Reply:
@@ -156,9 +158,8 @@ def translated(request: Request | None = None) -> Iterator[None]:
     except anthropic.APIStatusError as error:
         raise _sorted(error, request) from None
     except anthropic.APIConnectionError as error:
-        cause = error.__cause__.__cause__ if error.__cause__ else None
-        kind: BusyKind = "fault" if isinstance(cause, NEVER_SENT) else "lost"
-        raise Busy(kind, f"no answer from the API ({type(error).__name__})") from None
+        unreachable = not_sent(error.__cause__.__cause__ if error.__cause__ else None)
+        raise unreachable or Busy("lost", f"no answer from the API ({type(error).__name__})") from None
     except TimeoutError:
         raise Busy("lost", "no whole answer within the deadline") from None
     except (anthropic.APIError, httpx2.HTTPError, ValueError, TypeError, AttributeError) as error:
@@ -196,6 +197,8 @@ def _sorted(error: anthropic.APIStatusError, request: Request | None) -> Excepti
     advice = ADVICE.get(error.status_code, "see the message")
     if error.error_code in SPEND_LIMITS:
         advice = "the organisation's spend limit is reached; raise it in the console"
+    if error.status_code == 404 and os.environ.get(BASE_URL):
+        advice += f", and that {address()} ({BASE_URL}) is a Messages API"
     if request and error.status_code in ABOUT_THE_PROMPT:
         advice += f" (it was {_named(request)})"
     who = request.model if request else "The API"

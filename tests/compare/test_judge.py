@@ -9,6 +9,7 @@ from messages_api import MessagesServer, message
 
 from mlx_distill.compare import DIMENSIONS, count_questions, judge, judge_alone, judge_pairs
 from mlx_distill.config import ComparisonConfig
+from mlx_distill.errors import TeacherError
 from mlx_distill.records import Generation, Judgment
 
 Serve = Callable[..., MessagesServer]
@@ -66,6 +67,42 @@ def test_what_cannot_be_scored_is_asked_once_more_then_unscored_never_zero(
     assert problem in judgment.problem
     assert len(server.asked) == 2
     assert judgment.usd == pytest.approx(len(server.asked) * USD)
+
+
+def many(count: int) -> list[Generation]:
+    return [answer("base", f"answer {number}", sample=number) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "advice"),
+    [(message("no json"), "JSON of a given schema"), (message(scores(), stop_reason="max_tokens"), "judge_max_tokens")],
+)
+def test_a_judge_that_is_never_readable_is_given_up_after_a_handful(
+    serve: Serve, tmp_path: Path, reply: Any, advice: str
+) -> None:
+    server = serve(lambda _: reply)
+    for _ in range(2):
+        with pytest.raises(TeacherError, match=advice):
+            judgments(tmp_path / "ledger", many(50))
+    assert len(server.asked) <= 2 * (judge.HANDFUL + 2)
+    server.answer = lambda _: message(scores())  # mended: what was said before stays unscored only until asked again
+    assert all(judgment.scores for judgment in judgments(tmp_path / "ledger", many(50)))
+
+
+@pytest.mark.parametrize("good", [1, 4])
+def test_one_readable_reply_is_enough_to_go_on(serve: Serve, tmp_path: Path, good: int) -> None:
+    server = serve(lambda _: message(scores() if len(server.asked) == good else "garbled"))
+    found = judgments(tmp_path / "ledger", many(12))
+    assert sum(judgment.scores is not None for judgment in found) == 1
+    assert len(server.asked) == 12 + 11
+
+
+def test_refusals_are_about_the_questions(serve: Serve, tmp_path: Path) -> None:
+    server = serve(lambda _: message("", stop_reason="refusal"))
+    assert {judgment.problem for judgment in judgments(tmp_path / "ledger", many(9))} == {
+        "the judge stopped with refusal"
+    }
+    assert len(server.asked) == 18
 
 
 def test_a_second_attempt_can_succeed_and_equal_answers_are_asked_once(serve: Serve, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_what_never_left_is_not_perhaps_charged(serve: Serve) -> None:
     serve().close()
     with pytest.raises(Busy) as raised:
         answer(Request(MODEL, "x", "", 10))
-    assert raised.value.kind == "fault"
+    assert raised.value.kind == "unreachable"
 
 
 def test_the_limits_are_taken_from_answers_and_from_refusals(serve: Serve) -> None:

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlx_distill.config.checks import FINE_TUNES, JUDGINGS, SCHEDULES, check, check_type, takes_none
 from mlx_distill.errors import UsageError
-from mlx_distill.prices import parse_price
 from mlx_distill.rows import toml_of
+
+__all__ = [
+    "FINE_TUNES",
+    "JUDGINGS",
+    "PRESETS",
+    "SCHEDULES",
+    "Config",
+    "check",
+    "load",
+    "replace",
+    "resolve",
+    "takes_none",
+]
 
 
 @dataclass(frozen=True)
@@ -244,7 +255,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def resolve(preset: str, overrides: dict[str, Any] | None = None) -> Config:
     """The preset with the given settings changed. Raises UsageError for an unknown preset or setting."""
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
     config = replace(Config(preset=preset), PRESETS[preset] | (overrides or {}))
     check(config)
@@ -252,14 +263,19 @@ def resolve(preset: str, overrides: dict[str, Any] | None = None) -> Config:
 
 
 def replace(config: Config, changes: dict[str, Any]) -> Config:
+    """With some settings changed, by their dotted names; "none" takes those back that may be without a value."""
     for name, value in changes.items():
         section, _, setting = name.partition(".")
+        if setting == "preset":
+            raise UsageError(f"preset stands inside of [{section}]: write it above the first [section] of the file.")
         part = getattr(config, section, None)
         if not setting or not dataclasses.is_dataclass(part) or not hasattr(part, setting):
             raise UsageError(f"There is no setting {name!r}: see `mlx-distill run --help`.")
         if isinstance(value, list):
             value = tuple(value)
-        _check_type(type(part), name, setting, value)
+        if value == NONE and takes_none(type(part), setting):
+            value = None
+        check_type(type(part), name, setting, value)
         part = dataclasses.replace(part, **{setting: value})  # type: ignore[type-var]
         config = dataclasses.replace(config, **{section: part})  # type: ignore[arg-type]
     return config
@@ -273,114 +289,41 @@ def settled(config: Config, before: Config) -> Config:
     return replace(config, {"training.layers": found if isinstance(most, str) else min(found, most)})
 
 
-def _check_type(section: type, name: str, setting: str, value: Any) -> None:
-    wanted = typing.get_type_hints(section)[setting]
-    kinds = [
-        typing.get_origin(kind) or kind
-        for kind in (typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,))
-    ]
-    if isinstance(value, bool) != (bool in kinds) or not isinstance(
-        value, tuple([*kinds, int] if float in kinds else kinds)
-    ):
-        raise UsageError(f"{name} = {value!r} is not of the right kind: it takes {wanted}.")
-
-
-SCHEDULES = ("cosine", "linear", "constant")
-FINE_TUNES = ("lora", "dora", "full")
-JUDGINGS = ("both", "pairwise", "rubric")
-
-POSITIVE = {
-    "teacher": ("max_tokens",),
-    "collect": ("concurrency",),
-    "training": (
-        *("epochs", "steps", "batch_size", "learning_rate", "layers", "rank", "scale", "alpha", "window", "clip"),
-        *("evaluate_every", "patience", "checkpoint_every", "save_every"),
-    ),
-    "machine": ("memory", "batch_tokens"),
-    "comparison": ("judge_max_tokens", "max_tokens", "batch_size", "samples", "temperature", "repeats"),
-    "prompts": ("limit",),
-    "selection": ("items",),
-    "bench": ("limit", "max_tokens", "batch_size", "samples", "temperature"),
-}
-
-
-def check(config: Config) -> None:
-    """Raises UsageError for settings that cannot be meant."""
-    if config.training.fine_tune == "full" and config.training.targets:
-        raise UsageError("training.targets are for adapters: full trains every weight of the layers.")
-    for section, names in POSITIVE.items():
-        for name in names:
-            value = getattr(getattr(config, section), name)
-            if value is not None and not isinstance(value, str) and not value > 0:
-                raise UsageError(f"{section}.{name} is {value}: it must be above zero.")
-    _check_finite(config)
-    for name, share in (
-        ("training.dropout", config.training.dropout),
-        ("training.warmup", config.training.warmup),
-        ("1 - filters.near_duplicate", 1 - config.filters.near_duplicate),
-    ):
-        if not 0 <= share < 1:
-            raise UsageError(f"{name} is {share}: it must be at least 0 and below 1.")
-    for name, (value, allowed) in {
-        "training.schedule": (config.training.schedule, SCHEDULES),
-        "training.fine_tune": (config.training.fine_tune, FINE_TUNES),
-        "training.layers": (config.training.layers, ("a number", "all")),
-        "comparison.judging": (config.comparison.judging, JUDGINGS),
-    }.items():
-        if isinstance(value, str) and value not in allowed:
-            raise UsageError(f"{name} is {value!r}: choose {' or '.join(allowed)}.")
-    if config.comparison.judges in ((), ("static",)) and config.comparison.judging == "pairwise":
-        raise UsageError("comparison.judging is pairwise, which static analysis cannot do: name a judge.")
-    if len(set(config.comparison.judges)) < len(config.comparison.judges):
-        raise UsageError("comparison.judges names one judge twice: its answers would count twice.")
-    if not 0 <= config.comparison.strength <= 1:
-        raise UsageError(f"comparison.strength is {config.comparison.strength}: it goes from 0 (base) to 1.")
-    _check_selection(config)
-    if config.collect.price is not None:
-        parse_price(config.collect.price)
-    if config.training.seed < 0:
-        raise UsageError(f"training.seed is {config.training.seed}: it must be 0 or more.")
-    if config.collect.max_cost is not None and not config.collect.max_cost >= 0:
-        raise UsageError(f"collect.max_cost is {config.collect.max_cost}: give dollars, 0 or more.")
-
-
-def _check_finite(config: Config) -> None:
-    for section, part in dataclasses.asdict(config).items():
-        for name, value in part.items() if isinstance(part, dict) else ():
-            unlimited = name in ("clip", "max_cost") and value == math.inf
-            if isinstance(value, float) and not (math.isfinite(value) or unlimited):
-                raise UsageError(f"{section}.{name} is {value}: it must be a number with an end.")
-
-
-def _check_selection(config: Config) -> None:
-    strengths = config.selection.strengths
-    if not strengths or not all(0 < strength <= 1 for strength in strengths):
-        raise UsageError(f"selection.strengths are {strengths}: give some above 0 (the base is tried anyway), up to 1.")
-    if config.selection.items is None:
-        return
-    if not config.bench.asked:
-        raise UsageError("selection.items are items of benchmarks: name some with --benchmark or --data.")
-    if config.training.fine_tune == "dora" and set(strengths) != {1.0}:
-        raise UsageError("A DoRA adapter cannot be saved at a strength below 1: add --strengths 1, or take lora.")
+NONE = "none"
+"""Takes a setting back that may be without a value: a number of prompts, a language."""
 
 
 def load(path: Path) -> Config:
-    """Reads a config.toml. Raises DataError when it is not TOML, UsageError when a setting is unknown."""
+    """Reads a config.toml: what it leaves out is its preset's. Raises DataError when it is not TOML, UsageError when a
+    setting is unknown; both name the file."""
     content = toml_of(path)
     preset = content.pop("preset", "standard")
-    if not all(isinstance(table, dict) for table in content.values()):
-        raise UsageError(f"{path} has settings outside of a [section]: put each under its section.")
+    loose = [name for name, table in content.items() if not isinstance(table, dict)]
+    if "axes" in content:
+        raise UsageError(f"{path} describes a sweep: start it with `mlx-distill sweep {path}`.")
+    if loose:
+        raise UsageError(
+            f"{path} has settings outside of a [section] ({', '.join(loose)}): put each under its section."
+        )
     flat = {f"{section}.{name}": value for section, table in content.items() for name, value in table.items()}
-    config = replace(Config(preset=preset), flat)
-    check(config)
-    return config
+    try:
+        return resolve(preset, flat)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def to_table(config: Config) -> dict[str, Any]:
-    """As plain tables for TOML and JSON; settings that are None are left out, since TOML has no null."""
-    table = dataclasses.asdict(config)
+    """As plain tables for TOML and JSON. TOML has no null: a setting that is None is left out, and is "none" only where
+    its preset would give it a value."""
+    given, table = PRESETS.get(config.preset, {}), dataclasses.asdict(config)
     return {
-        section: {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else part
+        section: {
+            name: NONE if value is None else value
+            for name, value in part.items()
+            if value is not None or given.get(f"{section}.{name}") is not None
+        }
+        if isinstance(part, dict)
+        else part
         for section, part in table.items()
     }
 
