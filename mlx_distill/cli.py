@@ -287,11 +287,16 @@ def main() -> None:
     except DistillError as error:
         sys.exit(_failed(error, debug))
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        reason = f"{error.strerror or error}{where}: make room or check the permissions, then run it again."
-        sys.exit(_failed(DataError(reason), debug))
+        sys.exit(_failed(DataError(_advised(error)), debug))
     except Exception as error:
         sys.exit(_failed(_unforeseen(error), debug, error))
+
+
+def _advised(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    wrong_path = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+    advice = "check the path" if wrong_path else "make room or check the permissions"
+    return f"{error.strerror or error}{where}: {advice}, then run the same command again."
 
 
 def _replace_what_cannot_be_written() -> None:

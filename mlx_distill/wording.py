@@ -211,7 +211,8 @@ def dataset(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not found:
         return facts
     if found["rows"] is not None:
-        facts.append(("Rows", f"{found['rows']:,}: {found['train']:,} to train on, {found['valid']:,} held out"))
+        made = f"{plural(found['train'], 'example')} to train on, {found['valid']:,} held out"
+        facts.append(("Rows", f"{found['rows']:,}, which give {made}"))
     if found["left_out"]:
         facts.append(("Left out", counts(found["left_out"])))
     if found["heldout_overlap"]:

@@ -60,7 +60,7 @@ def test_what_becomes_of_every_row_is_told_and_kept(student: tuple[str, ...], tm
     found = dataset(run)
     made = found["encoded"]
     assert (found["rows"], made["train"] + made["valid"], made["valid"]) == (16, 13, 1)
-    assert f"Rows: 16: {made['train']} to train on, 1 held out." in said
+    assert f"Rows: 16, which give {made['train']} examples to train on, 1 held out." in said
     assert "Left out: 1 truncated, 1 with tools, 1 too long." in said
     assert "Keys not used: source (2 rows)." in said
     assert "Control tokens: 1 row name some: words, as trained." in said
