@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from mlx_distill.errors import DataError, words_of
+from mlx_distill.errors import DataError, UsageError, words_of
 
 FORMS = "JSON lines, a JSON array or CSV with a header (each also gzipped), or Parquet"
 
@@ -144,11 +144,13 @@ def _plain(path: Path, begun: bytes, text: str | None) -> Form:
 
 
 def toml_of(path: Path) -> dict[str, Any]:
-    """The content of a TOML file. Raises DataError when there is none, or it is not TOML."""
+    """The content of a TOML file. Raises DataError when there is none, or it is not TOML; UsageError for a folder."""
     try:
         return tomllib.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8).decode())
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a folder: give a file.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
     except (ValueError, RecursionError) as error:

@@ -22,7 +22,7 @@ from mlx_distill.students.looking import Unreachable
 
 PLAIN = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 OPEN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system message here') }}{% endif %}"
+REFUSES = "{{ raise_exception('no message here') }}"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_is_wrong_with_a_student_is_known_from_its_files(student: Callable[
     index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (Path(lacking) / "model.safetensors.index.json").write_text(json.dumps(index))
     for name, changes, words in (
-        (student("refuses", NO_SYSTEM + PLAIN + OPEN), {}, "refuses these messages (no system message here)"),
+        (student("refuses", REFUSES + PLAIN + OPEN), {}, "refuses these messages (no message here)"),
         (student("none", None), {}, "has no chat template"),
         (student("broken", "{% for m in messages %}{{ m.nothing.at.all }}{% endfor %}"), {}, "chat template"),
         (student("syntax", "{% for m in messages %}{{ m.content }"), {}, "chat template"),
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_student_is_known_from_its_files(student: Callable[
 @every(
     "template, words",
     [
-        (NO_SYSTEM + PLAIN + OPEN, "refuses these messages (no system message here)"),
+        (REFUSES + PLAIN + OPEN, "refuses these messages (no message here)"),
         ("{% for m in messages %}{{ m.nothing.at.all }}{% endfor %}", "refuses these messages"),
         ("{% for m in messages %}{{ m.content }", "refuses these messages"),
         (PLAIN + OPEN, ""),
@@ -160,7 +160,7 @@ def test_a_disk_without_room_is_found_before(short: Options, tmp_path: Path, mon
 def test_a_student_that_is_not_here_is_known_by_its_tokenizer(
     student: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = {"good": student("good", weights=False), "refuses": student("refuses", NO_SYSTEM + PLAIN, weights=False)}
+    there = {"good": student("good", weights=False), "refuses": student("refuses", REFUSES + PLAIN, weights=False)}
     monkeypatch.setattr(students_looking, "_fetched", lambda repository: Path(there[repository.partition("/")[2]]))
     assert problem(training__student="my/good") == ""
     assert "refuses these messages" in problem(training__student="my/refuses")
@@ -201,8 +201,8 @@ def test_nothing_is_sent_for_a_student_that_cannot_be_trained(
     server = serve()
     refuses = tmp_path / "refuses"
     options = ("--preset", "demo-short", "--teacher", "claude-sonnet-4-6", "--accept-terms", "--yes", "--layers", "2")
-    bad = str(refuses) if refuses.exists() else student("refuses", NO_SYSTEM + PLAIN + OPEN)
-    fails(3, "no system message here", command, *options, "--student", bad, "--run", tmp_path / command)
+    bad = str(refuses) if refuses.exists() else student("refuses", REFUSES + PLAIN + OPEN)
+    fails(3, "no message here", command, *options, "--student", bad, "--run", tmp_path / command)
     assert server.asked == []
 
 
@@ -217,11 +217,11 @@ def test_a_student_that_nobody_can_reach_stops_a_run_and_is_a_note_where_only_an
 
 
 def test_a_plan_says_what_would_fail(student: Callable[..., str], tmp_path: Path) -> None:
-    bad = student("refuses", NO_SYSTEM + PLAIN + OPEN)
+    bad = student("refuses", REFUSES + PLAIN + OPEN)
     options = ("--preset", "demo-short", "--layers", "2", "--student", bad)
     told = " ".join(invoke("plan", *options, "--run", tmp_path / "run").stdout.split())
     assert "Would fail" in told
-    assert "no system message here" in told
+    assert "no message here" in told
     assert not (tmp_path / "run").exists()
 
 

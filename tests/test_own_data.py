@@ -122,9 +122,7 @@ def test_a_plan_counts_what_will_be_trained_on(student: tuple[str, ...], tmp_pat
 def test_few_traces_hold_one_out(student: tuple[str, ...], tmp_path: Path) -> None:
     for count in (2, 7):
         data, run = written(tmp_path / f"{count}.jsonl", chats(count)), tmp_path / f"run{count}"
-        done = invoke(
-            "collect", "--preset", "demo-short", "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run
-        )
+        done = invoke("collect", *FAST, "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run)
         assert done.returncode == 0, done.stderr
         splits = [json.loads(line)["split"] for line in (run / "prompts.jsonl").read_text().splitlines()]
         assert (splits.count("valid"), splits.count("train")) == (1, count - 1)
@@ -147,7 +145,7 @@ def test_a_stage_that_made_nothing_usable_fails(
 ) -> None:
     data = written(tmp_path / "traces.jsonl", rows)
     teacher = ("--teacher", f"traces:{data}", "--run", tmp_path / "run", "--accept-terms")
-    done = invoke("collect", "--preset", "demo-short", *student, *teacher)
+    done = invoke("collect", *FAST, *student, *teacher)
     assert done.returncode == 3, done.stdout
     assert words in " ".join(done.stderr.split())
 
@@ -155,9 +153,7 @@ def test_a_stage_that_made_nothing_usable_fails(
 def test_what_traces_leave_out_is_in_dataset_json(student: tuple[str, ...], tmp_path: Path) -> None:
     rows = [*chats(20), {"messages": TALK * 2}, {"prompt": "x", "completion": None, "note": 1}]
     data, run = written(tmp_path / "traces.jsonl", rows), tmp_path / "run"
-    done = invoke(
-        "collect", "--preset", "demo-short", "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run
-    )
+    done = invoke("collect", *FAST, "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run)
     assert done.returncode == 0, done.stderr
     found = dataset(run)
     assert (found["rows"], found["not_read"], found["left_out"]) == (22, {"several turns": 1}, {"empty": 1})
@@ -172,5 +168,5 @@ def test_a_system_prompt_of_a_trace_is_trained_under(student: tuple[str, ...], t
     from mlx_distill.rundir import RunDir
 
     data, run = written(tmp_path / "t.jsonl", [row | {"system": "Pirate."} for row in chats(4)]), tmp_path / "run"
-    invoke("collect", "--preset", "demo-short", "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run)
+    invoke("collect", *FAST, "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run)
     assert {talk.messages[0]["content"] for talk in collected(RunDir(run), TrainingConfig())} == {"Pirate."}

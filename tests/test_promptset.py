@@ -66,6 +66,8 @@ def test_overlaps_agrees_with_comparing_every_pair(heldout: list[str], training:
             words = text.split()
             return {" ".join(words[i : i + n]) for i in range(len(words) - n + 1)}
 
+        if n < 3:
+            return float(a.split() == b.split())
         return len(grams(a) & grams(b)) / min(len(grams(a)), len(grams(b)))
 
     expected = {(a, b) for a in heldout for b in training if naive(a, b) >= OVERLAP}
@@ -77,6 +79,7 @@ def test_a_short_prompt_inside_a_longer_one_overlaps() -> None:
     assert len(shingles("two words")) == 1
     assert overlap("Implement a trie", "Implement a trie in Python with tests") == 1.0
     assert overlap("???", "Implement a trie") == 0.0
+    assert overlap("Why?", "Why is the sky blue?") == 0.0
     assert overlap("Sort a list", "Write a Python function that reverses a list") == 0.0
 
 

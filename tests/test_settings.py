@@ -23,7 +23,14 @@ from mlx_distill.sweep.members import Shard, fingerprint
 
 FREE = (
     *("prompts.limit", "teacher.columns", "collect.max_cost", "collect.price", "collect.ledger", "filters.language"),
-    *("training.data", "training.steps", "training.alpha", "training.evaluate_every", "training.patience"),
+    *(
+        "training.data",
+        "training.valid_data",
+        "training.steps",
+        "training.alpha",
+        "training.evaluate_every",
+        "training.patience",
+    ),
     *("training.save_every", "machine.memory", "machine.batch_tokens", "machine.grad_checkpoint", "machine.shared"),
     *("comparison.samples", "selection.items"),
 )
