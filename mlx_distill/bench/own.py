@@ -32,7 +32,7 @@ def own(name: str) -> Benchmark:
         columns=COLUMNS,
         size=0,
         max_tokens=1024,
-        scorer="own 2",
+        scorer="own 3",
         read=lambda rows: [_item(name, number, row) for number, row in enumerate(rows, 1)],
         score=score,
         deviations=(
@@ -70,13 +70,14 @@ def _mark(item: Item, text: str, scoring: Scoring, compare: Compare) -> Mark:
         assert found is not None
         read = None if found.detail == NO_CODE else f"{found.checks_passed} of {found.checks} checks"
         return Mark(found.passed, read, found.detail, found.parts, found.sandbox, found.packages)
-    return _compared(item, text, compare)
+    return _compared(item, text, compare, text in scoring.cut)
 
 
-def _compared(item: Item, text: str, compare: Compare) -> Mark:
-    """The last line as it stands may be the answer, or state it; a box is one in any case."""
+def _compared(item: Item, text: str, compare: Compare, cut: bool) -> Mark:
+    """The last line as it stands may be the answer, or state it; a box is one in any case. `cut`: the text ends at the
+    token cap."""
     gold = Gold(str(item.data["answer"]), item.prompt, own=True, as_written=bool(item.data["as_written"]))
-    readings = last(text, item.prompt)
+    readings = last(text, item.prompt, cut=cut)
     if not readings:
         return Mark(False, None, "no answer", {FORMAT: False})
     marks = [mathematics.mark_of(gold, reading, compare) for reading in readings]
