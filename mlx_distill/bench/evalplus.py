@@ -18,7 +18,7 @@ from mlx_distill.bench import execution
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
 from mlx_distill.bench.execution import Calls, Ran
 from mlx_distill.bench.outputs import right
-from mlx_distill.checks.code import extract
+from mlx_distill.checks.code import ended, extract
 from mlx_distill.checks.mending import parsed
 from mlx_distill.checks.names import bindings
 from mlx_distill.checks.values import whole
@@ -35,6 +35,7 @@ DEVIATIONS = (
     "The last block that defines the function is taken, however it was set, with what it needs of other blocks, and an "
     "error beside the definition does not count; EvalPlus takes the longest run of lines that parses, and of that what "
     "the function needs.",
+    "Of an answer that was cut at the token cap the last line, which is half a line, is left out.",
     "Answers run in a sandbox without any package, numpy too; expected outputs never enter it: they are compared "
     "outside.",
     "A derived type (Counter, namedtuple) is compared as its base type; an object of any other type equals nothing.",
@@ -143,7 +144,8 @@ def score(cases: Sequence[Case], scoring: Scoring, slow: frozenset[str] = frozen
 def mark(item: Item, text: str, scoring: Scoring) -> Mark:
     """One answer's. `passed` is None where no code is run, or the reference could not be."""
     data = item.data
-    read = extract(text, [data["entry_point"]], given=_names(data["setup"]), cut=text in scoring.cut)
+    cut = text in scoring.cut
+    read = extract(ended(text) if cut else text, [data["entry_point"]], given=_names(data["setup"]), cut=cut)
     code = read.code
     if reason := execution.reason_not_to_run(scoring):
         return Mark(None, code, reason)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill.checks.blocks import language
-from mlx_distill.checks.code import code_of, defines, everything, extract, prose_of, query, script
+from mlx_distill.checks.code import code_of, defines, ended, everything, extract, prose_of, query, script
 from mlx_distill.checks.mending import mended, parsed, salvaged
 
 CODE = "def f(n):\n    return n\n"
@@ -247,6 +247,20 @@ def test_half_a_definition_counts_only_where_there_is_no_whole_one() -> None:
     assert extract(fenced(CODE) + cut, ["f"]).code == "def f(n):\n    return\n"
     assert extract(cut, ["f"], cut=True).code == "def f(n):\n    return\n"
     assert extract(f"```python\n{CODE}\nfor n in range(", ["f"], cut=True).code == CODE
+
+
+@every(
+    "text, left",
+    [
+        ("def f(n):\n    return a", "def f(n):\n"),
+        ("def f(n):\n    return a\n", "def f(n):\n    return a\n"),
+        ("def f(n): return a", ""),
+        (fenced(CODE).rstrip("\n"), fenced(CODE).rstrip("\n")),
+        (f"<code>\n{CODE}</code>", f"<code>\n{CODE}</code>"),
+    ],
+)
+def test_half_a_line_is_left_out(text: str, left: str) -> None:
+    assert ended(text) == left
 
 
 def test_code_that_is_broken_is_shown_as_it_is() -> None:
