@@ -38,6 +38,8 @@ RIGHT = [
     ("Paris", r"\boxed{\text{Paris}}"),
     ("Paris", "\\boxed{Paris}\n\nThe answer is in \\boxed{}."),
     ("St. Louis", "The answer is St. Louis."),
+    ("sell", 'The opposite of "buy" is "sell."'),
+    ("had", 'The past of "have" is "had".'),
     ("What is love", "What is love"),
     ("1000", "So it is\n1,000"),
     ("1000", "So it is\n1 thousand"),

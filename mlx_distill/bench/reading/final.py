@@ -134,6 +134,7 @@ COPULA = re.compile(
     r"spends?|pays?|sells?|left with|total of)\b\s*:?|[=:]|\\approx|≈)(?![^\n]*(?:\bis\b|\bare\b|[=]))",
     re.IGNORECASE,
 )
+WORD = re.compile(r"\w")
 SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 SENTENCE = re.compile(r"\b(?:is|are|was|were|has|have|had)\b", re.IGNORECASE)
 CHANGING = re.compile(
@@ -229,7 +230,7 @@ def _ending(line: str, things: frozenset[str]) -> str:
         return ""
     if formula := MATHEMATICS.search(line):
         return next(group for group in formula.groups() if group is not None)
-    said = list(COPULA.finditer(line))
+    said = [verb for verb in COPULA.finditer(line) if WORD.search(line, verb.end())]  # 'is "sell."' says sell
     if said:
         rest = CLAUSE.split(BOLD.sub(r"\1", line[said[-1].end() :]), maxsplit=1)[0].strip()
         if rest and (_is_readable(rest, things) or len(rest.split()) <= SHORT):
