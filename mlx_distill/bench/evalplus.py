@@ -21,11 +21,14 @@ from mlx_distill.bench.outputs import right
 from mlx_distill.checks.code import ended, extract
 from mlx_distill.checks.mending import parsed
 from mlx_distill.checks.names import bindings
-from mlx_distill.checks.values import whole
+from mlx_distill.checks.values import UNREADABLE, untagged, whole
 from mlx_distill.errors import DataError
 from mlx_distill.records import FORMAT
 
 BASE = "base tests"
+LONGEST_READ = 2000
+"""Characters of a value that is written anew for its reader."""
+
 NO_CODE = "no answer extracted"
 INPUTS = re.compile(r"^[ \t]*inputs = (.*)$", re.MULTILINE)
 TOLERANCE = re.compile(r"(?:, |<= )([\d.e+-]+)\)?\s*\Z")
@@ -205,10 +208,20 @@ def _base_right(item: Item, code: str, known: Ran, scoring: Scoring) -> bool:
 def _reason(item: Item, arguments: str, ran: Ran, known: Ran, at: int) -> str:
     if not ran.whole:
         return ran.why
-    call = f"{item.data['entry_point']}({_short(arguments[1:-1])})"
+    call = f"{item.data['entry_point']}({_short(_as_python(arguments)[1:-1])})"
     if at < len(ran.outputs):
-        return f"{call} is {_short(ran.outputs[at])}, not {_short(known.outputs[at])}"
+        return f"{call} is {_short(_as_python(ran.outputs[at]))}, not {_short(_as_python(known.outputs[at]))}"
     return f"{call}: {ran.why or 'no output'}"[:200]
+
+
+def _as_python(text: str) -> str:
+    """A value as Python writes it; what is long or cannot be read as it came."""
+    if len(text) > LONGEST_READ:
+        return text
+    try:
+        return repr(untagged(json.loads(text), most=len(text)))
+    except UNREADABLE:
+        return text
 
 
 def _short(text: str, most: int = 60) -> str:

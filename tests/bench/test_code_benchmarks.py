@@ -448,7 +448,7 @@ class TestAnswers:
         assert [each.detail for each in found] == [
             "f(2) is 7932, not 15851",
             "f(1): ZeroDivisionError: division by zero",
-            "f(3) is null, not 23770",
+            "f(3) is None, not 23770",
             "f(1): SyntaxError: expected ':' (answer.py, line 1)",
             "f(1): ModuleNotFoundError: No module named 'numpy'",
             "f(1): RecursionError: maximum recursion depth exceeded",
