@@ -14,13 +14,14 @@ from mlx_distill.bench import mathematics
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.reading.final import last
 from mlx_distill.bench.reading.sameness import Compare, Gold
-from mlx_distill.checks import NO_CODE, run_checks
+from mlx_distill.checks import NO_CODE, VERSION, run_checks
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import prompt_of
 from mlx_distill.records import FORMAT, Prompt, content_id
 
 COLUMNS = (frozenset({"prompt", "checks"}), frozenset({"prompt", "answer"}))
 OPTIONAL = ("category", "difficulty")
+SCORER = f"own 3, {VERSION}"
 
 
 def own(name: str) -> Benchmark:
@@ -32,7 +33,7 @@ def own(name: str) -> Benchmark:
         columns=COLUMNS,
         size=0,
         max_tokens=1024,
-        scorer="own 3",
+        scorer=SCORER,
         read=lambda rows: [_item(name, number, row) for number, row in enumerate(rows, 1)],
         score=score,
         deviations=(
