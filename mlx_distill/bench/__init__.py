@@ -2,12 +2,13 @@
 
 from mlx_distill.bench.benchmark import Benchmark, Capability, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.elsewhere import Given, read_answers
-from mlx_distill.bench.load import BENCHMARKS, DEFAULT, Loaded, load, named
+from mlx_distill.bench.load import BENCHMARKS, DEFAULT, SCORERS, Loaded, load, named
 from mlx_distill.bench.subset import Parts, parts, subset, words
 
 __all__ = [
     "BENCHMARKS",
     "DEFAULT",
+    "SCORERS",
     "Benchmark",
     "Capability",
     "Case",

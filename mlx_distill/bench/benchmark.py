@@ -58,8 +58,8 @@ class Mark:
 @dataclass(frozen=True)
 class Scoring:
     """How answers are scored: `workers` at a time; `unsandboxed` runs models' code where there is no sandbox; `cut` are
-    the texts that end at the token cap, where a block of code may be half of what it was to be; `packages` of this
-    environment may be imported by models' code."""
+    the texts that end at the token cap, where a block of code may be half of what it was to be and the last line is no
+    answer; `packages` of this environment may be imported by models' code."""
 
     workers: int = 2
     unsandboxed: bool = False

@@ -18,14 +18,17 @@ from mlx_distill.bench import execution
 from mlx_distill.bench.benchmark import Case, Item, Mark, Scoring
 from mlx_distill.bench.execution import Calls, Ran
 from mlx_distill.bench.outputs import right
-from mlx_distill.checks.code import extract
+from mlx_distill.checks.code import ended, extract
 from mlx_distill.checks.mending import parsed
 from mlx_distill.checks.names import bindings
-from mlx_distill.checks.values import whole
+from mlx_distill.checks.values import UNREADABLE, untagged, whole
 from mlx_distill.errors import DataError
 from mlx_distill.records import FORMAT
 
 BASE = "base tests"
+LONGEST_READ = 2000
+"""Characters of a value that is written anew for its reader."""
+
 NO_CODE = "no answer extracted"
 INPUTS = re.compile(r"^[ \t]*inputs = (.*)$", re.MULTILINE)
 TOLERANCE = re.compile(r"(?:, |<= )([\d.e+-]+)\)?\s*\Z")
@@ -35,6 +38,7 @@ DEVIATIONS = (
     "The last block that defines the function is taken, however it was set, with what it needs of other blocks, and an "
     "error beside the definition does not count; EvalPlus takes the longest run of lines that parses, and of that what "
     "the function needs.",
+    "Of an answer that was cut at the token cap the last line, which is half a line, is left out.",
     "Answers run in a sandbox without any package, numpy too; expected outputs never enter it: they are compared "
     "outside.",
     "A derived type (Counter, namedtuple) is compared as its base type; an object of any other type equals nothing.",
@@ -143,7 +147,8 @@ def score(cases: Sequence[Case], scoring: Scoring, slow: frozenset[str] = frozen
 def mark(item: Item, text: str, scoring: Scoring) -> Mark:
     """One answer's. `passed` is None where no code is run, or the reference could not be."""
     data = item.data
-    read = extract(text, [data["entry_point"]], given=_names(data["setup"]), cut=text in scoring.cut)
+    cut = text in scoring.cut
+    read = extract(ended(text) if cut else text, [data["entry_point"]], given=_names(data["setup"]), cut=cut)
     code = read.code
     if reason := execution.reason_not_to_run(scoring):
         return Mark(None, code, reason)
@@ -203,10 +208,20 @@ def _base_right(item: Item, code: str, known: Ran, scoring: Scoring) -> bool:
 def _reason(item: Item, arguments: str, ran: Ran, known: Ran, at: int) -> str:
     if not ran.whole:
         return ran.why
-    call = f"{item.data['entry_point']}({_short(arguments[1:-1])})"
+    call = f"{item.data['entry_point']}({_short(_as_python(arguments)[1:-1])})"
     if at < len(ran.outputs):
-        return f"{call} is {_short(ran.outputs[at])}, not {_short(known.outputs[at])}"
+        return f"{call} is {_short(_as_python(ran.outputs[at]))}, not {_short(_as_python(known.outputs[at]))}"
     return f"{call}: {ran.why or 'no output'}"[:200]
+
+
+def _as_python(text: str) -> str:
+    """A value as Python writes it; what is long or cannot be read as it came."""
+    if len(text) > LONGEST_READ:
+        return text
+    try:
+        return repr(untagged(json.loads(text), most=len(text)))
+    except UNREADABLE:
+        return text
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -96,7 +96,7 @@ HUMANEVAL_PLUS = Benchmark(
     ),
     size=164,
     max_tokens=1024,
-    scorer="humaneval-plus 2",
+    scorer="humaneval-plus 3",
     read=read,
     score=score,
     deviations=(

@@ -21,7 +21,7 @@ from mlx_distill.bench import execution
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.execution import Allowed, Calls, Ran
 from mlx_distill.bench.outputs import printed_right, right
-from mlx_distill.checks.code import Extracted, defines, extract, script
+from mlx_distill.checks.code import Extracted, defines, ended, extract, script
 from mlx_distill.checks.values import encoded, whole
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import FORMAT
@@ -157,6 +157,7 @@ def mark(item: Item, text: str, scoring: Scoring) -> Mark:
 
 
 def _read(text: str, method: str, cut: bool) -> Extracted:
+    text = ended(text) if cut else text
     if not method:
         return script(text, cut=cut)
     found = extract(text, ["Solution"], cut=cut)
@@ -212,7 +213,7 @@ LIVECODEBENCH = Benchmark(
     ),
     size=454,
     max_tokens=4096,
-    scorer="livecodebench 2",
+    scorer="livecodebench 3",
     read=read,
     score=score,
     deviations=(

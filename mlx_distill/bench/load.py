@@ -20,7 +20,7 @@ from mlx_distill.bench.ifeval import IFEVAL
 from mlx_distill.bench.livecodebench import LIVECODEBENCH, within
 from mlx_distill.bench.math500 import MATH500
 from mlx_distill.bench.mbpp import MBPP_PLUS
-from mlx_distill.bench.own import COLUMNS, own
+from mlx_distill.bench.own import COLUMNS, SCORER, own
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import digest
 from mlx_distill.rows import rows_of, stem
@@ -29,6 +29,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (HUMANEVAL_PLUS, MBPP_PLUS, MATH500, GSM8K, IFEVAL, AIME24, AIME25, LIVECODEBENCH)
 }
+
+SCORERS = (*(benchmark.scorer for benchmark in BENCHMARKS.values()), SCORER)
+"""Of all that can be asked: marks of another version are made anew."""
 
 DEFAULT = "default"
 """The name of the default suite."""

@@ -30,7 +30,7 @@ from mlx_distill.bench.reading.sameness import Compare, Gold, same
 from mlx_distill.errors import MachineError
 from mlx_distill.records import FORMAT
 
-SCORER = "math-verify 0.9.0, rules 2"
+SCORER = "math-verify 0.9.0, rules 3"
 
 REQUEST = r"Please reason step by step, and put your final answer within \boxed{}."
 """The request under which MATH results are usually published, e.g. those of the Qwen2.5-Math report (2409.12122)."""
@@ -58,7 +58,7 @@ def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
     Raises MachineError where no comparing process can be started.
     """
     with compared(scoring) as (threads, compare):
-        yield from threads.map(lambda case: mark(case, compare), cases)
+        yield from threads.map(lambda case: mark(case, compare, cut=case[1] in scoring.cut), cases)
 
 
 @contextlib.contextmanager
@@ -73,9 +73,10 @@ def compared(scoring: Scoring) -> Iterator[tuple[ThreadPoolExecutor, Compare]]:
         processes.close()
 
 
-def mark(case: Case, compare: Compare) -> Mark:
+def mark(case: Case, compare: Compare, *, cut: bool = False) -> Mark:
+    """`cut`: the text ends at the token cap."""
     item, text = case
-    reading = final(text, item.prompt)
+    reading = final(text, item.prompt, cut=cut)
     if reading is None:
         return Mark(False, None, "no answer extracted", {FORMAT: False})
     return mark_of(Gold(str(item.data["answer"]), item.prompt), reading, compare)

@@ -127,7 +127,7 @@ MBPP_PLUS = Benchmark(
     ),
     size=378,
     max_tokens=1024,
-    scorer="mbpp-plus 2",
+    scorer="mbpp-plus 3",
     read=read,
     score=score,
     deviations=(

@@ -14,13 +14,14 @@ from mlx_distill.bench import mathematics
 from mlx_distill.bench.benchmark import Benchmark, Case, Item, Mark, Scoring, Source
 from mlx_distill.bench.reading.final import last
 from mlx_distill.bench.reading.sameness import Compare, Gold
-from mlx_distill.checks import NO_CODE, run_checks
+from mlx_distill.checks import NO_CODE, VERSION, run_checks
 from mlx_distill.errors import DataError
 from mlx_distill.promptset import prompt_of
 from mlx_distill.records import FORMAT, Prompt, content_id
 
 COLUMNS = (frozenset({"prompt", "checks"}), frozenset({"prompt", "answer"}))
 OPTIONAL = ("category", "difficulty")
+SCORER = f"own 3, {VERSION}"
 
 
 def own(name: str) -> Benchmark:
@@ -32,7 +33,7 @@ def own(name: str) -> Benchmark:
         columns=COLUMNS,
         size=0,
         max_tokens=1024,
-        scorer="own 2",
+        scorer=SCORER,
         read=lambda rows: [_item(name, number, row) for number, row in enumerate(rows, 1)],
         score=score,
         deviations=(
@@ -70,13 +71,14 @@ def _mark(item: Item, text: str, scoring: Scoring, compare: Compare) -> Mark:
         assert found is not None
         read = None if found.detail == NO_CODE else f"{found.checks_passed} of {found.checks} checks"
         return Mark(found.passed, read, found.detail, found.parts, found.sandbox, found.packages)
-    return _compared(item, text, compare)
+    return _compared(item, text, compare, text in scoring.cut)
 
 
-def _compared(item: Item, text: str, compare: Compare) -> Mark:
-    """The last line as it stands may be the answer, or state it; a box is one in any case."""
+def _compared(item: Item, text: str, compare: Compare, cut: bool) -> Mark:
+    """The last line as it stands may be the answer, or state it; a box is one in any case. `cut`: the text ends at the
+    token cap."""
     gold = Gold(str(item.data["answer"]), item.prompt, own=True, as_written=bool(item.data["as_written"]))
-    readings = last(text, item.prompt)
+    readings = last(text, item.prompt, cut=cut)
     if not readings:
         return Mark(False, None, "no answer", {FORMAT: False})
     marks = [mathematics.mark_of(gold, reading, compare) for reading in readings]

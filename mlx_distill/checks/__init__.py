@@ -16,12 +16,12 @@ from typing import Any
 from mlx_distill import sandbox
 from mlx_distill.checks import equality, lacking, programs
 from mlx_distill.checks.checking import asks_what_is_raised
-from mlx_distill.checks.code import Extracted, code_of
+from mlx_distill.checks.code import Extracted, code_of, ended
 from mlx_distill.checks.names import BUILTINS, used_names
 from mlx_distill.records import FORMAT, Check, Prompt, Role, Score
 from mlx_distill.sandbox import Level, Limits, Outcome
 
-VERSION = "checks 2"
+VERSION = "checks 3"
 """What marks depend on beside the answers: another version checks anew."""
 
 EACH_SECONDS = 10.0
@@ -50,13 +50,13 @@ def run_checks(
     """None for a prompt without checks; `passed` is None when there is no sandbox to run them in, or it lacks what the
     answer needs.
 
-    cut       the text ends at the token cap
+    cut       the text ends at the token cap: its last line is half a line
     packages  of this environment, that the answer may import
     limits    `seconds` are of the processor, and of each check
     """
     if not prompt.checks:
         return None
-    found = code_of(text, prompt.language, wanted(prompt.checks), cut=cut)
+    found = code_of(ended(text) if cut else text, prompt.language, wanted(prompt.checks), cut=cut)
     if not (found.code or "").strip() and (level := _level(unsandboxed)):
         outcome = Outcome("failed", NO_CODE, None, level)
     else:

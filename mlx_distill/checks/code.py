@@ -28,6 +28,7 @@ MOST_BLOCKS = 300
 """Of one answer, the last ones."""
 
 READS_INPUT = re.compile(r"\binput\s*\(|\bstdin\b|\bopen\(0\b|fileinput")
+CLOSED = re.compile(r"[ \t]*(?:`{3,}|~{3,}|(?:</\w+>)+)[ \t]*")
 FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]+[\w, \t]+\n?", re.MULTILINE)
 
 
@@ -69,6 +70,13 @@ def extract(text: str, wanted: Sequence[str], *, given: Collection[str] = (), cu
     chosen = sorted({id(one): one for one in chosen}.values(), key=lambda one: one.rank[1])
     code = _composed([one.code for one in chosen], chosen[0].rank[1], candidates, {*given, *wanted})
     return Extracted(code, _is_strict(found, wanted), _others(candidates, chosen))
+
+
+def ended(text: str) -> str:
+    """The lines that had ended in a text that was cut at the token cap. Half a line could pass by luck: `return a`, of
+    what was to be `return a + b`."""
+    head, line_end, half = text.rpartition("\n")
+    return text if CLOSED.fullmatch(half) else head + line_end
 
 
 def defines(code: str, name: str) -> bool:

@@ -38,6 +38,7 @@ UNSEEN = re.compile("^[\ufeff\u200b-\u200f\u2060]+", re.MULTILINE)
 ENDED = re.compile(r"(?:<\|[a-z_]{1,30}\|>|</s>|<eos>)\s*\Z")
 PROMPTED = re.compile(r"^[ \t]*(?:>>>|In \[\d*\]:)(?: |$)")
 CONTINUED = re.compile(r"^[ \t]*\.\.\.(?:: |: *$| |$)")
+DEFINING = re.compile(r"[ \t]*(?:(?:async[ \t]+)?def|class|from|import)[ \t]+\w")
 NUMBERED = re.compile(r"^[ \t]*(\d{1,4})(?:[.:|)]|[ \t]*[|│])?(?:[ \t]|$)")
 SPACES = dict.fromkeys(map(ord, "\u00a0\u1680\u202f\u205f\u3000"), " ") | dict.fromkeys(range(0x2000, 0x200B), " ")
 NOTHING = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
@@ -101,9 +102,10 @@ def _readings(code: str) -> Iterator[str]:
 
 
 def _typed(code: str) -> str:
-    """What was typed at the interpreter's prompts; what it printed is left out."""
+    """What was typed at the interpreter's prompts; what it printed is left out. Prompts in a docstring are none: there
+    a line without one defines something, which no interpreter prints."""
     lines = code.split("\n")
-    if not any(map(PROMPTED.match, lines)):
+    if not any(map(PROMPTED.match, lines)) or any(map(DEFINING.match, lines)):
         return code
     typed, inside = [], False
     for line in lines:

@@ -49,7 +49,7 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
         config.comparison.unsandboxed,
         shown_packages(config),
         environment.sandbox_level(),
-        [benchmark.scorer for benchmark in bench.BENCHMARKS.values()],
+        bench.SCORERS,
     ]
     saved = [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
     return settings, saved, [SELECTION]

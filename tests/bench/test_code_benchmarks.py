@@ -46,6 +46,11 @@ def marks(*codes: str, asked: Item | None = None, workers: int = 2) -> list[Mark
     return list(evalplus.score([(asked, f"```python\n{code}\n```") for code in codes], Scoring(workers)))
 
 
+def cut_off(text: str, asked: Item) -> Mark:
+    (found,) = evalplus.score([(asked, text)], Scoring(cut=frozenset({text})))
+    return found
+
+
 def mark(code: str, asked: Item | None = None) -> Mark:
     (found,) = marks(code, asked=asked)
     return found
@@ -443,7 +448,7 @@ class TestAnswers:
         assert [each.detail for each in found] == [
             "f(2) is 7932, not 15851",
             "f(1): ZeroDivisionError: division by zero",
-            "f(3) is null, not 23770",
+            "f(3) is None, not 23770",
             "f(1): SyntaxError: expected ':' (answer.py, line 1)",
             "f(1): ModuleNotFoundError: No module named 'numpy'",
             "f(1): RecursionError: maximum recursion depth exceeded",
@@ -456,6 +461,11 @@ class TestAnswers:
     def test_what_only_waits_is_too_slow_and_keeps_what_was_right(self) -> None:
         found = mark("import time\ndef f(n):\n    n < 3 or time.sleep(600)\n    return n * 7919 + 13")
         assert (found.passed, found.parts["base tests"], found.detail) == (False, True, "f(3): too slow")
+
+    def test_half_a_line_does_not_pass_by_luck(self) -> None:
+        """`return n`, of what was to be `return n + 1`; what stands behind the function takes nothing from it."""
+        same, half = item("def f(n):\n    return n\n"), "```python\ndef f(n):\n    return n"
+        assert [cut_off(text, same).passed for text in (half, f"{half}\n\nprint(f(")] == [False, True]
 
     def test_a_text_without_code_fails_and_says_so(self) -> None:
         (found,) = evalplus.score([(item(), "I would rather not.")], Scoring())

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlx_distill.bench import BENCHMARKS, DEFAULT, Loaded, load
+from mlx_distill.bench import BENCHMARKS, DEFAULT, SCORERS, Loaded, load
+from mlx_distill.bench.own import own
+from mlx_distill.checks import VERSION
 from mlx_distill.errors import DataError, UsageError
 
 FILES = {
@@ -106,3 +108,10 @@ def test_names_are_known_and_a_benchmark_comes_once(shared: Path) -> None:
 def test_without_the_hub_the_advice_is_a_file(name: str) -> None:
     with pytest.raises(DataError, match=r"cannot be loaded from the hub .* give its file with --data"):
         loaded(names=(name,))
+
+
+def test_another_version_of_any_scorer_marks_anew() -> None:
+    """Also of the checks that a benchmark of one's own may have."""
+    mine = own("mine").scorer
+    assert {mine, *(benchmark.scorer for benchmark in BENCHMARKS.values())} == set(SCORERS)
+    assert VERSION in mine

@@ -193,6 +193,32 @@ def test_without_a_box_it_is_what_the_text_states(text: str, found: str | None) 
     assert (reading and reading.text.strip()) == found
 
 
+@every(
+    "text, found",
+    [
+        ("So she has 18", None),
+        ("3 + 5 = 8\nSo she has 18", None),
+        ("The answer is 18", None),
+        ("The answer is 18.", None),
+        ("The answer is 18. She has", "18"),
+        ("#### 18\n\nLet me", "18"),
+        ("#### 18", None),
+        ("The answer is 18.\nWait, I", None),
+        ("The answer is 18.\nThe answer is 1", "18"),
+        ("It is **18**", None),
+        (r"It is \boxed{18}. To che", "18"),
+        (r"It is \boxed{18}", "18"),
+        (r"It is \boxed{18", None),
+        (r"It is \boxed 1", None),
+        (r"It is \boxed 1. Now", "1"),
+    ],
+)
+def test_where_it_was_cut_off_nothing_is_an_answer_by_luck(text: str, found: str | None) -> None:
+    reading = final(text, cut=True)
+    assert (reading and reading.text.strip(" .")) == found
+    assert [each.text for each in last(text, cut=True)][:1] == ([reading.text] if reading else [])
+
+
 def test_of_a_sentence_about_the_answer_both_are_read() -> None:
     assert [reading.text for reading in last("I thought.\nThe capital of Norway is Oslo.")] == [
         "The capital of Norway is Oslo.",

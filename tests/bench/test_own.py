@@ -36,7 +36,10 @@ RIGHT = [
     ("Paris", "The capital of France is **Paris**."),
     ("Paris", "So the capital is Paris."),
     ("Paris", r"\boxed{\text{Paris}}"),
+    ("Paris", "\\boxed{Paris}\n\nThe answer is in \\boxed{}."),
     ("St. Louis", "The answer is St. Louis."),
+    ("sell", 'The opposite of "buy" is "sell."'),
+    ("had", 'The past of "have" is "had".'),
     ("What is love", "What is love"),
     ("1000", "So it is\n1,000"),
     ("1000", "So it is\n1 thousand"),
@@ -127,6 +130,13 @@ def test_a_distilled_model_that_learns_the_dates_is_shown_to_be_better() -> None
     for month, right in (("May", True), ("June", False)):
         cases = [(item, f"{day} {month}") for day, item in enumerate(items, 1)]
         assert {mark.passed for mark in BENCHMARK.score(cases, Scoring())} == {right}
+
+
+def test_a_number_that_the_cap_cut_off_is_no_answer(own_pool: None) -> None:
+    (item,) = BENCHMARK.read([{"prompt": "q", "answer": "18"}])
+    for text, right in (("So it is 18", False), ("So it is \\boxed{18}. Or", True)):
+        (mark,) = BENCHMARK.score([(item, text)], Scoring(cut=frozenset({text})))
+        assert mark.passed is right
 
 
 def test_checks_are_executed_and_no_code_is_no_answer() -> None:

@@ -252,6 +252,17 @@ RIGHT = [
     ("12", r"12\!"),
     (r"\text{Evelyn}", "Evelyn"),
     (r"\text{east}", "East"),
+    ("1000000", r"1\text{ million}"),
+    ("42", "42 cm^2"),
+    ("42", "42 ml"),
+    ("42", "42 oz"),
+    ("18", "₹18"),
+    ("20", r"20^\circ C"),
+    ("36", r"36\degree"),
+    ("6", r"\boldsymbol{6}"),
+    ("5", r"\text{Answer: } 5"),
+    ("14 - i", r"14 - \mathrm{i}"),
+    (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", r"\begin{pmatrix}1&2\\[4pt]3&4\end{pmatrix}"),
 ]
 
 WRONG = [
@@ -406,4 +417,9 @@ WRONG = [
     ("5", r"\overline{5}"),
     ("0.3", r"0.\overline{3}"),
     ("10", "10_2"),
+    ("5", r"5\text{ feet }6\text{ inches}"),
+    ("1", r"1\text{ million}"),
+    ("12", r"12\text{ pi}"),
+    ("5", "5 tenths"),
+    ("5", r"5\text{ is not the answer}"),
 ]

@@ -86,6 +86,16 @@ def test_values_are_compared_as_literals(value: str, expected: str, passed: bool
 
 
 @pytest.mark.usefixtures("sandboxed")
+def test_half_a_line_does_not_pass_by_luck() -> None:
+    """`return a`, of what was to be `return a + b`."""
+    prompt, half = asking(("1", "add(1, 0)")), "```python\ndef add(a, b):\n    return a"
+    for text, cut, passed in ((half, True, False), (half, False, True), (f"{half}\n\nprint(add(1,", True, True)):
+        score = run_checks(prompt, "base", text, cut=cut)
+        assert score
+        assert score.passed is passed
+
+
+@pytest.mark.usefixtures("sandboxed")
 def test_each_check_meets_the_answer_as_it_was_loaded() -> None:
     counting = asking(("1", "import math\nmath.pi = 3\nadd()"), ("(1, True)", "import math\n(add(), math.pi > 3.1)"))
     assert checked(counting, "calls = []\ndef add():\n    calls.append(1)\n    return len(calls)").passed

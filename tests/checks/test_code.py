@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill.checks.blocks import language
-from mlx_distill.checks.code import code_of, defines, everything, extract, prose_of, query, script
+from mlx_distill.checks.code import code_of, defines, ended, everything, extract, prose_of, query, script
 from mlx_distill.checks.mending import mended, parsed, salvaged
 
 CODE = "def f(n):\n    return n\n"
@@ -127,6 +127,7 @@ FORMATS: dict[str, Callable[[str], str]] = {
 RIGHT = {
     "a function": "def f(n):\n    return n\n",
     "with types and a text": 'def f(n: int) -> int:\n    """Gives it back.\n\n    More of it.\n    """\n    return n\n',
+    "with an example": 'def f(n):\n    """Gives it back.\n\n    >>> f(1)\n    1\n    """\n    return n\n',
     "an import": "import math\n\ndef f(n):\n    return math.floor(n)\n",
     "a helper": "def g(n):\n    return [n]\n\n\ndef f(n):\n    if g(n)[0] >= n <= n:\n        return n\n",
     "an alias": "def g(n):\n    return n\n\nf = g\n",
@@ -139,9 +140,9 @@ RIGHT = {
 }  # fmt: skip
 
 
-def outcome(text: str, *inputs: int) -> list[Any]:
+def outcome(text: str, *inputs: int, cut: bool = False) -> list[Any]:
     """What the function does that is read out of an answer; names and exits are not looked at here."""
-    code = extract(text, ["f"]).code
+    code = extract(text, ["f"], cut=cut).code
     names: dict[str, Any] = {}
     exec(compile(code or "", "answer", "exec"), names)
     return [names["f"](each) for each in inputs]
@@ -247,6 +248,26 @@ def test_half_a_definition_counts_only_where_there_is_no_whole_one() -> None:
     assert extract(fenced(CODE) + cut, ["f"]).code == "def f(n):\n    return\n"
     assert extract(cut, ["f"], cut=True).code == "def f(n):\n    return\n"
     assert extract(f"```python\n{CODE}\nfor n in range(", ["f"], cut=True).code == CODE
+
+
+@every(
+    "text, left",
+    [
+        ("def f(n):\n    return a", "def f(n):\n"),
+        ("def f(n):\n    return a\n", "def f(n):\n    return a\n"),
+        ("def f(n): return a", ""),
+        (fenced(CODE).rstrip("\n"), fenced(CODE).rstrip("\n")),
+        (f"<code>\n{CODE}</code>", f"<code>\n{CODE}</code>"),
+    ],
+)
+def test_half_a_line_is_left_out(text: str, left: str) -> None:
+    assert ended(text) == left
+
+
+def test_examples_in_a_docstring_do_not_take_the_place_of_a_function_before_something_broken() -> None:
+    for rest in ("# A check\ndef check():\n    for n in [1,\n", "Use it:\n\nprint f(1)\n"):
+        for cut in (True, False):
+            assert outcome(f"```python\n{RIGHT['with an example']}\n{rest}", 7, cut=cut) == [7]
 
 
 def test_code_that_is_broken_is_shown_as_it_is() -> None:

@@ -1,7 +1,9 @@
 r"""Where an answer stands in a text: in its last box, after "the answer is", in bold, or on its last line.
 
-In: what a model wrote. Out: the answer that a careful person would read there, and whether it stands in the asked
-format. Only one is read, without a look at the gold answer: no format makes a wrong answer right.
+In: what a model wrote, and whether it was cut off at the token cap. Out: the answer that a careful person would read
+there, and whether it stands in the asked format. Only one is read, without a look at the gold answer: no format makes a
+wrong answer right. Of a text that was cut off only boxes and whole statements are read: its last line is where it
+happened to stop, in the middle of a calculation or of a number.
 """
 
 from __future__ import annotations
@@ -132,6 +134,8 @@ COPULA = re.compile(
     r"spends?|pays?|sells?|left with|total of)\b\s*:?|[=:]|\\approx|≈)(?![^\n]*(?:\bis\b|\bare\b|[=]))",
     re.IGNORECASE,
 )
+WORD = re.compile(r"\w")
+SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 SENTENCE = re.compile(r"\b(?:is|are|was|were|has|have|had)\b", re.IGNORECASE)
 CHANGING = re.compile(
     r"^\s*(?:and|or|to|of|out|in|per|x|times|than|more|less|fewer|short|over|under|above|below|plus|minus|each)\b|[0-9\\=<>*^/]|"
@@ -147,14 +151,14 @@ LESS = re.compile(
 """Before a number that is not the answer by itself: more than 5, 3 out of 5, 2 or 5, step 5."""
 
 
-def final(text: str, question: str = "") -> Reading | None:
+def final(text: str, question: str = "", *, cut: bool = False) -> Reading | None:
     """Asked for in a box: the last box; else the last stated answer that can be read as mathematics; else what the last
-    line ends with."""
+    line ends with, unless the text was cut off there."""
     if BOX.search(text):
-        return _boxed(text)
-    things, line = counted(question), _last_line(text)
+        return _boxed(text, cut)
+    things, line = counted(question), "" if cut else _last_line(text)
     bare_line, bold = line.lstrip("#> "), BOLD.findall(line)[-1:]
-    stated = list(itertools.chain(*_statements(text[-END:])))
+    stated = list(itertools.chain(*_statements(text[-END:], cut)))
     found = next((each for each in (bare_line, *stated, *bold) if _is_readable(each, things)), None)
     found = found or next(filter(_is_short, stated), None) or _ending(line, things)
     found = found or next(filter(_is_short, (*bold, bare_line)), None)
@@ -167,28 +171,32 @@ def _is_short(text: str) -> bool:
     return 0 < len(words) <= SHORT and not UNSURE.search(text) and not SENTENCE.search(text)
 
 
-def _boxed(text: str) -> Reading | None:
+def _boxed(text: str, cut: bool) -> Reading | None:
     content, found = boxed(text), boxes(text) or []
-    return None if content is None else Reading(content, strict=all(box.closed for box in found))
+    if content is None or (cut and found[-1].end == len(text) and not text.endswith("}")):
+        return None  # \boxed 1, of what was to be \boxed 18
+    return Reading(content, strict=all(box.closed for box in found))
 
 
-def last(text: str, question: str = "") -> list[Reading]:
+def last(text: str, question: str = "", *, cut: bool = False) -> list[Reading]:
     """Asked for nowhere in particular: the last box; else the last line as it stands and, where that is a sentence
-    about the answer, the answer in it. [] where there is nothing."""
+    about the answer, the answer in it. [] where there is nothing, or the text was cut off before it was said."""
     if BOX.search(text):
-        box = _boxed(text)
+        box = _boxed(text, cut)
         return [box] if box else []
-    line = _last_line(text)
-    inner = next(_statements(text[-END:]), BOLD.findall(line)[-1:]) or [_ending(line, counted(question))]
+    line = "" if cut else _last_line(text)
+    inner = next(_statements(text[-END:], cut), BOLD.findall(line)[-1:]) or [_ending(line, counted(question))]
     alone = not STATED.search(line) and "**" not in line
     return [Reading(each, strict=alone and each == line) for each in dict.fromkeys((line, *inner)) if trimmed(each)]
 
 
-def _statements(text: str) -> Iterator[list[str]]:
-    """What "the answer is …" says, the latest first: of each the possible ends, since a point may be in the answer."""
-    for found in reversed(list(STATED.finditer(text))[-MOST:]):
+def _statements(text: str, cut: bool) -> Iterator[list[str]]:
+    """What "the answer is …" says, the latest first: of each the possible ends, since a point may be in the answer.
+    Where the text was cut off, its last sentence says nothing but that another one is taken back."""
+    whole = text[: max((end.end() for end in SENTENCE_END.finditer(text)), default=0)] if cut else text
+    for found in reversed(list(STATED.finditer(whole))[-MOST:]):
         if not TAKEN_BACK.search(text, found.end()):
-            yield _statement(found, text)
+            yield _statement(found, whole)
 
 
 def _statement(found: re.Match[str], text: str) -> list[str]:
@@ -222,7 +230,7 @@ def _ending(line: str, things: frozenset[str]) -> str:
         return ""
     if formula := MATHEMATICS.search(line):
         return next(group for group in formula.groups() if group is not None)
-    said = list(COPULA.finditer(line))
+    said = [verb for verb in COPULA.finditer(line) if WORD.search(line, verb.end())]  # 'is "sell."' says sell
     if said:
         rest = CLAUSE.split(BOLD.sub(r"\1", line[said[-1].end() :]), maxsplit=1)[0].strip()
         if rest and (_is_readable(rest, things) or len(rest.split()) <= SHORT):

@@ -41,7 +41,7 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
         config.training.seed,
         (config.comparison.strength, config.comparison.unsandboxed, shown_packages(config)),
         environment.sandbox_level(),
-        [benchmark.scorer for benchmark in bench.BENCHMARKS.values()],
+        bench.SCORERS,
     ]
 
 
