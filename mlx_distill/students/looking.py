@@ -8,6 +8,7 @@ snapshot without weights in the hub's cache would look like a student.
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,7 @@ def _fetched(repository: str) -> Path:
             f"{repository} is not on this machine and cannot be downloaded ({words_of(error, named=True)[:80]}): "
             f"{students.works()}."
         ) from error
-    if not any(
-        name.startswith("model") and name.endswith(".safetensors") for name in (file.rfilename for file in known)
-    ):
+    if not any(fnmatchcase(file.rfilename, "model*.safetensors") for file in known):
         raise DataError(f"{repository} has no weights (model*.safetensors): choose another model, or convert it.")
     return folder
 

@@ -11,7 +11,7 @@ from messages_api import BatchRules, Faults, MessagesServer, message
 
 from mlx_distill.collect import Budget, Ledger, Patience, batches
 from mlx_distill.errors import BudgetError, TeacherError
-from mlx_distill.teachers import Busy, Options, Reply, open_teacher
+from mlx_distill.teachers import Busy, Options, Reply, Unreachable, open_teacher
 from mlx_distill.teachers.batches import ClaudeBatches
 from mlx_distill.teachers.claude import ClaudeTeacher
 
@@ -312,3 +312,29 @@ def test_the_server_is_asked_for_a_batchs_state_no_more_often_than_every_so_ofte
     ask(tmp_path / "ledger", requests(10), waits=Patience(sleep=sleep))
     assert len(waited) >= 3
     assert set(waited) == {60.0}
+
+
+def test_nobody_to_submit_to_is_said_soon_and_nothing_is_owed(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    server.close()
+    with pytest.raises(TeacherError, match=f"{server.url} cannot be reached: it refuses the connection"):
+        ask(tmp_path / "ledger", requests(15))
+    assert spent(tmp_path / "ledger") == (0.0, 0.0)
+
+
+def test_a_server_that_is_gone_for_a_while_is_said_and_looked_at_again(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve()
+    ended, looks, notes = ClaudeBatches.ended, 0, list[str]()
+
+    async def gone_at_first(self: ClaudeBatches, name: str) -> bool | None:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            raise Unreachable("https://api.example.com cannot be reached", certain=True)
+        return await ended(self, name)
+
+    monkeypatch.setattr(ClaudeBatches, "ended", gone_at_first)
+    assert len(ask(tmp_path / "ledger", requests(5), notes=notes)) == 5
+    assert sum("cannot be looked at now: https://api.example.com" in note for note in notes) == 2

@@ -18,6 +18,8 @@ preset = "quick"
 train = ["train.txt"]
 valid = ["valid.txt"]
 test = []
+[training]
+student = "smollm2-135m"
 [axes]
 "training.rank" = [8, 16]
 """
