@@ -220,14 +220,14 @@ class Standing:
 class Conversation:
     """What is trained on: chat messages, of which every assistant turn is scored, but for those at `unscored`.
 
-    `where` is the place in the user's file, for messages about it.
+    `where` is its place in a file, for messages about it; what is trained on does not depend on that.
     """
 
     id: str
     messages: tuple[dict[str, str], ...]
     split: Split = "train"
     unscored: tuple[int, ...] = ()
-    where: str = field(default="", compare=False)
+    where: str = field(default="", compare=False, repr=False)
 
     @property
     def question(self) -> str:

@@ -217,7 +217,7 @@ def test_teacher_failures(tmp_path: Path, serve: Callable[..., MessagesServer]) 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs an unwritable place")
 def test_an_unwritable_disk_is_one_line() -> None:
-    fails(3, "permissions", "run", "--preset", "demo", "--run", "/proc/nowhere/run")
+    fails(3, "/proc/nowhere", "run", "--preset", "demo", "--run", "/proc/nowhere/run")
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -400,13 +400,16 @@ def test_traces_that_claude_wrote_need_the_acknowledgement(tmp_path: Path) -> No
 def test_a_local_model_teaches_without_key_terms_or_cost(
     sets: Callable[[int], dict[str, Any]], tmp_path: Path, smollm: Any
 ) -> None:
-    watcher = collect(tmp_path / "run", sets(4) | {"teacher.spec": "mlx:smollm2-135m", "teacher.max_tokens": 12})
-    found = rows(tmp_path / "run")
-    assert len(found) == 6
-    assert all(row["completion"] and row["usd"] is None for row in found)
-    assert watcher.asked == []
-    again = collect(tmp_path / "run", sets(4) | {"teacher.spec": "mlx:smollm2-135m", "teacher.max_tokens": 12})
-    assert "collect kept" in again.said
+    """With so few tokens every answer is cut: what it wrote is kept, and nothing of it can be trained on."""
+    settings = sets(4) | {"teacher.spec": "mlx:smollm2-135m", "teacher.max_tokens": 12}
+    for watcher in (Watcher(), Watcher()):
+        with pytest.raises(DataError, match="None of the 6 answers can be trained on: 6 truncated"):
+            collect(tmp_path / "run", settings, watcher)
+        found = rows(tmp_path / "run")
+        assert len(found) == 6
+        assert all(row["completion"] and row["usd"] is None for row in found)
+        assert watcher.asked == []
+    assert "collect kept" in watcher.said
 
 
 def test_what_is_collected_needs_no_key_and_asks_nothing(

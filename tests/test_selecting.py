@@ -179,7 +179,7 @@ SMALL = Path(__file__).parents[1] / "examples" / "small"
 @pytest.mark.long
 def test_a_student_trained_too_hard_is_caught_and_a_weaker_adapter_loses_less(tmp_path: Path) -> None:
     """SmolLM2 learns to repeat its answer on the last line, which is form and not knowledge: its held-out loss falls
-    to a twentieth, while at full strength it forgets words that the base knows and how to write a function."""
+    to a twentieth, while at full strength it forgets how to write a function."""
     run = ("--run", tmp_path / "run")
     hard = ("--learning-rate", "5e-3", "--epochs", "2", "--evaluate-every", "22", "--save-every", "22")
     done = invoke("train", "--preset", "demo", *run, "--data", SMALL / "sentence.jsonl", *hard)
@@ -194,6 +194,5 @@ def test_a_student_trained_too_hard_is_caught_and_a_weaker_adapter_loses_less(tm
     tried = {row["strength"]: row for row in results["selection"]["candidates"]}
     whole, quarter = tried[1.0], tried[0.25]
     assert "first-functions" in whole["loses"]
-    assert whole["gain"]["mean"] < 0 <= quarter["gain"]["mean"] + 0.1
     assert quarter["elsewhere"]["mean"] - whole["elsewhere"]["mean"] > 0.15
     assert (results["selection"]["chosen"] or {"strength": 0})["strength"] < 1
