@@ -312,3 +312,11 @@ def test_a_pad_token_that_is_a_real_token_is_learnt_where_it_is_text(smollm: Stu
     assert [row[2] for row in together] == [3, 2]
     for (a, _, _), (b, _, _) in zip(alone, together, strict=True):
         assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_the_first_step_is_as_large_as_the_rate(smollm: Student, data: Data, tmp_path: Path) -> None:
+    """Adam with its bias corrected (Kingma and Ba 2015, section 3): uncorrected, it would be 3.2 times as large."""
+    settings = {"schedule": "constant", "warmup": 0.0, "learning_rate": 1e-3, "steps": 1}
+    _, weights = briefly(smollm, data, tmp_path, **settings)
+    moved = np.concatenate([np.abs(np.array(array)).ravel() for name, array in weights.items() if "lora_b" in name])
+    assert np.median(moved) == pytest.approx(1e-3, rel=0.01)
