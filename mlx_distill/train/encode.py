@@ -141,19 +141,16 @@ def _answered(messages: list[dict[str, str]], before: str, student: Student) -> 
     if found and tag and before.startswith(around):
         thought, said, _ = reasoning.split(answer)
         return f"{before}{thought}\n{reasoning.closing(tag)}\n\n{said}{tail}"
-    if found and (around.startswith(before) or around.endswith(_opening(messages, before, student))):
+    if found and around.startswith(before):
         return before + answer + tail
+    asked = student.marked(messages[-2]["content"]).strip() if len(messages) > 1 else ""
+    opening, written = (text.rpartition(asked)[2] if asked else text for text in (before, around))
+    if found and written.startswith(opening) and not written[len(opening) :].strip():
+        return before + written[len(opening) :] + answer + tail  # what differs stands before the last question
     raise DataError(
         f"The chat template of {student.spec} writes an answer in another place than it opens one, so answers cannot "
         "be located: choose another student."
     )
-
-
-def _opening(messages: Sequence[dict[str, str]], before: str, student: Student) -> str:
-    """What a template writes between the last question and its answer: a system prompt that it writes into the question
-    only while that is the last turn makes no other difference."""
-    question = student.marked(messages[-2]["content"]).strip() if len(messages) > 1 else ""
-    return before.rpartition(question)[2] if question and question in before else before
 
 
 def _example(name: str, place: str, parts: Sequence[tuple[_Piece, Sequence[int]]], student: Student) -> Example:

@@ -51,6 +51,9 @@ TEMPLATES = {
     + changed("messages[0].content + ' ' + c", f"{LAST}'user' and messages[0].role == 'system'")
     + TURN
     + OPEN,
+    "system with the last question, a space before answers": SPOKEN
+    + changed("messages[0].content + ' ' + c", f"{LAST}'user' and messages[0].role == 'system'")
+    + "{% if m.role == 'user' %}[Q] {{ c }} [/Q]{% else %} {{ c }}<|im_end|>{% endif %}{%- endfor %}",
 }
 
 Made = Callable[[str], Student]
@@ -89,7 +92,7 @@ def test_an_answer_follows_what_the_student_is_asked_with(made: Made, name: str)
         assert list(example.tokens[:start]) == asked
         said = student.tokenizer.decode(list(example.tokens[start:stop]))
         assert said.endswith("Because.<|im_end|>")
-        assert said.removesuffix("Because.<|im_end|>").strip("\n") in ("", "</think>", "<think>\n\n</think>")
+        assert said.removesuffix("Because.<|im_end|>").strip() in ("", "</think>", "<think>\n\n</think>")
         assert (system in student.tokenizer.decode(asked)) is True
 
 
@@ -99,7 +102,7 @@ def test_a_thought_is_learnt_with_its_answer(made: Made, name: str) -> None:
     found = encode_all([talk("Why?", "<think>\nHm.\n</think>\n\nBecause.")], student, "Be brief.", 4096)
     (said,) = learnt(found, student)
     opened = "" if name == "opens a thought" else "<think>\n"
-    assert said == f"{opened}Hm.\n</think>\n\nBecause.<|im_end|>"
+    assert said.lstrip(" ") == f"{opened}Hm.\n</think>\n\nBecause.<|im_end|>"
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -110,7 +113,7 @@ def test_every_turn_is_learnt(made: Made, name: str) -> None:
     )
     said = [text.rpartition("</think>")[2].strip() for text in learnt(found, student)]
     assert said == ["One.<|im_end|>", "Three.<|im_end|>"]
-    rewrites = name in ("opens a thought", "an empty thought in the last answer", "system with the last question")
+    rewrites = name in ("opens a thought", "an empty thought in the last answer") or "system with" in name
     assert (len(found.examples), found.divided) == ((2, 1) if rewrites else (1, 0))
     if not rewrites:
         assert "Two." in student.tokenizer.decode(list(found.examples[0].tokens))
