@@ -312,7 +312,7 @@ def test_repeating_decimals_are_exact(over: int, under: int) -> None:
     assert quantity.read(expanded(over, under)) == Quantity(Fraction(over, under))
 
 
-@given(st.fractions(max_denominator=50), st.integers(-30, 30))
+@given(st.fractions(-1000, 1000, max_denominator=50), st.integers(-30, 30))
 def test_precision_is_relative(value: Fraction, power: int) -> None:
     """A ten-thousandth more is another number, however small both are; ten digits of a decimal without an end pass."""
     value *= Fraction(10) ** power
