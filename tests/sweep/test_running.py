@@ -3,10 +3,10 @@
 A small program stands for `mlx-distill run`; test_kills is about the real one.
 """
 
-from __future__ import itertools
-import annotations
+from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
