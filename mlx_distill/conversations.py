@@ -152,15 +152,13 @@ class _Reader:
         """The value of a field, or None; `path` says where it stood, "" where there is no such column."""
         named = name in self._columns
         paths = (self._columns[name],) if named else _KEYS[name]
-        there = [(path, head) for path, head in _there(paths, self._names) if named or head not in self._read]
         self.path, value = "", None
-        for path, head in there:
-            if not self.path or value is None:
-                value = at(self._row, path)
-                if not self.path or value is not None:
-                    self.path, read = path, head
-        if named and value is None and not is_blank(self._row, self.path):
-            self.path = ""
+        for path, head in _there(paths, self._names):
+            if value is not None or (head in self._read and not named):
+                continue
+            value, leads = _walked(self._row, path)
+            if value is not None or (not self.path and (leads or not named)):
+                self.path, read = path, head
         if self.path:
             self._read.add(read)
         return value
@@ -185,33 +183,19 @@ def _there(paths: tuple[str, ...], names: tuple[str, ...]) -> tuple[tuple[str, s
     return tuple((path, head) for path, head in heads if head in names)
 
 
-def at(row: Any, path: str) -> Any:
-    """The value at a dotted path (`generations.0`), or None. A column of just that name comes first."""
-    if isinstance(row, Mapping) and path in row:
-        return row[path]
-    for step in path.split("."):
-        if isinstance(row, Mapping):
-            row = row.get(step)
-        elif isinstance(row, list) and step.isdecimal() and int(step) < len(row):
-            row = row[int(step)]
-        else:
-            return None
-    return row
-
-
-def is_blank(row: Any, path: str) -> bool:
-    """Whether a path ends at a null or an empty list on its way, and not at a name or number that is not there."""
-    steps = [path] if path in row else path.split(".")
-    for step in steps:
+def _walked(row: Any, path: str) -> tuple[Any, bool]:
+    """The value at a dotted path (`generations.0`), and whether the path leads anywhere: a null or an empty list on its
+    way ends it, a name or number that is not there does not. A column of just that name comes first."""
+    for step in [path] if path in row else path.split("."):
         if row in (None, []):
-            return True
+            return None, True
         if isinstance(row, Mapping) and step in row:
             row = row[step]
         elif isinstance(row, list) and step.isdecimal() and int(step) < len(row):
             row = row[int(step)]
         else:
-            return False
-    return row is None
+            return None, False
+    return row, True
 
 
 def _dialogue(row: _Reader) -> Dialogue:
@@ -221,7 +205,7 @@ def _dialogue(row: _Reader) -> Dialogue:
     if system := _text(row.get("system")):
         turns = [{"role": "system", "content": system, "scored": True}, *(t for t in turns if t["role"] != "system")]
     if thought := _text(row.get("reasoning")):
-        turns[-1] = {"reasoning": thought} | turns[-1]
+        turns[-1]["reasoning"] = turns[-1].get("reasoning") or thought
     stop = row.get("stop_reason") or turns[-1].get("finish_reason")
     model = row.get("model")
     _refuse(row, turns)

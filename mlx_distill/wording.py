@@ -222,7 +222,7 @@ def dataset(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         many = plural(found["turn_by_turn"], "conversation")
         facts.append(("Turn by turn", f"{many}: the chat template rewrites earlier turns"))
     if found["with_control_tokens"]:
-        facts.append(("Control tokens", f"{plural(found['with_control_tokens'], 'row')} name some: words, as trained"))
+        facts.append(("Control tokens", f"named in {plural(found['with_control_tokens'], 'row')}, learnt as words"))
     if found["unused_keys"]:
         facts.append(("Keys not used", keys_in_words(found["unused_keys"])))
     return facts

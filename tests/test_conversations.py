@@ -90,6 +90,7 @@ def test_what_a_row_says_beside_question_and_answer_is_kept(row: Row, turns: lis
         ({"prompt": "q", "completion": "t\n</think>\n\na"}, "t"),
         ({"prompt": "q", "completion": "a", "reasoning_content": "t"}, "t"),
         ({"messages": [message("user", "q"), message("assistant", "a", reasoning_content="t")]}, "t"),
+        ({"messages": [message("user", "q"), message("assistant", "a")], "reasoning": "t"}, "t"),
         ({"prompt": "q", "completion": "a"}, ""),
     ],
 )

@@ -63,7 +63,7 @@ def test_what_becomes_of_every_row_is_told_and_kept(student: tuple[str, ...], tm
     assert f"Rows: 16, which give {made['train']} examples to train on, 1 held out." in said
     assert "Left out: 1 truncated, 1 with tools, 1 too long." in said
     assert "Keys not used: source (2 rows)." in said
-    assert "Control tokens: 1 row name some: words, as trained." in said
+    assert "Control tokens: named in 1 row, learnt as words." in said
     assert (found["left_out"], made["left_out"]) == ({"truncated": 1, "with tools": 1}, {"too long": 1})
     assert found["examples"]["truncated"] == [f"{data}, line 13"]
     assert made["places"]["too long"] == [f"{data}, line 15"]

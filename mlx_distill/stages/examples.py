@@ -1,7 +1,7 @@
-"""What is trained on: the run's completions or the user's own rows, as conversations, and as examples.
+"""Conversations → the examples of a run.
 
-In: teacher_data.jsonl and dataset.json, or the file that `training.data` names. Out: examples of each split; in
-dataset.json what became of every row, which is also said.
+In: what is trained on (`collect.material`), the student. Out: examples of each split; in dataset.json what became of
+every row, which is also said.
 """
 
 from __future__ import annotations
