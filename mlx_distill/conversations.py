@@ -19,6 +19,7 @@ from mlx_distill import reasoning
 from mlx_distill.errors import DataError, UsageError
 from mlx_distill.records import Completion
 from mlx_distill.rows import Found, Row
+from mlx_distill.wording import counts
 
 FIELDS = ("prompt", "completion", "messages", "context", "system", "reasoning", "stop_reason", "model")
 """What --columns can name."""
@@ -108,7 +109,7 @@ class Account:
     @property
     def reasons(self) -> str:
         """`5 too long, 2 empty`."""
-        return ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
+        return counts(dict(self.left_out.most_common()))
 
 
 def parse_columns(text: str | None) -> dict[str, str]:

@@ -146,14 +146,14 @@ def _ask_about_tests(job: Job) -> None:
     why = f"{job.config.teacher.spec} is the default and was not asked (--teacher names one)"
     if wants_teacher(job):
         try:
-            return _collect(job)
+            _collect(job)
+            return
         except TeacherError as error:
             if kind_of(job.config.teacher.spec) != "recorded":
                 raise
-            why = str(error)
+            why = str(error).rstrip(".")
     remove(job.run / "teacher_data.jsonl")
-    job.view.note(f"No teacher: {why}. Base and distilled are compared alone.".replace("..", "."))
-    return None
+    job.view.note(f"No teacher: {why}. Base and distilled are compared alone.")
 
 
 # ---------------------------------------------------------------- collect

@@ -17,6 +17,7 @@ from mlx_distill.report.page.strips import Strip, reach, strip
 from mlx_distill.wording import (
     NOTHING,
     UNSHOWN,
+    counts,
     dataset,
     duration,
     estimate,
@@ -162,15 +163,11 @@ def _teacher(teacher: dict[str, Any] | None) -> Facts:
     return [
         ("Teacher", teacher["spec"]),
         ("Models", ", ".join(teacher["models"])),
-        ("Prompts", _counts(teacher["prompts"])),
+        ("Prompts", counts(teacher["prompts"])),
         ("Completions", f"{teacher['completions']:,}"),
-        ("Left out of training", _counts(teacher["left_out"]) or "none"),
+        ("Left out of training", counts(teacher["left_out"]) or "none"),
         ("Tokens", tokens),
     ]
-
-
-def _counts(found: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in found.items())
 
 
 def _training(training: dict[str, Any] | None) -> Facts:
@@ -182,7 +179,7 @@ def _training(training: dict[str, Any] | None) -> Facts:
         ("Student", training["student"]),
         ("Trained", trained(training)),
         ("Parameters", f"{moved:,} of {total:,} ({moved / total:.2%})"),
-        ("Examples", _counts(training["examples"])),
+        ("Examples", counts(training["examples"])),
         *dataset(training.get("dataset") or {}),
         (
             "Epochs, steps",
