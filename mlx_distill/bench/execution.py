@@ -31,8 +31,8 @@ MEMORY = 4 << 30
 
 REFERENCE_SECONDS = 600
 SHORTEST, LONGEST, TIMES = 1.0, 60.0, 4
-"""Seconds for one input at least, for a task at most, and how many times the reference's own, as EvalPlus allows. For
-an input they are the processor's (see `running.PATIENCE`)."""
+"""Seconds of the processor for one input at least, for a task at most, and how many times the reference's own, as
+EvalPlus allows by the clock (see `running.PATIENCE`)."""
 
 START_SECONDS = 10
 """What a sandbox may take to start on a machine that is busy."""
@@ -58,21 +58,20 @@ class Calls:
 
 @dataclass(frozen=True)
 class Allowed:
-    """Seconds of the processor for each input, and by the clock for all; bytes of output."""
+    """Seconds of the processor for each input, and for all of them; bytes of output."""
 
     each: tuple[float, ...]
-    seconds: float
+    total: float
     output_bytes: int
 
 
 @dataclass(frozen=True)
 class Ran:
-    """`outputs` and `seconds` (of the processor) of the inputs up to the first that failed; `took` seconds in all;
-    `why` it failed, else empty. `whole`: whether the program lived to tell; `ran`: whether it was run at all."""
+    """`outputs` and `seconds` (of the processor) of the inputs up to the first that failed; `why` it failed, or "".
+    `whole`: whether the program lived to tell; `ran`: whether it was run at all."""
 
     outputs: tuple[str, ...] = ()
     seconds: tuple[float, ...] = ()
-    took: float = 0.0
     why: str = ""
     level: str = ""
     whole: bool = True
@@ -91,17 +90,17 @@ def reason_not_to_run(scoring: Scoring) -> str:
 
 def run(code: str, calls: Calls, allowed: Allowed, scoring: Scoring) -> Ran:
     """Runs code in a sandbox of its own. Never raises for what the code does."""
-    outcome = _sandboxed(_task(code, calls, allowed.each), allowed, _disk(calls), scoring)
+    outcome = _sandboxed(_task(code, calls, allowed.each, allowed.total), allowed, _disk(calls), scoring)
     return _read(outcome.result, outcome, len(calls.inputs))
 
 
-def _task(code: str, calls: Calls, each: Sequence[float]) -> dict[str, Any]:
-    return {**vars(calls), "code": code, "limits": each}
+def _task(code: str, calls: Calls, each: Sequence[float], total: float) -> dict[str, Any]:
+    return {**vars(calls), "code": code, "limits": each, "total": total}
 
 
 def _sandboxed(task: Any, allowed: Allowed, disk_bytes: int, scoring: Scoring) -> Outcome:
     limits = Limits(
-        seconds=allowed.seconds,
+        seconds=START_SECONDS + running.PATIENCE * allowed.total,
         memory_bytes=MEMORY,
         output_bytes=allowed.output_bytes,
         disk_bytes=disk_bytes + 2 * allowed.output_bytes,
@@ -117,12 +116,11 @@ def _disk(calls: Calls) -> int:
 def _read(result: Any, outcome: Outcome, most: int) -> Ran:
     """The program may have been taken over by the answer, and printed anything."""
     try:
-        outputs, seconds, took, why = (result[key] for key in ("outputs", "seconds", "took", "why"))
+        outputs, seconds, why = (result[key] for key in ("outputs", "seconds", "why"))
         if all(isinstance(output, str) for output in outputs) and len(outputs) <= most:
             times = tuple(number(second, LONGEST_TOLD) for second in seconds)
             if len(times) <= most and isinstance(why, str):
-                told = number(took, LONGEST_TOLD)
-                return Ran(tuple(map(text, outputs)), times, told, text(why)[:200], outcome.level)
+                return Ran(tuple(map(text, outputs)), times, text(why)[:200], outcome.level)
     except (LookupError, TypeError, ValueError):
         pass
     why = outcome.detail or "it ended without a result"
@@ -167,11 +165,11 @@ def references(keys: Sequence[Key], *, unsandboxed: bool = False) -> list[Ran]:
 
 def _find_out(keys: Sequence[Key], unsandboxed: bool) -> None:
     found: dict[Key, Ran] = {}
+    allowed = Allowed((), REFERENCE_SECONDS, 1 << 30)
     try:
-        tasks = [_task(code, calls, (REFERENCE_SECONDS,) * len(calls.inputs)) for code, calls in keys]
-        outcome = _sandboxed(
-            tasks, Allowed((), REFERENCE_SECONDS, 1 << 30), Limits.disk_bytes, Scoring(unsandboxed=unsandboxed)
-        )
+        most = allowed.total
+        tasks = [_task(code, calls, (most,) * len(calls.inputs), most) for code, calls in keys]
+        outcome = _sandboxed(tasks, allowed, Limits.disk_bytes, Scoring(unsandboxed=unsandboxed))
         results = outcome.result if isinstance(outcome.result, list) else [None] * len(keys)
         for key, result in zip(keys, results, strict=False):
             found[key] = _read(result, outcome, len(key[1].inputs))
@@ -188,8 +186,8 @@ def allowed_beside(known: Ran) -> Allowed:
     """What an answer may use, by what its reference used (EvalPlus's rule); at least twice the reference's time where
     that takes long."""
     each = tuple(max(SHORTEST, TIMES * seconds) for seconds in known.seconds)
-    seconds = max(min(LONGEST, sum(each)) + 1, 2 * known.took) + START_SECONDS
-    return Allowed(each, seconds, output_bytes(known.outputs))
+    total = max(min(LONGEST, sum(each)), 2 * sum(known.seconds)) + 1
+    return Allowed(each, total, output_bytes(known.outputs))
 
 
 def output_bytes(expected: Iterable[str]) -> int:

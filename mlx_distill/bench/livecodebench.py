@@ -176,7 +176,7 @@ def _tests(method: str, code: str, tests: Sequence[Mapping[str, str]]) -> tuple[
 
 
 def _allowed(expected: Sequence[str]) -> Allowed:
-    seconds = min((EACH_SECONDS + 1) * len(expected) + 5, ALL_SECONDS) + execution.START_SECONDS
+    seconds = min((EACH_SECONDS + 1) * len(expected) + 5, ALL_SECONDS)
     return Allowed((EACH_SECONDS,) * len(expected), seconds, execution.output_bytes(expected))
 
 

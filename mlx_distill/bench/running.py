@@ -1,6 +1,6 @@
 """What runs inside the sandbox: one answer, and all that it is called with or reads from its standard input.
 
-In: a task, or a list of them, as JSON on standard input. Out: {"outputs", "seconds", "took", "why"}, or a list of such.
+In: a task, or a list of them, as JSON on standard input. Out: {"outputs", "seconds", "why"}, or a list of such.
 This file's text is the program, after those of `checks.values` and `checks.loading`; it imports nothing but the
 standard library. No expected output ever comes in here: an answer that takes over this process can only send what it
 would have returned anyway.
@@ -23,7 +23,7 @@ from mlx_distill.checks.values import dumps, encoded, loads, untagged
 
 
 PATIENCE = 5
-"""Times the seconds of the processor that an input may take by the clock: the machine may be busy, and fails nobody."""
+"""Times the seconds of the processor that an answer may take by the clock: a busy machine fails nobody."""
 
 
 class TooLong(BaseException):
@@ -65,17 +65,20 @@ def call(task: dict[str, Any], result: dict[str, Any]) -> None:
     clock, limit, write, read, parse = time.process_time, _limited(), encoded, untagged, loads
     shape = SHAPES[task["shape"]]
     function, failed = _load(task)
+    left = task["total"]
     for text, most in zip(task["inputs"], task["limits"], strict=True):
         arguments = read(parse(text))
         started = clock()
         try:
-            limit(most)
+            limit(min(most, left))
             output = shape(function(*arguments))
         except NameError as error:
             raise failed or error from None
         finally:
             limit(0)
-        result["seconds"].append(clock() - started)
+        spent = clock() - started
+        left = max(left - spent, 0.001)
+        result["seconds"].append(spent)
         result["outputs"].append(write(output))
         del output
 
@@ -99,14 +102,16 @@ def script(task: dict[str, Any], result: dict[str, Any]) -> None:
     made = module("__main__", task["code"])
     code, names = compile(task["code"], made.__file__ or "", "exec"), made.__dict__
     exec(task["setup"], names)
-    limit = _limited()
+    limit, left = _limited(), task["total"]
     for text, most in zip(task["inputs"], task["limits"], strict=True):
         for name, content in (("input", text), ("output", ""), ("error", "it was killed")):
             with open(name, "w", encoding="utf-8", errors="surrogatepass") as file:
                 file.write(content)
         started = time.perf_counter()
-        _fork(code, names, limit, most)
-        result["seconds"].append(time.perf_counter() - started)
+        _fork(code, names, limit, min(most, left))
+        spent = time.perf_counter() - started
+        left = max(left - spent, 0.001)
+        result["seconds"].append(spent)
         with open("output", encoding="utf-8", errors="replace") as file:
             result["outputs"].append(file.read())
 
@@ -162,15 +167,13 @@ def _why(error: BaseException) -> str:
 
 def answer(task: dict[str, Any], to: int) -> None:
     """Never comes back. Nothing that an answer prints gets into the result, and nothing of it goes on after that."""
-    result: dict[str, Any] = {"outputs": [], "seconds": [], "took": 0.0, "why": ""}
+    result: dict[str, Any] = {"outputs": [], "seconds": [], "why": ""}
     said = open(to, "w", encoding="utf-8", errors="surrogatepass")
-    clock, leave, write, reason = time.perf_counter, os._exit, dumps, _why  # an answer may replace them
-    started = clock()
+    leave, write, reason = os._exit, dumps, _why  # an answer may replace them
     try:
         (script if task["script"] else call)(task, result)
     except BaseException as error:
         result["why"] = reason(error)
-    result["took"] = clock() - started
     said.write(write(result))
     said.close()
     leave(0)

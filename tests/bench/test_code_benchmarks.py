@@ -580,7 +580,7 @@ ATTACKS = {
     "__main__.call = __main__.tagged = lambda *a: None\ndef f(n):\n    return 0",
     "looks for what is expected": FRAMES,
     "writes a result itself": "import os\nfor fd in range(3, 20):\n    try:\n        os.write(fd, b'{\"outputs\": "
-    "[\"7932\", \"15851\", \"0\", \"0\"], \"seconds\": [], \"took\": 0, \"why\": \"\"}')\n    except OSError: pass\n"
+    "[\"7932\", \"15851\", \"0\", \"0\"], \"seconds\": [], \"why\": \"\"}')\n    except OSError: pass\n"
     "os._exit(0)\n" + SECRET,
     "writes a part itself": "import os\nfor fd in range(3, 20):\n    try:\n        os.write(fd, b'{\"outputs\": [')\n"
     "    except OSError: pass\ndef f(n):\n    return 0",
@@ -638,11 +638,10 @@ def watched(process: psutil.Process) -> bool:
         3,
         [],
         {},
-        {"outputs": [1], "seconds": [], "took": 0, "why": ""},
-        {"outputs": ["1"] * 99, "seconds": [], "took": 0, "why": ""},
-        {"outputs": [], "seconds": ["x"], "took": 0, "why": ""},
-        {"outputs": [], "seconds": [], "took": [], "why": ""},
-        {"outputs": None, "seconds": [], "took": 0, "why": ""},
+        {"outputs": [1], "seconds": [], "why": ""},
+        {"outputs": ["1"] * 99, "seconds": [], "why": ""},
+        {"outputs": [], "seconds": ["x"], "why": ""},
+        {"outputs": None, "seconds": [], "why": ""},
     ],
 )
 def test_a_result_that_is_none_is_read_as_none(result: Any) -> None:
@@ -650,11 +649,19 @@ def test_a_result_that_is_none_is_read_as_none(result: Any) -> None:
 
 
 def test_limits_follow_the_reference() -> None:
-    known = execution.Ran(outputs=("1" * 300_000,) * 2, seconds=(0.01, 2.0), took=2.5)
-    assert execution.allowed_beside(known) == execution.Allowed((1.0, 8.0), 9.0 + 1 + 10, 3 << 20)
-    slow = execution.Ran(outputs=("1",) * 40, seconds=(1.0,) * 40, took=45)
-    assert execution.allowed_beside(slow).seconds == 2 * 45 + 10
+    known = execution.Ran(outputs=("1" * 300_000,) * 2, seconds=(0.01, 2.0))
+    assert execution.allowed_beside(known) == execution.Allowed((1.0, 8.0), 9.0 + 1, 3 << 20)
+    slow = execution.Ran(outputs=("1",) * 40, seconds=(1.0,) * 40)
+    assert execution.allowed_beside(slow).total == 2 * 40 + 1
     assert execution.allowed_beside(slow).output_bytes == 1 << 20
+
+
+def test_all_inputs_together_have_a_limit_of_the_processors_time() -> None:
+    spin = "from time import process_time as t\ndef f(seconds):\n    end = t() + seconds\n    while t() < end: pass"
+    calls = execution.Calls(tuple(encoded([0.3]) for _ in range(5)), "f")
+    ran = execution.run(spin, calls, execution.Allowed((1.0,) * 5, 0.7, 1 << 20), Scoring())
+    assert ran.why == "too slow"
+    assert len(ran.outputs) == 2
 
 
 # ---------------------------------------------------------------- LiveCodeBench
