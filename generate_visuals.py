@@ -10,9 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from mlx_distill.errors import UsageError
 from mlx_distill.report import draw
 from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
+from mlx_distill.run.errors import UsageError
 
 HERE = Path(__file__).parent / "visuals"
 

@@ -24,8 +24,8 @@ import table
 from sides import Elsewhere
 from table import Row
 
-from mlx_distill.bench import Item, Scoring, load, subset
-from mlx_distill.bench.benchmark import Benchmark
+from mlx_distill.evaluate.benchmarks import Item, Scoring, load, subset
+from mlx_distill.evaluate.benchmarks.benchmark import Benchmark
 
 LEAST_FASTER = 3.0
 MOST_SECONDS = 60.0

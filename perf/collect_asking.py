@@ -12,9 +12,13 @@ from pathlib import Path
 
 from collect_plan import AT_ONCE, MODEL, Plan
 
-from mlx_distill.collect import Budget, Ledger, Patience, ask_all
-from mlx_distill.errors import DistillError
-from mlx_distill.teachers import Busy, Limits, Options, Reply, Request, Teacher, open_teacher
+from mlx_distill.models.asking.ask import ask_all
+from mlx_distill.models.asking.budget import Budget
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.asking.rate import rate_of
+from mlx_distill.models.teachers import Busy, Limits, Options, Reply, Request, Teacher, open_teacher
+from mlx_distill.run.errors import DistillError
+from mlx_distill.run.patience import Patience
 
 SYSTEM = "You are a careful senior engineer."
 HASTE = Patience(base_seconds=0.02, cap_seconds=0.2)
@@ -47,7 +51,7 @@ async def ask(
     """As the collecting stage does it, through a ledger at `path`."""
     with Ledger(path) as ledger:
         budget = Budget(cap, spent=ledger.spent_usd() + ledger.uncertain_usd())
-        rate = patience.rate(at_once, paced=True)
+        rate = rate_of(patience, at_once, paced=True)
         asking = ask_all(wanted, teacher, ledger, budget=budget, patience=patience, rate=rate)
         async with contextlib.aclosing(asking) as answers:
             async for _, reply in answers:

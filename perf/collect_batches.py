@@ -25,14 +25,15 @@ from collect_run import LONGEST, Run, end, look, spawn, values
 from messages_api import Faults, ServerProcess
 from table import Row
 
-from mlx_distill import config as configuration
 from mlx_distill import pipeline
-from mlx_distill.collect import Patience, batches
-from mlx_distill.console import Terminal
-from mlx_distill.rundir import RunDir
-from mlx_distill.stages import Job
-from mlx_distill.teachers import Request
-from mlx_distill.teachers.batches import ClaudeBatches
+from mlx_distill.cli.terminal import Terminal
+from mlx_distill.models.asking import batches
+from mlx_distill.models.teachers import Request
+from mlx_distill.models.teachers.batches import ClaudeBatches
+from mlx_distill.run import config as configuration
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.job import Job
+from mlx_distill.run.patience import Patience
 
 ITEMS = 50
 """Of a batch here, so that a run has many."""

@@ -11,7 +11,7 @@ from collect_run import LONGEST, Run, at_rest, wait_for
 from messages_api import LOST, ServerProcess
 from table import Row
 
-from mlx_distill.teachers import Options
+from mlx_distill.models.teachers import Options
 
 ERRORS = {"rate_limited": 0.05, "rate_limited_bare": 0.05, "529": 0.05, "500": 0.015, "504": 0.015}
 ODD = ("empty", "null_usage", "unknown_stop", "refusal", "truncated")

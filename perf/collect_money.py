@@ -15,14 +15,16 @@ from collect_run import at_rest
 from messages_api import ServerProcess
 from table import Row
 
-from mlx_distill.collect import Budget, Forecast, Ledger, Patience
-from mlx_distill.collect.batches import ask_in_batches
-from mlx_distill.errors import BudgetError
-from mlx_distill.prices import CACHE_WRITE, CACHE_WRITE_HOUR, PRICES
-from mlx_distill.records import Estimate
-from mlx_distill.teachers import Options, Request, Teacher
-from mlx_distill.teachers.batches import ClaudeBatches
-from mlx_distill.teachers.claude import ClaudeTeacher
+from mlx_distill.models.asking.batches import ask_in_batches
+from mlx_distill.models.asking.budget import Budget, Forecast
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.teachers import Options, Request, Teacher
+from mlx_distill.models.teachers.batches import ClaudeBatches
+from mlx_distill.models.teachers.claude import ClaudeTeacher
+from mlx_distill.run.errors import BudgetError
+from mlx_distill.run.patience import Patience
+from mlx_distill.run.prices import CACHE_WRITE, CACHE_WRITE_HOUR, PRICES
+from mlx_distill.run.records import Estimate
 
 PRICE = PRICES[MODEL]
 TABLE = {MODEL: [PRICE.input, PRICE.output, CACHE_WRITE, PRICE.cache_read, CACHE_WRITE_HOUR]}

@@ -29,15 +29,16 @@ from collect_run import Run, wait_for
 from messages_api import ServerProcess
 from table import Row
 
-from mlx_distill import config as configuration
-from mlx_distill.collect import Ledger, request_of
-from mlx_distill.collect.ledger import insert_attempt, settle
-from mlx_distill.config import TeacherConfig
-from mlx_distill.console import Terminal
-from mlx_distill.records import Prompt
-from mlx_distill.rundir import RunDir
-from mlx_distill.stages import Job, collecting
-from mlx_distill.teachers import Reply, Request
+from mlx_distill.cli.terminal import Terminal
+from mlx_distill.collect import request_of
+from mlx_distill.collect import stage as collecting
+from mlx_distill.models.asking.ledger import Ledger, insert_attempt, settle
+from mlx_distill.models.teachers import Reply, Request
+from mlx_distill.run import config as configuration
+from mlx_distill.run.config import TeacherConfig
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.job import Job
+from mlx_distill.run.records import Prompt
 
 MIB = 1 << 20
 

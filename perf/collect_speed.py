@@ -18,8 +18,8 @@ from collect_plan import AT_ONCE, MODEL, Plan
 from messages_api import ServerProcess
 from table import Row
 
-from mlx_distill.collect import Patience
-from mlx_distill.teachers import Request
+from mlx_distill.models.teachers import Request
+from mlx_distill.run.patience import Patience
 
 # ---------------------------------------------------------------- without a limit
 

@@ -20,8 +20,8 @@ import table
 from sides import Elsewhere
 from table import Row
 
-from mlx_distill import config as configuration
-from mlx_distill import promptset
+from mlx_distill.run import config as configuration
+from mlx_distill.run import prompts as promptset
 
 LEAST_FASTER = 4.0
 

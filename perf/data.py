@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mlx_distill.collect.own import load_conversations
+from mlx_distill.run.data.own import load_conversations
 
 SIZES = (1_000, 20_000, 200_000)
 REPEATS = 3

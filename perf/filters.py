@@ -17,10 +17,11 @@ import sys
 import time
 from collections.abc import Iterator
 
-from mlx_distill.collect.duplicates import SHINGLE, grams, signature, word_hashes
+from mlx_distill.collect.duplicates import SHINGLE, signature
 from mlx_distill.collect.filters import describe_dataset
-from mlx_distill.config import FilterConfig
-from mlx_distill.records import Completion, Prompt
+from mlx_distill.run.config import FilterConfig
+from mlx_distill.run.overlap import grams, word_hashes
+from mlx_distill.run.records import Completion, Prompt
 
 WORDS = 150
 VOCABULARY = 30_000

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from sides import ROOT, environment, float32_folder
 from table import Row
 
-from mlx_distill import config as configuration
-from mlx_distill.records import Role
+from mlx_distill.run import config as configuration
+from mlx_distill.run.records import Role
 
 STUDENT = "smollm2-135m"
 ADAPTER_SCALE = 0.05
@@ -49,9 +49,9 @@ class Task:
 
 
 def ours(task: Task) -> dict[str, Any]:
-    from mlx_distill import students
-    from mlx_distill.students import adapter as adapters
-    from mlx_distill.students.generate import Decoding, generate
+    from mlx_distill.models import students
+    from mlx_distill.models.students import adapter as adapters
+    from mlx_distill.models.students.generate import Decoding, generate
 
     decoding = Decoding(task.system, task.cap, task.batch)
     started = time.monotonic()
@@ -97,8 +97,8 @@ def made(folder: Path, prompts: dict[str, str], system: str, cap: int, batch: in
     """The weights and an adapter of all layers, as a training would leave them."""
     import mlx.core as mx
 
-    from mlx_distill import students
-    from mlx_distill.students import adapter as adapters
+    from mlx_distill.models import students
+    from mlx_distill.models.students import adapter as adapters
 
     model = float32_folder(STUDENT, folder / "model")
     student = students.load(str(model))

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import blas
+from mlx_distill.machine import blas
 
 ROOT = Path(__file__).parents[1]
 STAT = Path("/proc/stat")
@@ -20,8 +20,8 @@ def float32_folder(student: str, target: Path) -> Path:
     """On the CPU backend ours computes in float32, so stock is given the same weights in that."""
     import mlx.core as mx
 
-    from mlx_distill import students
-    from mlx_distill.students.gguf import convert
+    from mlx_distill.models import students
+    from mlx_distill.models.students.gguf import convert
 
     source = students.locate(student)
     source = convert(source) if source.is_file() else source

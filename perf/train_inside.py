@@ -180,10 +180,13 @@ def start(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]]
 
     The end is where the loop first asks for activations. The base's held-out loss, which comes before, is left out.
     """
-    from mlx_distill import students, train
-    from mlx_distill.collect.own import load_conversations
-    from mlx_distill.config import TrainingConfig
+    from mlx_distill.models import students
+    from mlx_distill.run.config import TrainingConfig
+    from mlx_distill.run.data.own import load_conversations
     from mlx_distill.train import loop, prefix
+    from mlx_distill.train.encode import encode_all
+    from mlx_distill.train.loop import train
+    from mlx_distill.train.trainee import attach
 
     config = TrainingConfig(**json.loads(wanted))
     student = students.load(model_folder)
@@ -200,13 +203,11 @@ def start(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]]
         conversations = load_conversations(Path(data), config.seed).conversations
         yield clock.row("read and divide")
         parts = {split: [c for c in conversations if c.split == split] for split in ("train", "valid")}
-        examples = {
-            s: train.encode_all(part, student, config.system, config.window).examples for s, part in parts.items()
-        }
+        examples = {s: encode_all(part, student, config.system, config.window).examples for s, part in parts.items()}
         yield clock.row("tokenise")
-        trainee = train.attach(student, config)
+        trainee = attach(student, config)
         yield clock.row("attach")
-        for _ in train.train(trainee, examples["train"], examples["valid"], Path(folder)):
+        for _ in train(trainee, examples["train"], examples["valid"], Path(folder)):
             pass
     yield clock.row("first batch")
 
@@ -216,17 +217,19 @@ def shares(model_folder: str, data: str, wanted: str) -> Iterator[dict[str, Any]
 
     Alone nothing hides behind anything else, so that the sum is a little more than the steps take.
     """
-    from mlx_distill import students, train
-    from mlx_distill.collect.own import load_conversations
-    from mlx_distill.config import TrainingConfig
+    from mlx_distill.models import students
+    from mlx_distill.run.config import TrainingConfig
+    from mlx_distill.run.data.own import load_conversations
     from mlx_distill.train.batches import choose_widths, epoch_batches
+    from mlx_distill.train.encode import encode_all
     from mlx_distill.train.step import Stepper
+    from mlx_distill.train.trainee import attach
 
     config = TrainingConfig(**json.loads(wanted))
     student = students.load(model_folder)
     conversations = [c for c in load_conversations(Path(data), config.seed).conversations if c.split == "train"]
-    examples = train.encode_all(conversations, student, config.system, config.window).examples
-    trainee = train.attach(student, config)
+    examples = encode_all(conversations, student, config.system, config.window).examples
+    trainee = attach(student, config)
     stepper = Stepper(trainee)
     for group in epoch_batches(examples, config.batch_size, config.seed, 0):
         yield _step(trainee, stepper, group, choose_widths(examples))

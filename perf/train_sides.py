@@ -118,7 +118,7 @@ def _divided(model: Path, data: Path, folder: Path, seed: int, examples: int) ->
     """Asks ours what it holds out of the file, and writes stock what is left."""
     from mlx_lm.utils import load_tokenizer
 
-    from mlx_distill.collect.own import load_conversations
+    from mlx_distill.run.data.own import load_conversations
 
     parts: dict[str, list[Any]] = {"train": [], "valid": []}
     for conversation in load_conversations(data, seed).conversations:

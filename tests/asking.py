@@ -8,8 +8,12 @@ from typing import Any
 
 from messages_api import MessagesServer
 
-from mlx_distill.collect import Budget, Ledger, Patience, ask_all
-from mlx_distill.teachers import Options, Reply, Request, open_teacher
+from mlx_distill.models.asking.ask import ask_all
+from mlx_distill.models.asking.budget import Budget
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.asking.rate import rate_of
+from mlx_distill.models.teachers import Options, Reply, Request, open_teacher
+from mlx_distill.run.patience import Patience
 
 MODEL = "claude-sonnet-4-6"
 Serve = Callable[..., MessagesServer]
@@ -41,7 +45,7 @@ def ask(
         try:
             with Ledger(path) as ledger:
                 budget = Budget(cap, spent=ledger.spent_usd() + ledger.uncertain_usd())
-                rate = waits.rate(concurrency, paced=True)
+                rate = rate_of(waits, concurrency, paced=True)
                 async for _, reply in ask_all(wanted, teacher, ledger, budget=budget, patience=waits, rate=rate):
                     replies.append(reply)
         finally:

@@ -68,7 +68,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MessagesSer
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Any]:
     """What compares mathematical expressions, in processes of its own: to start one takes a second."""
-    from mlx_distill.bench.mathematics import Pool
+    from mlx_distill.evaluate.benchmarks.mathematics import Pool
 
     found = Pool()
     yield found
@@ -79,7 +79,7 @@ def pool() -> Iterator[Any]:
 def smollm() -> Any:
     """The real SmolLM2-135M-Instruct, loaded once; its weights are read when they are used. Tests that change it put it
     back."""
-    from mlx_distill import students
+    from mlx_distill.models import students
 
     return students.load("smollm2-135m", lazy=True)
 

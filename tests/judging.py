@@ -15,13 +15,17 @@ from typing import Any
 
 from messages_api import message
 
-from mlx_distill.checks.code import code_of
-from mlx_distill.collect import Budget, Ledger, Patience, ask_all
-from mlx_distill.compare import DIMENSIONS
-from mlx_distill.config import ComparisonConfig
-from mlx_distill.records import Generation, Prompt, Role
-from mlx_distill.teachers import Ask, Reply, Request, open_teacher
-from mlx_distill.teachers.recorded import recording
+from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.machine.checks.code import code_of
+from mlx_distill.models.asking.ask import ask_all
+from mlx_distill.models.asking.budget import Budget
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.asking.rate import rate_of
+from mlx_distill.models.teachers import Ask, Reply, Request, open_teacher
+from mlx_distill.models.teachers.recorded import recording
+from mlx_distill.run.config import ComparisonConfig
+from mlx_distill.run.patience import Patience
+from mlx_distill.run.records import Generation, Prompt, Role
 
 MODEL = "claude-opus-4-6"
 PROMPT = Prompt("p", "Write add.")
@@ -41,7 +45,7 @@ def said(path: Path, judging: Judging, spec: str = MODEL, rows: list[dict[str, A
 
             def ask(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
                 patience = Patience(random=random.Random(0))
-                rate = patience.rate(2, paced=True)
+                rate = rate_of(patience, 2, paced=True)
                 return ask_all(requests, teacher, ledger, budget=Budget(None), patience=patience, rate=rate)
 
             try:

@@ -12,10 +12,11 @@ import random
 from pathlib import Path
 from typing import Any
 
-from mlx_distill import config as configuration
-from mlx_distill.compare import DIMENSIONS
-from mlx_distill.config import Config
-from mlx_distill.records import (
+from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.run import config as configuration
+from mlx_distill.run.config import Config
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.records import (
     ROLES,
     Completion,
     Generation,
@@ -27,7 +28,6 @@ from mlx_distill.records import (
     StepMetrics,
     content_id,
 )
-from mlx_distill.rundir import RunDir
 from mlx_distill.summarise import summarise
 
 JUDGES = ("claude-opus-4-6", "mlx:Qwen2.5-7B-Instruct-4bit")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill.proportions import wilson
-from mlx_distill.wording import candidate, points
+from mlx_distill.run.wording import candidate, points
+from mlx_distill.stats.proportions import wilson
 
 Value = dict[str, Any]
 Asked = tuple[str, str, float, float]

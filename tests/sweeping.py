@@ -14,7 +14,7 @@ from typing import Any
 from command_line import Done
 from command_line import invoke as call
 
-from mlx_distill.records import Standing
+from mlx_distill.run.records import Standing
 from mlx_distill.sweep.matrix import read_matrix
 from mlx_distill.sweep.members import Shard, Sweep
 

@@ -7,97 +7,58 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "mlx_distill"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-STAGES = {"collect", "train", "compare", "report", "bench", "export"}
-LEVEL = {
-    "errors": 0,
-    "reasoning": 0,
-    "records": 1,
-    "bootstrap": 1,
-    "prices": 1,
-    "rows": 0.5,
-    "config": 2,
-    "conversations": 2,
-    "rundir": 2,
-    "stats": 3,
-    "agreement": 4,
-    "promptset": 3,
-    "sandbox": 3,
-}
-LEVEL |= {
-    "watchdog": 2,
-    "wording": 1,
-    "lexers": 1,
-    "choosing": 4,
-    "console_standings": 3,
-    "history": 4,
-    "console_text": 2,
-    "console_benchmarks": 4,
-    "console_sweep": 4,
-    "console_selection": 4,
-    "console_summary": 5,
-    "checks": 4,
-    "proportions": 4,
-    "ranks": 4,
-}
-LEVEL |= {"blas": 3, "console_training": 3, "students": 3, "environment": 4, "teachers": 4, "fit": 4}
-LEVEL |= dict.fromkeys(STAGES, 5)
-LEVEL |= {
-    "summarise": 6,
-    "paths": 5,
-    "ownership": 6,
-    "plan": 6,
-    "doctor": 6,
-    "console": 6,
-    "stages": 7,
-    "pipeline": 8,
-    "sweep": 8,
-    "options": 8,
-    "cli": 9,
-    "__main__": 10,
-    "__init__": -1,
-}
+FLOORS: list[set[str]] = [
+    {"run"},
+    {"machine", "stats"},
+    {"models"},
+    {"collect", "train", "evaluate"},
+    {"summarise"},
+    {"report"},
+    {"pipeline"},
+    {"sweep"},
+    {"cli"},
+    {"__main__"},
+]
+"""From the ground up: a room imports from the floors below its own."""
 
-ROOMS = {
-    "anthropic": {"teachers"},
-    "httpx2": {"teachers"},
-    "aiohttp": {"teachers"},
-    "llguidance": {"teachers"},
-    "mlx": {"students", "train", "teachers", "export"},
-    "mlx_lm": {"students", "train", "teachers"},
-    "matplotlib": {"report"},
-    "rich": {
-        "console",
-        "console_training",
-        "console_summary",
-        "console_benchmarks",
-        "console_selection",
-        "console_standings",
-        "console_sweep",
-        "console_text",
-    },
-    "click": {"cli", "options"},
-    "datasets": {"promptset", "collect", "bench"},
-    "py3langid": {"collect"},
-    "gguf": {"students"},
-    "tokenizers": {"students"},
-    "scipy": {"stats", "proportions", "ranks", "choosing"},
-    "markdown_it": {"checks", "bench", "compare", "report"},
-    "jinja2": {"report", "students"},
-    "markupsafe": {"report"},
+ROOMS: dict[str, set[str]] = {
+    "anthropic": {"models.teachers"},
+    "httpx2": {"models.teachers"},
+    "aiohttp": {"models.teachers"},
+    "llguidance": {"models.teachers"},
+    "mlx": {"models.students", "models.teachers.local", "models.teachers.structured", "train"},
+    "mlx_lm": {"models.students", "models.teachers.local", "train"},
+    "gguf": {"models.students"},
+    "tokenizers": {"models.students"},
+    "matplotlib": {"report.charts", "report.look", "report.animate", "report.style"},
     "PIL": {"report"},
-    "psutil": {"sandbox", "bench"},
-    "inspect_ai": {"bench"},
-    "math_verify": {"bench"},
-    "sympy": {"bench"},
-    "langdetect": {"bench"},
-    "punkt": {"bench"},
-    "latex2sympy2_extended": {"bench"},
-    "pygments": {"compare", "report", "lexers"},
+    "markupsafe": {"report"},
+    "jinja2": {"report", "models.students"},
+    "rich": {"cli", "report.terminal"},
+    "click": {"cli"},
+    "datasets": {"run", "collect.traces", "evaluate.benchmarks"},
+    "py3langid": {"collect"},
+    "scipy": {"stats", "evaluate.choosing"},
+    "markdown_it": {"machine.checks", "evaluate", "report"},
+    "pygments": {"machine.lexers", "evaluate.judges", "report"},
+    "psutil": {"machine", "evaluate.benchmarks"},
+    "inspect_ai": {"evaluate.benchmarks"},
+    "math_verify": {"evaluate.benchmarks"},
+    "sympy": {"evaluate.benchmarks"},
+    "langdetect": {"evaluate.benchmarks"},
+    "punkt": {"evaluate.benchmarks"},
+    "latex2sympy2_extended": {"evaluate.benchmarks"},
 }
+"""Where an outside package may be imported: modules by the beginning of their names."""
 
 
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def floor(name: str) -> int:
+    room = name.split(".")[0]
+    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), -1)
 
 
 def imports(path: Path) -> set[str]:
@@ -112,24 +73,33 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_imports_go_down_and_never_sideways_between_stages() -> None:
-    assert {path: wrong for path in MODULES if (wrong := [n for n in imports(path) if not may_import(path, n)])} == {}
+def test_imports_go_down() -> None:
+    assert {
+        name_of(path): bad for path in MODULES if (bad := [n for n in imports(path) if not may_import(path, n)])
+    } == {}
 
 
-def may_import(path: Path, name: str) -> bool:
-    here, parts = room(path), name.split(".")
-    if parts[0] != "mlx_distill" or len(parts) < 2 or parts[1] in (here, "__version__"):
+def may_import(path: Path, imported: str) -> bool:
+    here, (top, *rest) = name_of(path), imported.split(".")
+    if top != "mlx_distill" or not rest or rest[0] in (here.split(".")[0], "__version__"):
         return True
-    return LEVEL[parts[1]] < LEVEL[here] and not {parts[1], here} <= STAGES
+    return floor(rest[0]) < floor(here)
 
 
 def test_outside_packages_stay_in_their_rooms() -> None:
-    assert {path: wrong for path in MODULES if (wrong := [n for n in imports(path) if not lives_in(path, n)])} == {}
+    assert {
+        name_of(path): bad for path in MODULES if (bad := [n for n in imports(path) if not lives_in(path, n)])
+    } == {}
 
 
-def lives_in(path: Path, name: str) -> bool:
-    allowed = ROOMS.get(name.split(".")[0])
-    return allowed is None or room(path) in allowed
+def lives_in(path: Path, imported: str) -> bool:
+    allowed = ROOMS.get(imported.split(".")[0])
+    return allowed is None or any(f"{name_of(path)}.".startswith((f"{room}.", f"{room}_")) for room in allowed)
+
+
+def test_the_house_is_small() -> None:
+    entries = sorted(path.name for path in PACKAGE.iterdir() if not path.name.startswith("__pycache__"))
+    assert len(entries) <= 14, entries
 
 
 def test_files_and_functions_stay_short() -> None:
@@ -144,7 +114,15 @@ def test_files_and_functions_stay_short() -> None:
     assert [(path, node.name) for path, node in functions if (node.end_lineno or 0) - node.lineno >= 60] == []
 
 
-LIGHT = ("cli", "pipeline", "plan", "teachers.claude", "teachers.local", "report.charts", "compare.judge")
+LIGHT = (
+    "cli",
+    "pipeline",
+    "pipeline.plan",
+    "models.teachers.claude",
+    "models.teachers.local",
+    "report.charts",
+    "evaluate.judges.questions",
+)
 
 
 def test_only_training_and_generating_load_mlx() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from test_conversations import LEFT_OUT
 
-from mlx_distill.collect.own import load_conversations
-from mlx_distill.conversations import Account, dialogues
-from mlx_distill.rows import found_in
-from mlx_distill.students import Student
+from mlx_distill.models.students import Student
+from mlx_distill.run.data.conversations import Account, dialogues
+from mlx_distill.run.data.own import load_conversations
+from mlx_distill.run.data.rows import found_in
 from mlx_distill.train.encode import Example, encode_all
 
 PAGE = (Path(__file__).parents[1] / "docs/data.md").read_text(encoding="utf-8")

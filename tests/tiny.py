@@ -13,7 +13,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.models import llama
 
-from mlx_distill.students import Student
+from mlx_distill.models.students import Student
 
 DIM, LAYERS, HEADS, INNER, VOCABULARY = 32, 4, 4, 64, 49152
 

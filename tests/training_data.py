@@ -8,11 +8,10 @@ from typing import Any
 
 from tiny import tiny_folder
 
-from mlx_distill.config import TrainingConfig
-from mlx_distill.records import Conversation
-from mlx_distill.students import Student
-from mlx_distill.train import encode_all
-from mlx_distill.train.encode import Example
+from mlx_distill.models.students import Student
+from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.records import Conversation
+from mlx_distill.train.encode import Example, encode_all
 
 Data = tuple[list[Example], list[Example]]
 

@@ -10,30 +10,14 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mlx_distill.collect.ask import Patience, ask_all
-from mlx_distill.collect.budget import Budget, Forecast
 from mlx_distill.collect.filters import describe_dataset
-from mlx_distill.collect.ledger import Ledger
-from mlx_distill.collect.rate import Rate
 from mlx_distill.collect.traces import read_traces
-from mlx_distill.config import TeacherConfig
-from mlx_distill.records import Completion, Prompt, why_unusable
-from mlx_distill.teachers import Ask, Reply, Request
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.teachers import Ask, Reply, Request
+from mlx_distill.run.config import TeacherConfig
+from mlx_distill.run.records import Completion, Prompt, why_unusable
 
-__all__ = [
-    "Budget",
-    "Forecast",
-    "Ledger",
-    "Patience",
-    "Rate",
-    "Tally",
-    "ask_all",
-    "collect",
-    "describe_dataset",
-    "export",
-    "read_traces",
-    "request_of",
-]
+__all__ = ["Tally", "collect", "describe_dataset", "export", "read_traces", "request_of"]
 
 
 def request_of(prompt: Prompt, model: str, config: TeacherConfig) -> Request:

@@ -18,14 +18,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlx_distill.config import FilterConfig
-from mlx_distill.errors import DataError, UsageError
-from mlx_distill.promptset import shorten
-from mlx_distill.records import Completion, Prompt, why_unusable
-from mlx_distill.rows import rows_of, stem
+from mlx_distill.run.config import FilterConfig
+from mlx_distill.run.data.rows import rows_of, stem
+from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.prompts import shorten
+from mlx_distill.run.records import Completion, Prompt, why_unusable
 
 if TYPE_CHECKING:
-    from mlx_distill.collect.duplicates import Hashes, Protected
+    from mlx_distill.run.overlap import Hashes, Protected
 
 CountTokens = Callable[[str], int]
 Rule = Callable[["Answer"], list[str]]
@@ -87,7 +87,8 @@ def describe_dataset(
     counts a completion once, under its first reason; `reasons` counts every reason. Raises DataError for a
     benchmark file without questions, UsageError for a language that cannot be detected.
     """
-    from mlx_distill.collect.duplicates import Duplicates, Protected
+    from mlx_distill.collect.duplicates import Duplicates
+    from mlx_distill.run.overlap import Protected
 
     protected = Protected(_protected_texts(heldout, config.benchmarks))
     rules = [
@@ -113,7 +114,7 @@ def describe_dataset(
 
 
 def _answer(completion: Completion) -> Answer:
-    from mlx_distill.collect.duplicates import word_hashes
+    from mlx_distill.run.overlap import word_hashes
 
     return Answer(completion, word_hashes(completion.prompt), word_hashes(completion.completion))
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from mlx_distill.conversations import Account, Dialogue, dialogues
-from mlx_distill.errors import DataError, words_of
-from mlx_distill.records import Completion, Prompt, content_id
-from mlx_distill.rows import Found, found_in, split_files
+from mlx_distill.run.data.conversations import Account, Dialogue, dialogues
+from mlx_distill.run.data.rows import Found, found_in, split_files
+from mlx_distill.run.errors import DataError, words_of
+from mlx_distill.run.records import Completion, Prompt, content_id
 
 
 def read_traces(

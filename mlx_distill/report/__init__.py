@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.report.look import DEFAULT, Look
-from mlx_distill.rundir import write_atomic
+from mlx_distill.run.folder import write_atomic
 
 __all__ = ["draw"]
 

@@ -11,12 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mlx_distill.models.students import STUDENTS
 from mlx_distill.report.markdown import benchmarks, comparison, unfinished
 from mlx_distill.report.markdown.selection import unreported
-from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
+from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
 from mlx_distill.report.page.views import trained
-from mlx_distill.students import STUDENTS
-from mlx_distill.wording import NOTHING, capital, estimate, kept, plural, points, reason, worth
+from mlx_distill.run.wording import NOTHING, capital, estimate, kept, plural, points, reason, worth
 
 FOLDER, CHOSEN = "distilled-student", "kept-student"
 """Where a run keeps the adapter of its training, and the one that a selection chose."""

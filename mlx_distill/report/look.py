@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mlx_distill.errors import UsageError
+from mlx_distill.run.errors import UsageError
 
 FORMATS = ("png", "svg", "pdf")
 THEMES = ("dark", "light")

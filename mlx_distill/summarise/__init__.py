@@ -10,19 +10,20 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill import config as configuration
-from mlx_distill import history, paths, prices
-from mlx_distill.collect.material import DATASET
-from mlx_distill.config import Config
-from mlx_distill.records import Completion, Prompt, why_unusable
-from mlx_distill.rundir import RunDir
+from mlx_distill.evaluate.benchmarks.published import published_part
+from mlx_distill.evaluate.selection import read_selection
+from mlx_distill.run import config as configuration
+from mlx_distill.run import paths, prices
+from mlx_distill.run.config import Config
+from mlx_distill.run.data.material import DATASET
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.records import Completion, Prompt, why_unusable
+from mlx_distill.run.unfinished import unfinished_part
+from mlx_distill.summarise import history
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
-from mlx_distill.summarise.published import published_part
-from mlx_distill.summarise.selection import read_selection
 from mlx_distill.summarise.training import training_part
-from mlx_distill.summarise.unfinished import unfinished_part
 
 SCHEMA = 2
 SELF_CHECK = "self-check"

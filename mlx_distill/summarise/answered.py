@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.records import Estimate, Role, plain
-from mlx_distill.summarise.asked import MODELS, Asked
+from mlx_distill.run.records import Estimate, Role, plain
+from mlx_distill.stats import inference as stats
+from mlx_distill.summarise.scored import MODELS, Asked
 
 DEGRADED = 0.02
 """Above this share of answers cut off, unreadable, not scored or missing, a result says too much of that."""

@@ -10,20 +10,21 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.config import Config
-from mlx_distill.proportions import equivalence
-from mlx_distill.records import Role, plain
-from mlx_distill.rundir import RunDir
+from mlx_distill.evaluate.domains import domain
+from mlx_distill.evaluate.selection import read_selection
+from mlx_distill.run.config import Config
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.records import Role, plain
+from mlx_distill.run.unfinished import unfinished_training
+from mlx_distill.run.wording import ELSEWHERE
+from mlx_distill.stats import inference as stats
+from mlx_distill.stats.proportions import equivalence
 from mlx_distill.summarise.answered import degraded, lengths_part, roles_part
-from mlx_distill.summarise.asked import MODELS, Asked, read_asked
 from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_part, pass_at_k_part
-from mlx_distill.summarise.forgetting import coverage_part, domain, forgetting_part
+from mlx_distill.summarise.forgetting import coverage_part, forgetting_part
 from mlx_distill.summarise.form import formats_part, packages_part
 from mlx_distill.summarise.gate import gate_part
-from mlx_distill.summarise.selection import read_selection
-from mlx_distill.summarise.unfinished import unfinished_training
-from mlx_distill.wording import ELSEWHERE
+from mlx_distill.summarise.scored import MODELS, Asked, read_asked
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""

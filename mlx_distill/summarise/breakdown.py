@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.promptset import shorten
-from mlx_distill.proportions import pass_at_k, wilson
-from mlx_distill.records import FORMAT, Estimate, Role, Score, plain
-from mlx_distill.summarise.asked import MODELS, Asked
+from mlx_distill.run.prompts import shorten
+from mlx_distill.run.records import FORMAT, Estimate, Role, Score, plain
+from mlx_distill.stats import inference as stats
+from mlx_distill.stats.proportions import pass_at_k, wilson
+from mlx_distill.summarise.scored import MODELS, Asked
 
 INSTRUCTION = re.compile(r"(strict|loose) \d+ ")
 """The part of a score that is one instruction of a prompt, e.g. "strict 0 punctuation:no_comma" (IFEval)."""

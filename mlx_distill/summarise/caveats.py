@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill.compare import PEOPLE, STATIC_JUDGE
-from mlx_distill.config import Config
-from mlx_distill.records import Generation
+from mlx_distill.evaluate.judges import PEOPLE, STATIC_JUDGE
+from mlx_distill.models.teachers import family, is_traces, kind_of
+from mlx_distill.run.config import Config
+from mlx_distill.run.records import Generation
+from mlx_distill.run.wording import plural
 from mlx_distill.summarise.form import packages_words
-from mlx_distill.teachers import family, is_traces, kind_of
-from mlx_distill.wording import plural
 
 LEAKAGE = "which favours students of that family (preference leakage, arXiv 2502.01534)"
 FICKLE = 0.8

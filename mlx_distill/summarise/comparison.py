@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.compare import DIMENSIONS, MEASURED, PEOPLE, STATIC_JUDGE
-from mlx_distill.config import Config
-from mlx_distill.paths import shown
-from mlx_distill.promptset import shorten
-from mlx_distill.records import ROLES, Completion, Generation, Judgment, Preference, Prompt, Role, Score, plain
-from mlx_distill.rundir import RunDir
+from mlx_distill.evaluate.judges import DIMENSIONS, MEASURED, PEOPLE, STATIC_JUDGE
+from mlx_distill.evaluate.judges.pairwise import PAIRS
+from mlx_distill.run.config import Config
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.paths import shown
+from mlx_distill.run.prompts import shorten
+from mlx_distill.run.records import ROLES, Completion, Generation, Judgment, Preference, Prompt, Role, Score, plain
+from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.caveats import caveats
-from mlx_distill.summarise.preferences import PAIRS, outcomes, preferences_part, prompt_values
+from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 from mlx_distill.summarise.scores import (
     CHECKS,
     CORRECTNESS,

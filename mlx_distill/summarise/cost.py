@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill import prices, stats
-from mlx_distill.config import Config
-from mlx_distill.records import Completion, Estimate, plain
+from mlx_distill.run import prices
+from mlx_distill.run.config import Config
+from mlx_distill.run.records import Completion, Estimate, plain
+from mlx_distill.stats import inference as stats
 
 SCALES = (10_000, 1_000_000, 16_000_000)
 

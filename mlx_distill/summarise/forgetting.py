@@ -10,22 +10,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill import ranks, stats
-from mlx_distill.proportions import wilson
-from mlx_distill.records import Estimate, Prompt, plain
-from mlx_distill.rundir import RunDir
-from mlx_distill.summarise.asked import MODELS, Asked
-from mlx_distill.wording import estimate, tested
-
-OWN, OTHER_CODE = "own domain", "other code"
-DOMAINS = (OWN, OTHER_CODE, "mathematics", "instruction following", "general")
-
-
-def domain(protocol: Mapping[str, Any], own: Sequence[str]) -> str:
-    """One of DOMAINS, of a benchmark by name, title and capability. `own` names capabilities or benchmarks."""
-    if {str(protocol[key]).casefold() for key in ("name", "title", "capability")} & {word.casefold() for word in own}:
-        return OWN
-    return OTHER_CODE if protocol["capability"] == "code" else str(protocol["capability"])
+from mlx_distill.evaluate.domains import DOMAINS, domain
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.records import Estimate, Prompt, plain
+from mlx_distill.run.wording import estimate, tested
+from mlx_distill.stats import inference as stats
+from mlx_distill.stats import ranks
+from mlx_distill.stats.proportions import wilson
+from mlx_distill.summarise.scored import MODELS, Asked
 
 
 def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.records import FORMAT, Role, Score, plain
-from mlx_distill.summarise.asked import MODELS, Asked
-from mlx_distill.wording import plural, tested
+from mlx_distill.run.records import FORMAT, Role, Score, plain
+from mlx_distill.run.wording import plural, tested
+from mlx_distill.stats import inference as stats
+from mlx_distill.summarise.scored import MODELS, Asked
 
 SHOWN = ("better", "worse")
 MOST_NAMED = 5

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.errors import GateError, UsageError
-from mlx_distill.proportions import MARGIN
-from mlx_distill.summarise.forgetting import OWN
+from mlx_distill.evaluate.domains import OWN
+from mlx_distill.run.errors import GateError, UsageError
+from mlx_distill.run.wording import estimate, plural
+from mlx_distill.stats import inference as stats
+from mlx_distill.stats.proportions import MARGIN
 from mlx_distill.summarise.form import packages_words
-from mlx_distill.wording import estimate, plural
 
 Row = Mapping[str, Any]
 

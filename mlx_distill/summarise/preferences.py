@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlx_distill import agreement, stats
-from mlx_distill.compare import PEOPLE
-from mlx_distill.compare.blind import blinded
-from mlx_distill.compare.style import style_difference
-from mlx_distill.records import Estimate, Generation, Preference, Role, plain
-
-PAIRS: tuple[tuple[Role, Role], ...] = (("distilled", "base"), ("distilled", "teacher"))
+from mlx_distill.evaluate.judges import PEOPLE
+from mlx_distill.evaluate.judges.blind import blinded
+from mlx_distill.evaluate.judges.pairwise import PAIRS
+from mlx_distill.evaluate.judges.style import style_difference
+from mlx_distill.run.records import Estimate, Generation, Preference, Role, plain
+from mlx_distill.stats import agreement
+from mlx_distill.stats import inference as stats
 
 Pair = tuple[Role, Role]
 Case = tuple[str, str, int, int]

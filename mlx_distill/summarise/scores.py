@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill import agreement, stats
-from mlx_distill.compare import DIMENSIONS
-from mlx_distill.records import ROLES, Estimate, Judgment, Prompt, Role, Score, plain
+from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.run.records import ROLES, Estimate, Judgment, Prompt, Role, Score, plain
+from mlx_distill.stats import agreement
+from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.form import packages_part
 
 CORRECTNESS = "Code Correctness"

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill import history, stats
-from mlx_distill.config import Config
-from mlx_distill.errors import DataError
-from mlx_distill.paths import shown
-from mlx_distill.records import Standing
-from mlx_distill.rundir import RunDir
-from mlx_distill.wording import points, tested
+from mlx_distill.run.config import Config
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.paths import shown
+from mlx_distill.run.records import Standing
+from mlx_distill.run.wording import points, tested
+from mlx_distill.stats import inference as stats
+from mlx_distill.summarise import history
 
 SCHEMA = 1
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill import stats
-from mlx_distill.config import Config, TrainingConfig
-from mlx_distill.paths import shown
-from mlx_distill.records import StepMetrics, plain
-from mlx_distill.rundir import RunDir
-from mlx_distill.summarise.dataset import read_dataset
+from mlx_distill.run.config import Config, TrainingConfig
+from mlx_distill.run.data.dataset import read_dataset
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.paths import shown
+from mlx_distill.run.records import StepMetrics, plain
+from mlx_distill.stats import inference as stats
 
 CURVE = ("step", "epoch", "loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate")
 """What of a step's metrics the training chart reads."""

@@ -12,20 +12,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlx_distill import environment, ownership
-from mlx_distill.collect import Ledger
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.machine import environment
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.teachers import is_claude
+from mlx_distill.pipeline.terms import accept_terms
 from mlx_distill.report.sweep import draw_sweep
-from mlx_distill.rundir import RunDir, refuse_links
-from mlx_distill.stages.keeping import remove
-from mlx_distill.stages.terms import accept_terms
-from mlx_distill.stages.training import PREFIX
+from mlx_distill.run import ownership
+from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.folder import RunDir, refuse_links
+from mlx_distill.run.stage import remove
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
 from mlx_distill.sweep.matrix import read_matrix
 from mlx_distill.sweep.members import FILE, LEDGER, ORIGIN, Shard, Sweep, asks_teacher
 from mlx_distill.sweep.running import How
-from mlx_distill.teachers import is_claude
+from mlx_distill.train.stage import PREFIX
 
 __all__ = ["Asked", "How", "Shard", "make", "open_sweep", "plan", "report"]
 

@@ -13,8 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from mlx_distill.errors import MachineError
-from mlx_distill.watchdog import LESS_MEMORY
+from mlx_distill.machine.watchdog import LESS_MEMORY
+from mlx_distill.run.errors import MachineError
 
 ATTEMPTS = 3
 """Of one run, where the GPU was taken away: it goes on from its last checkpoint each time."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill.errors import UsageError
+from mlx_distill.run.errors import UsageError
 
 Settings = Mapping[str, Any]
 """By dotted name: {"training.rank": 32}."""

@@ -12,12 +12,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlx_distill import bench
-from mlx_distill.collect.material import own_data
-from mlx_distill.config import Config
-from mlx_distill.promptset import stream_prompts
-from mlx_distill.rows import count_rows
-from mlx_distill.teachers import is_traces
+from mlx_distill.evaluate import benchmarks as bench
+from mlx_distill.models.teachers import is_traces
+from mlx_distill.run.config import Config
+from mlx_distill.run.data.material import own_data
+from mlx_distill.run.data.rows import count_rows
+from mlx_distill.run.prompts import stream_prompts
 
 
 @dataclass(frozen=True)

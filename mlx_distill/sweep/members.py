@@ -23,15 +23,15 @@ from typing import Any
 
 import tomli_w
 
-from mlx_distill import config as configuration
-from mlx_distill import paths
-from mlx_distill.config import Config
-from mlx_distill.errors import UsageError
-from mlx_distill.records import Standing, digest
-from mlx_distill.rundir import RunDir, file_hash, write_atomic
-from mlx_distill.stages import WORK
+from mlx_distill.models.teachers import is_chosen
+from mlx_distill.run import config as configuration
+from mlx_distill.run import paths
+from mlx_distill.run.config import Config
+from mlx_distill.run.errors import UsageError
+from mlx_distill.run.folder import RunDir, file_hash, write_atomic
+from mlx_distill.run.job import WORK
+from mlx_distill.run.records import Standing, digest
 from mlx_distill.sweep.matrix import Matrix, Member
-from mlx_distill.teachers import is_chosen
 
 STATE, LOG, FILE, ORIGIN = "sweep-run.json", "run.log", "sweep.toml", ".origin"
 LEDGER = "ledger.sqlite"

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlx_distill import plan
-from mlx_distill.config import Config
-from mlx_distill.errors import DistillError
-from mlx_distill.fit import in_gib
-from mlx_distill.plan import Figures, in_time
+from mlx_distill.models.teachers import is_chosen, is_claude
+from mlx_distill.pipeline import plan
+from mlx_distill.pipeline.plan import Figures, in_time
+from mlx_distill.run.config import Config
+from mlx_distill.run.errors import DistillError
+from mlx_distill.run.wording import NOTHING, plural
 from mlx_distill.sweep.counting import Answers, count_answers
 from mlx_distill.sweep.matrix import Member
 from mlx_distill.sweep.members import Sweep, compares
-from mlx_distill.teachers import is_chosen, is_claude
-from mlx_distill.wording import NOTHING, plural
+from mlx_distill.train.fit import in_gib
 
 HEADER = ("run", "dollars, at most", "memory, about", "training, about", "benchmark answers", "state")
 UNKNOWN = "unknown"

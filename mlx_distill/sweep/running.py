@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mlx_distill.errors import BudgetError, SweepError, UsageError
-from mlx_distill.records import Standing
-from mlx_distill.rundir import opened
+from mlx_distill.run.errors import BudgetError, SweepError, UsageError
+from mlx_distill.run.folder import opened
+from mlx_distill.run.records import Standing
 from mlx_distill.sweep import awake
 from mlx_distill.sweep.matrix import Member
 from mlx_distill.sweep.members import LOG, Sweep, asks_teacher

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from mlx_distill.fit.layout import in_rounds, rounded
+from mlx_distill.models.students.layout import in_rounds, rounded
 from mlx_distill.train.encode import Example
 
 MOST_WIDTHS = 10

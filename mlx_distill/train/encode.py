@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mlx_distill import reasoning
-from mlx_distill.errors import DataError
-from mlx_distill.records import Conversation
-from mlx_distill.students import Student
+from mlx_distill.models.students import Student
+from mlx_distill.run import reasoning
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.records import Conversation
 
 STAND_IN = "\ufdd1"
 """Stands for an answer where a template is asked what it writes around one; a character in no text that is meant."""

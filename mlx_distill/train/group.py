@@ -15,8 +15,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from mlx_distill.environment import launched_rank
-from mlx_distill.errors import DataError
+from mlx_distill.machine.environment import launched_rank
+from mlx_distill.run.errors import DataError
 
 
 class Group:

@@ -16,13 +16,13 @@ from typing import Any
 
 import mlx.core as mx
 
-from mlx_distill.config import TrainingConfig
-from mlx_distill.errors import DataError
-from mlx_distill.records import StepMetrics
-from mlx_distill.students.adapter import not_numbers
-from mlx_distill.train import checkpoint
+from mlx_distill.models.students import checkpoint
+from mlx_distill.models.students.adapter import not_numbers
+from mlx_distill.models.students.checkpoint import Progress
+from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.records import StepMetrics
 from mlx_distill.train.batches import choose_widths, epoch_batches
-from mlx_distill.train.checkpoint import Progress
 from mlx_distill.train.encode import Example
 from mlx_distill.train.evaluate import evaluate, mean_loss
 from mlx_distill.train.step import Launched, Stepper

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlx_distill.fit.layout import CHUNK_ROWS
+from mlx_distill.models.students.layout import CHUNK_ROWS
 from mlx_distill.train.batches import Batch
 from mlx_distill.train.split import SplitModel
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from mlx_distill.environment import launched_rank
-from mlx_distill.fit.layout import WIDTH_STEP, Layout, lane_count
+from mlx_distill.machine.environment import launched_rank
+from mlx_distill.models.students.layout import WIDTH_STEP, Layout, lane_count
 from mlx_distill.train.batches import Batch
 
 PROBE = tuple(range(1, WIDTH_STEP + 1))

@@ -20,7 +20,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from mlx_distill.rundir import refuse_links
+from mlx_distill.run.folder import refuse_links
 
 DISK_SHARE = 0.5
 """Of the disk that is free at the start."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlx_distill.config import TrainingConfig
-from mlx_distill.fit import Layout
-from mlx_distill.students import Student
-from mlx_distill.students import adapter as adapters
-from mlx_distill.students.adapter import Adapter
+from mlx_distill.models.students import Student
+from mlx_distill.models.students import adapter as adapters
+from mlx_distill.models.students.adapter import Adapter
+from mlx_distill.run.config import TrainingConfig
+from mlx_distill.train.fit import Layout
 from mlx_distill.train.group import Group
 from mlx_distill.train.prefix import CACHE_BYTES, FrozenPrefix
 from mlx_distill.train.split import SplitModel

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill.collect import duplicates
-from mlx_distill.collect.duplicates import Duplicates, Protected, longest_run, repeated_share, signature, word_hashes
+from mlx_distill.collect.duplicates import Duplicates, longest_run, repeated_share, signature
 from mlx_distill.collect.filters import describe_dataset, prose
-from mlx_distill.config import FilterConfig
-from mlx_distill.errors import DataError, UsageError
-from mlx_distill.promptset import data_folder
-from mlx_distill.records import Completion, Prompt, why_unusable
+from mlx_distill.run.config import FilterConfig
+from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.overlap import Protected, word_hashes
+from mlx_distill.run.prompts import data_folder
+from mlx_distill.run.records import Completion, Prompt, why_unusable
 
 GERMAN = (
     "Um diese Funktion zu schreiben, gehen wir in einer Schleife der Reihe nach durch alle Elemente der Liste. "

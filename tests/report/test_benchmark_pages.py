@@ -15,7 +15,7 @@ from mlx_distill.report.card import model_card
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
 from mlx_distill.report.page.numbers import numbers_of
-from mlx_distill.wording import equivalence, overlapping, points, published, worth
+from mlx_distill.run.wording import equivalence, overlapping, points, published, worth
 
 Results = dict[str, Any]
 

@@ -24,13 +24,13 @@ from runs import JUDGES, Made, results_of
 from selected import SELECTIONS, selected
 from tables import every
 
-from mlx_distill.errors import UsageError
-from mlx_distill.records import ROLES
 from mlx_distill.report.animate import animate
 from mlx_distill.report.charts import CHARTS, drawing
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.look import Look, size_of
 from mlx_distill.report.style import HATCHES, PALETTES, Theme
+from mlx_distill.run.errors import UsageError
+from mlx_distill.run.records import ROLES
 
 Results = dict[str, Any]
 

@@ -13,9 +13,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from runs import ATTACK, Made, results_of
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.markdown import inline, pipeline_diagram, results_markdown
-from mlx_distill.report.markdown.text import fence
+from mlx_distill.report.markdown_text import fence
+from mlx_distill.run.records import ROLES
 
 MANY = Made(prompts=28, effect=1.0, samples=2, repeats=2, against_teacher=True)
 

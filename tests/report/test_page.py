@@ -18,10 +18,10 @@ from browsing import CONTRASTS, CONTROLS, FILTERING, Opened, chromium, visit
 from PIL import Image
 from runs import ATTACK, Made, results_of
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.page import TEMPLATES, Picture, page
 from mlx_distill.report.page.pictures import picture
 from mlx_distill.report.style import PALETTES, Theme
+from mlx_distill.run.records import ROLES
 
 Results = dict[str, Any]
 Open = Callable[..., Opened]
@@ -194,7 +194,7 @@ def test_preferences_alone_make_a_page(made: Any, show: Open) -> None:
 
 
 def test_the_previous_run_and_the_self_check_are_shown(made: Any, show: Open) -> None:
-    from mlx_distill import history
+    from mlx_distill.summarise import history
 
     results = made()
     results["previous"] = history.summary(made(seed=1)) | {"name": "the one before"}

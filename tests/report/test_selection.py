@@ -22,7 +22,7 @@ from mlx_distill.report.markdown import results_markdown
 from mlx_distill.report.page import page
 from mlx_distill.report.page.numbers import numbers_of
 from mlx_distill.report.style import PALETTES
-from mlx_distill.wording import candidate, points, standing
+from mlx_distill.run.wording import candidate, points, standing
 
 Results = dict[str, Any]
 CHARTS = ("checkpoint_scores", "gain_against_forgetting")

@@ -19,16 +19,16 @@ from swept import NASTY, SWEEPS, study
 from test_charts import VISION, apart, contrast, faults
 
 from mlx_distill.report.charts.canvas import Canvas
+from mlx_distill.report.charts.sweep_chart import MOST, sweep_chart
+from mlx_distill.report.charts.sweep_series import COLOURS, SHAPES
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, SETTINGS
 from mlx_distill.report.sweep import draw_sweep, tables
-from mlx_distill.report.sweep.chart import MOST, sweep_chart
 from mlx_distill.report.sweep.curves import full_strength
 from mlx_distill.report.sweep.markdown import sweep_markdown
 from mlx_distill.report.sweep.page import sweep_page
-from mlx_distill.report.sweep.series import COLOURS, SHAPES
 from mlx_distill.report.sweep.words import address, headline
-from mlx_distill.wording import points
+from mlx_distill.run.wording import points
 
 Values = dict[str, Any]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from bench_runs import ATTACK, ROLES, STUDY_1, STUDY_2, Made, bench_run, drawn, settings
 
-from mlx_distill.records import Generation, Score
-from mlx_distill.rundir import RunDir
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.records import Generation, Score
 from mlx_distill.summarise.benchmarks import benchmarks_part
 
 CODE = Made("HumanEval+", "code", 60, 20, 15, 5)

@@ -9,9 +9,9 @@ from typing import Any
 from bench_runs import STUDY_1, Made, bench_run, settings
 from tables import every
 
-from mlx_distill.records import FORMAT, Role, Score
 from mlx_distill.report.markdown import benchmarks as markdown
 from mlx_distill.report.page import benchmarks as page
+from mlx_distill.run.records import FORMAT, Role, Score
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.form import packages_part, packages_words
 

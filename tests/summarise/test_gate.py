@@ -9,10 +9,10 @@ from bench_runs import COLLAPSED, RULES, STUDY_1, STUDY_2, Made, bench_run, draw
 from scipy.special import bdtr
 from tables import every
 
-from mlx_distill import stats
-from mlx_distill.errors import UsageError
-from mlx_distill.proportions import equivalence
-from mlx_distill.records import Estimate, Score
+from mlx_distill.run.errors import UsageError
+from mlx_distill.run.records import Estimate, Score
+from mlx_distill.stats import inference as stats
+from mlx_distill.stats.proportions import equivalence
 from mlx_distill.summarise import gate as gates
 from mlx_distill.summarise.benchmarks import benchmarks_part
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlx_distill.records import Generation, Preference, Role
+from mlx_distill.run.records import Generation, Preference, Role
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 
 PAIR: tuple[Role, Role] = ("distilled", "base")

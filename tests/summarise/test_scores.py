@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from runs import Made, made_run, results_of
 
-from mlx_distill.compare import DIMENSIONS
-from mlx_distill.records import Generation, Judgment, Preference, Prompt, Score
-from mlx_distill.stats import decide
+from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.run.records import Generation, Judgment, Preference, Prompt, Score
+from mlx_distill.stats.inference import decide
 from mlx_distill.summarise import summarise
 from mlx_distill.summarise.scores import checks_part, dimensions_part, mark, marks, pairs_part
 

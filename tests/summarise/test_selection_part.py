@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlx_distill.choosing import Candidate, level
-from mlx_distill.summarise.selection import Ground, Passed, Tried, selection_part
+from mlx_distill.evaluate.choosing import Candidate, level
+from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
 
 N, MORE = 30, 60
 OWN = Ground("own", "Own", "own domain", [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)])

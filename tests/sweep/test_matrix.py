@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tables import every
 
-from mlx_distill.errors import DataError, UsageError
+from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.sweep.axes import named
 from mlx_distill.sweep.matrix import Matrix, clean, read_matrix
 

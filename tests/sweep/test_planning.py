@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sweeping import Watcher, three
 
-from mlx_distill import config as configuration
-from mlx_distill import fit
-from mlx_distill.errors import UsageError
+from mlx_distill.run import config as configuration
+from mlx_distill.run.errors import UsageError
 from mlx_distill.sweep import Asked, make, planning
 from mlx_distill.sweep.counting import count_answers
 from mlx_distill.sweep.members import Shard, Sweep
+from mlx_distill.train import fit
 
 PAID = """
 preset = "quick"
@@ -116,7 +116,7 @@ def test_time_and_memory_come_from_the_sweeps_own_runs_where_there_are_any(
         return [fit.Earlier("earlier", "smollm2-135m", "CPU", "Test", 1.1, 50e9)]
 
     monkeypatch.setattr(fit, "earlier_runs", earlier)
-    monkeypatch.setattr("mlx_distill.environment.chip", lambda: "Test")
+    monkeypatch.setattr("mlx_distill.machine.environment.chip", lambda: "Test")
     found = planning.planned(sweep)
     assert seen[0] == folder / "runs"
     assert len(planning.weights(found)) == 4

@@ -21,11 +21,11 @@ import pytest
 from sweeping import OTHER_PROGRAM, Watcher, program, starts, states, three
 from tables import every
 
-from mlx_distill.errors import SweepError
+from mlx_distill.machine.watchdog import LESS_MEMORY
+from mlx_distill.run.errors import SweepError
 from mlx_distill.sweep import running
 from mlx_distill.sweep.members import Sweep
 from mlx_distill.sweep.running import How, run_sweep
-from mlx_distill.watchdog import LESS_MEMORY
 
 Run = Callable[..., Watcher]
 PLAIN = How()
@@ -185,7 +185,7 @@ def test_what_was_running_is_stopped_unless_a_process_has_it(tmp_path: Path) -> 
 def holding(sweep: Sweep, place: int, seconds: float, after: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Another process has a run's folder for a while."""
     folder = str(sweep.run(sweep.matrix.members[place]).path)
-    script = "import sys, time; from pathlib import Path; from mlx_distill.rundir import RunDir\n"
+    script = "import sys, time; from pathlib import Path; from mlx_distill.run.folder import RunDir\n"
     script += "with RunDir(Path(sys.argv[1])).locked(): print(1, flush=True); time.sleep(float(sys.argv[2]))"
     process = subprocess.Popen([sys.executable, "-c", script, folder, str(seconds)], stdout=subprocess.PIPE)
     assert process.stdout

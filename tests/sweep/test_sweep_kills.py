@@ -19,8 +19,8 @@ import pytest
 from command_line import command
 from training_data import chat_folder, metrics_of
 
-from mlx_distill.students import Student
-from mlx_distill.train.checkpoint import progress
+from mlx_distill.models.students import Student
+from mlx_distill.models.students.checkpoint import progress
 
 TEXT = """
 preset = "demo"

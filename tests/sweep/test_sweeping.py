@@ -14,10 +14,10 @@ from sweeping import Watcher, invoke, rows, three
 from training_data import chat_folder, metrics_of
 
 from mlx_distill import cli
-from mlx_distill.collect import Ledger
-from mlx_distill.errors import UsageError
-from mlx_distill.rundir import RunDir
-from mlx_distill.students import Student
+from mlx_distill.models.asking.ledger import Ledger
+from mlx_distill.models.students import Student
+from mlx_distill.run.errors import UsageError
+from mlx_distill.run.folder import RunDir
 from mlx_distill.sweep import Asked, make, report
 from mlx_distill.sweep.members import LEDGER
 

@@ -11,12 +11,13 @@ import mlx.core as mx
 import mlx_lm.models
 import pytest
 
-from mlx_distill.config import TrainingConfig
-from mlx_distill.students import Student
-from mlx_distill.students.batching import why_alone
-from mlx_distill.students.generate import Decoding, generate
-from mlx_distill.train import attach, train
+from mlx_distill.models.students import Student
+from mlx_distill.models.students.batching import why_alone
+from mlx_distill.models.students.generate import Decoding, generate
+from mlx_distill.run.config import TrainingConfig
 from mlx_distill.train.encode import Example
+from mlx_distill.train.loop import train
+from mlx_distill.train.trainee import attach
 
 FILE = Path(__file__).with_name("architectures.jsonl")
 """A configuration for each: what most ask for (the first line), and what one asks for beside, or otherwise."""

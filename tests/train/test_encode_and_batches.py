@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlx_distill.collect.own import refuse_leaks
-from mlx_distill.errors import DataError
-from mlx_distill.fit.layout import WIDTH_STEP
-from mlx_distill.records import Conversation, Prompt
-from mlx_distill.students import Student
+from mlx_distill.models.students import Student
+from mlx_distill.models.students.layout import WIDTH_STEP
+from mlx_distill.run.data.own import refuse_leaks
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.records import Conversation, Prompt
 from mlx_distill.train.batches import choose_widths, epoch_batches, in_parts, make_batch
 from mlx_distill.train.encode import Example, encode_all
 

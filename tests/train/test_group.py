@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from training_data import chat_folder, metrics_of
 
-from mlx_distill.students import Student
-from mlx_distill.students.adapter import read_weights
+from mlx_distill.models.students import Student
+from mlx_distill.models.students.adapter import read_weights
 
 BIN = Path(sys.executable).parent
 FLAGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3"

@@ -10,7 +10,7 @@ import mlx.core as mx
 import pytest
 from training_data import chat_folder, metrics_of
 
-from mlx_distill.students import Student
+from mlx_distill.models.students import Student
 
 FLAGS = (
     "--student student --layers 2 --rank 4 --epochs 3 --batch-size 4 --learning-rate 0.01 --dropout 0.2 "

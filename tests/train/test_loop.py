@@ -12,16 +12,19 @@ from mlx_lm.tuner.utils import load_adapters
 from tiny import tiny
 from training_data import CONFIG, Data, examples_of
 
-from mlx_distill.config import TrainingConfig
-from mlx_distill.errors import DataError
-from mlx_distill.records import StepMetrics
-from mlx_distill.students import Student
-from mlx_distill.students import adapter as adapters
-from mlx_distill.train import Layout, Store, attach, evaluate, train
+from mlx_distill.models.students import Student
+from mlx_distill.models.students import adapter as adapters
+from mlx_distill.models.students.layout import Layout
+from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.records import StepMetrics
 from mlx_distill.train.batches import choose_widths
 from mlx_distill.train.encode import Example
-from mlx_distill.train.loop import learning_rate
+from mlx_distill.train.evaluate import evaluate
+from mlx_distill.train.loop import learning_rate, train
 from mlx_distill.train.step import Stepper
+from mlx_distill.train.store import Store
+from mlx_distill.train.trainee import attach
 
 
 @pytest.fixture(scope="module")

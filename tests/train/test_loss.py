@@ -12,12 +12,13 @@ from mlx_lm.models.cache import KVCache, RotatingKVCache
 from tiny import tiny
 from training_data import CONFIG, Data, examples_of
 
-from mlx_distill.students import Student
-from mlx_distill.train import Trainee, attach, evaluate
+from mlx_distill.models.students import Student
 from mlx_distill.train import loss as loss_module
 from mlx_distill.train.batches import make_batch
 from mlx_distill.train.encode import Example
+from mlx_distill.train.evaluate import evaluate
 from mlx_distill.train.loss import CHUNK_ROWS, frozen_head_losses, token_losses_in_lanes
+from mlx_distill.train.trainee import Trainee, attach
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from mlx_distill.train import allocator
+from mlx_distill.train.memory import allocator
 
 
 @pytest.fixture

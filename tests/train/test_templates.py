@@ -9,9 +9,9 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 from tables import every
 from transformers import AutoTokenizer
 
-from mlx_distill.errors import DataError
-from mlx_distill.records import Conversation
-from mlx_distill.students import Student
+from mlx_distill.models.students import Student
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.records import Conversation
 from mlx_distill.train.encode import Encoded, encode_all
 
 TURN = "<|im_start|>{{ m.role }}\n{{ c }}<|im_end|>\n{% endfor %}"

@@ -16,7 +16,7 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import doubts, gated, percent, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, PALETTES
-from mlx_distill.wording import plural, points, published, worth
+from mlx_distill.run.wording import plural, points, published, worth
 
 MODELS = ("base", "distilled")
 NAMED = 8

@@ -14,7 +14,7 @@ from mlx_distill.report.charts.canvas import OPEN, Canvas
 from mlx_distill.report.charts.frame import Key
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.style import Theme
-from mlx_distill.wording import capital, reason
+from mlx_distill.run.wording import capital, reason
 
 Selection = dict[str, Any]
 Place = tuple[int, float]

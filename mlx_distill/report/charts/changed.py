@@ -12,7 +12,7 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import gated, percent, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
-from mlx_distill.wording import points, worth
+from mlx_distill.run.wording import points, worth
 
 
 def gained_lost(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:

@@ -30,7 +30,7 @@ from mlx_distill.report.charts.frame import BODY, SMALL, Box, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
-from mlx_distill.wording import NOTHING, kept
+from mlx_distill.run.wording import NOTHING, kept
 
 NOTE = (
     "Share passed over optimiser steps, on the items that choose; 95 % intervals of the base (band) and full strength"

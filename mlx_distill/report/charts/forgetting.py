@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill.proportions import MARGIN
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.frame import Box, Key, page
 from mlx_distill.report.charts.rows import Row, draw_rows, grid
@@ -13,7 +12,8 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import gated, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
-from mlx_distill.wording import points, worth
+from mlx_distill.run.wording import points, worth
+from mlx_distill.stats.proportions import MARGIN
 
 NOTE = "Points of a hundred, all items of a domain's benchmarks together, with the 95 % interval"
 LEAST = 2 * MARGIN

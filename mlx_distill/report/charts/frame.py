@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, WORDS
+from mlx_distill.run.records import ROLES
 
 TITLE, SENTENCE, BODY, SMALL, FOOT = 44.0, 26.0, 24.0, 20.0, 18.0
 """Font sizes in a full-HD page's pixels."""

@@ -11,8 +11,8 @@ from mlx_distill.report.charts.frame import Box, Key, page
 from mlx_distill.report.charts.words import percent, primary
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, Theme
-from mlx_distill.wording import NOTHING, estimate, plural
-from mlx_distill.wording import percent as with_interval
+from mlx_distill.run.wording import NOTHING, estimate, plural
+from mlx_distill.run.wording import percent as with_interval
 
 MEASURES = (
     ("swap_consistency", "Swap consistency", "the same is preferred in both orders", None),

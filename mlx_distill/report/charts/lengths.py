@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.forest import Forest, Line, draw_forest
 from mlx_distill.report.charts.frame import BODY, SMALL, Box, axis, heading, page
@@ -13,7 +12,8 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import percent, primary
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, Theme
-from mlx_distill.wording import estimate
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import estimate
 
 
 def answer_lengths(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:

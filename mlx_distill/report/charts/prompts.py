@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.frame import SMALL, Box, Key, axis, heading, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import judged_by, prompts
 from mlx_distill.report.look import Look
+from mlx_distill.run.records import ROLES
 
 NAMED = 15.0
 """A row of fewer pixels gets no title: there, the shape of all prompts is what can be seen."""

@@ -11,7 +11,7 @@ from mlx_distill.report.charts.rows import Row, draw_rows, grid, lanes
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, PALETTES
-from mlx_distill.wording import estimate
+from mlx_distill.run.wording import estimate
 
 
 def reasoning_length(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:

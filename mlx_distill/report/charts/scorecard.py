@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.diverging import Diverging, draw_diverging
 from mlx_distill.report.charts.frame import SMALL, Box, page
@@ -16,8 +15,9 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import judged_by, outcome, percent, primary, prompts, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES
-from mlx_distill.wording import estimate
-from mlx_distill.wording import percent as with_interval
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import estimate
+from mlx_distill.run.wording import percent as with_interval
 
 
 def model_scorecard(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:

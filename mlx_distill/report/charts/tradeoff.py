@@ -32,7 +32,7 @@ from mlx_distill.report.charts.frame import SMALL, Box, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, WORDS
-from mlx_distill.wording import kept
+from mlx_distill.run.wording import kept
 
 OWN = "own domain"
 NOTE = "A path for each checkpoint, from the base through the strengths of its adapter"

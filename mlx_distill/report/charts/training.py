@@ -9,7 +9,7 @@ from mlx_distill.report.charts.frame import SMALL, Box, Key, heading, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
-from mlx_distill.wording import estimate, plural
+from mlx_distill.run.wording import estimate, plural
 
 Points = list[tuple[float, float]]
 

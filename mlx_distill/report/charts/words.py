@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlx_distill.wording import plural, tested
+from mlx_distill.run.wording import plural, tested
 
 
 def judged_by(comparison: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_distill.report.markdown import benchmarks, comparison, making, prompts, selection
 from mlx_distill.report.markdown.making import pipeline_diagram
-from mlx_distill.report.markdown.text import fence, inline, section
+from mlx_distill.report.markdown_text import fence, inline, section
 
 __all__ = ["fence", "inline", "pipeline_diagram", "results_markdown", "unfinished"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
-from mlx_distill.wording import (
+from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
+from mlx_distill.run.wording import (
     NOTHING,
     answers_an_item,
     equivalence,

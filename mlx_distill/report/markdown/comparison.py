@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlx_distill.records import ROLES
-from mlx_distill.report.markdown.text import bullets, inline, section, strong, table
-from mlx_distill.wording import (
+from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import (
     NOTHING,
     UNSHOWN,
     answers_made,

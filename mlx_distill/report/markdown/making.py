@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlx_distill import history
-from mlx_distill.report.markdown.text import inline, section, table
-from mlx_distill.wording import NOTHING, dataset, dollars, duration, estimate, money, percent
+from mlx_distill.report.markdown_text import inline, section, table
+from mlx_distill.run.wording import NOTHING, dataset, dollars, duration, estimate, money, percent
+from mlx_distill.summarise import history
 
 
 def pipeline_diagram(results: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlx_distill.records import ROLES
-from mlx_distill.report.markdown.text import bullets, fence, inline, section, table
-from mlx_distill.wording import NOTHING
+from mlx_distill.report.markdown_text import bullets, fence, inline, section, table
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import NOTHING
 
 
 def prompt_by_prompt(results: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill.report.markdown.text import inline, section, table
-from mlx_distill.wording import NOTHING, candidate, capital, kept, p_value, points, reason, selecting, standing
+from mlx_distill.report.markdown_text import inline, section, table
+from mlx_distill.run.wording import NOTHING, candidate, capital, kept, p_value, points, reason, selecting, standing
 
 Row = dict[str, Any]
 

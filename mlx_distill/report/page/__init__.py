@@ -16,12 +16,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.page import benchmarks, numbers, selection, views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import strip
-from mlx_distill.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting, visible
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting, visible
 
 __all__ = ["Picture", "page"]
 

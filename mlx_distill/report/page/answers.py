@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 from pygments.token import Token
 
-from mlx_distill.lexers import LEXERS, tokens
-from mlx_distill.wording import visible
+from mlx_distill.machine.lexers import LEXERS, tokens
+from mlx_distill.run.wording import visible
 
 __all__ = ["LEXERS", "Piece", "highlight", "pieces"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_distill.report.page.numbers import MODELS, Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.wording import (
+from mlx_distill.run.wording import (
     NOTHING,
     answers_an_item,
     estimate,

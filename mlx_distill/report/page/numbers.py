@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.comparison import measures
-from mlx_distill.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share, standing
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share, standing
 
 Results = dict[str, Any]
 

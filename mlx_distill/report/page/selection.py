@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlx_distill.report.page.numbers import Table, candidates
-from mlx_distill.wording import NOTHING, candidate, capital, kept, p_value, points, reason
+from mlx_distill.run.wording import NOTHING, candidate, capital, kept, p_value, points, reason
 
 __all__ = ["candidates", "confirmation", "heading", "kept", "reason"]
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlx_distill import history
-from mlx_distill.records import ROLES
 from mlx_distill.report.markdown.comparison import measures
 from mlx_distill.report.page.numbers import Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.wording import (
+from mlx_distill.run.records import ROLES
+from mlx_distill.run.wording import (
     NOTHING,
     UNSHOWN,
     counts,
@@ -27,6 +26,7 @@ from mlx_distill.wording import (
     points,
     worth,
 )
+from mlx_distill.summarise import history
 
 Results = dict[str, Any]
 Facts = list[tuple[str, str]]

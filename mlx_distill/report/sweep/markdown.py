@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlx_distill.report.markdown.text import bullets, inline, section, table
+from mlx_distill.report.markdown_text import bullets, inline, section, table
 from mlx_distill.report.sweep.parts import CHECKPOINTS, Alarm, Part, Shown, parts
 from mlx_distill.report.sweep.tables import SIGNS, Cell, Grid
 from mlx_distill.report.sweep.words import address, explained, headline

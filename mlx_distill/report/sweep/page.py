@@ -20,7 +20,7 @@ from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.sweep import words
 from mlx_distill.report.sweep.parts import CHECKPOINTS, parts
 from mlx_distill.report.sweep.tables import SIGNS
-from mlx_distill.wording import visible
+from mlx_distill.run.wording import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -13,7 +13,7 @@ from mlx_distill.report.sweep import tables
 from mlx_distill.report.sweep.curves import full_strength, strongest
 from mlx_distill.report.sweep.tables import SIGNS, Grid
 from mlx_distill.report.sweep.words import holm, made, states, undone
-from mlx_distill.wording import kept, reason
+from mlx_distill.run.wording import kept, reason
 
 Values = dict[str, Any]
 

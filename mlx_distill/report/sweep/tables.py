@@ -12,7 +12,7 @@ from typing import Any
 
 from mlx_distill.report.sweep.curves import is_at, score_on, with_chosen
 from mlx_distill.report.sweep.words import heldout_loss, kept, titles
-from mlx_distill.wording import NOTHING, duration, money, p_value, points
+from mlx_distill.run.wording import NOTHING, duration, money, p_value, points
 
 Values = dict[str, Any]
 

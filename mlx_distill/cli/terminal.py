@@ -1,0 +1,243 @@
+"""The terminal: the only module that prints. Live progress on a terminal, plain lines everywhere else.
+
+In: what the pipeline tells its View. Out: lines for a person. Text from models or files is never read as markup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.prompt import Confirm
+from rich.table import Table
+from rich.text import Text
+
+from mlx_distill.cli import sweep_board as console_standings
+from mlx_distill.cli import training_panel as console_training
+from mlx_distill.report import terminal as console_summary
+from mlx_distill.report import terminal_sweep as console_sweep
+from mlx_distill.report.terminal_text import text as words
+from mlx_distill.run.errors import UsageError
+from mlx_distill.run.records import Standing, StepMetrics
+from mlx_distill.run.wording import visible
+from mlx_distill.summarise.history import Diff, Entry
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal, a line of progress at most this often, and one at the end."""
+
+REFRESHES = 4
+"""Times a second that a training is drawn, at most: it takes a fraction of a core that computes."""
+
+PLAIN_WIDTH = 110
+"""Columns of a table that is written to a file or pipe."""
+
+
+class Terminal:
+    """The pipeline's View on a console."""
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        errors: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        aside: bool = False,
+    ) -> None:
+        """`aside`: standard output is for a program's JSON alone, so everything else is told on standard error."""
+        self._clock = clock
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        self._values = console or Console(highlight=False, emoji=False, width=width)
+        self.errors = errors or Console(stderr=True, highlight=False, emoji=False)
+        self.console = self.errors if aside else self._values
+
+    def kept(self, stage: str) -> None:
+        self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
+
+    def note(self, text: str) -> None:
+        self.console.print(words(f"          {text}"))
+
+    def warn(self, text: str) -> None:
+        self.console.print(words(text), style="yellow")
+
+    def error(self, text: str) -> None:
+        self.errors.print(words(text), style="bold red", soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        self.console.print(words(text), soft_wrap=True)
+
+    def confirm(self, question: str) -> bool:
+        """Asks on a terminal. Raises UsageError where there is none: nobody has agreed."""
+        if not sys.stdin.isatty():
+            raise UsageError("There is no terminal to ask: agree to the cost with --yes.")
+        return Confirm.ask(words(question), console=self.console, default=False)
+
+    @contextlib.contextmanager
+    def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Hands out update(done, text); a total of 0 is not known. A terminal gets a bar with the time left, a file
+        gets lines."""
+        if self.console.is_terminal:
+            with self._bar(stage, total) as update:
+                yield update
+        else:
+            yield self._lines(stage, total)
+
+    @contextlib.contextmanager
+    def _bar(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        columns = (
+            TextColumn(f"{stage:<9}"),
+            BarColumn(bar_width=30, complete_style="cyan", finished_style="green"),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[text]}", markup=False),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(stage, total=total or None, text="")
+            yield lambda done, text: progress.update(task, completed=done, text=visible(text))
+
+    def _lines(self, stage: str, total: int) -> Callable[[int, str], None]:
+        due = self._pace()
+        first: tuple[float, int] | None = None
+        shown = -1
+
+        def update(done: int, text: str) -> None:
+            nonlocal first, shown
+            now = self._clock()
+            first = first or (now, done)
+            if due(0 < total <= done != shown):
+                shown = done
+                left = _left(_remaining(first, now, done, total)) if total else ""
+                of = f"/{total:,}" if total else ""
+                self.line(f"{stage:<9} {done:,}{of}  {text}{left}".rstrip())
+
+        return update
+
+    def _pace(self) -> Callable[[bool], bool]:
+        """Whether a line may be written now: every PLAIN_SECONDS, and whenever it must."""
+        last = -math.inf
+
+        def due(must: bool) -> bool:
+            nonlocal last
+            now = self._clock()
+            if not must and now - last < PLAIN_SECONDS:
+                return False
+            last = now
+            return True
+
+        return due
+
+    # ---- training
+
+    @contextlib.contextmanager
+    def training(self, total: int, earlier: Sequence[StepMetrics] = ()) -> Iterator[Callable[[StepMetrics], None]]:
+        """Hands out show(metrics), for every step. A terminal gets bar, curve and figures, a file gets lines.
+
+        total    optimiser steps, of which early stopping may leave some out
+        earlier  the rows before a resume: the curve, the base and the best go on from them
+        """
+        training = console_training.known(total, earlier)
+        with self._panel(training) if self.console.is_terminal else self._steps(training) as show:
+            yield show
+
+    @contextlib.contextmanager
+    def _panel(self, training: console_training.Training) -> Iterator[Callable[[StepMetrics], None]]:
+        panel = console_training.Panel(training, self._clock)
+        with Live(panel, console=self.console, refresh_per_second=REFRESHES):
+            yield panel.show
+            panel.over = True
+
+    @contextlib.contextmanager
+    def _steps(self, training: console_training.Training) -> Iterator[Callable[[StepMetrics], None]]:
+        due = self._pace()
+        waiting = ""
+
+        def show(row: StepMetrics) -> None:
+            nonlocal training, waiting
+            training = training.after(row)
+            waiting = console_training.line(row, training.total) + _left(training.seconds_left or 0.0)
+            if due(row.valid_loss is not None):
+                self.line(waiting)
+                waiting = ""
+
+        try:
+            yield show
+        finally:
+            if waiting:
+                self.line(waiting)
+
+    # ---- sweeps
+
+    @contextlib.contextmanager
+    def sweeping(self) -> Iterator[Callable[[Sequence[Standing], float | None], None]]:
+        """Hands out show(standings, seconds left). A terminal gets a table that stays, a file a line for news."""
+        if not self.console.is_terminal:
+            yield self._standings()
+            return
+        board = console_standings.Board(self._clock)
+        with Live(board, console=self.console, refresh_per_second=REFRESHES):
+            yield board.show
+
+    def _standings(self) -> Callable[[Sequence[Standing], float | None], None]:
+        """A line for every change of state, a run's first words with it; then what it is doing, now and then: its log
+        has it all."""
+        due = self._pace()
+        seen: dict[str, str] = {}
+
+        def show(found: Sequence[Standing], left: float | None) -> None:
+            for one in found:
+                if one.state == "waiting" or (one.state == "running" and not one.words):
+                    continue
+                changed = one.state != seen.get(one.name)
+                if (changed or one.state == "running") and due(changed):
+                    seen[one.name] = one.state
+                    said = f"{one.name}  {one.state}{f': {one.words}' if one.words else ''}"
+                    self.line(said + (_left(left or 0.0) if one.state == "running" else ""))
+
+        return show
+
+    def sweep(self, found: dict[str, Any], folder: str) -> None:
+        self._draw(console_sweep.sweep(found, folder, self.console.width))
+
+    # ---- tables
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        table = Table(title=words(title), title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
+        for name in header:
+            table.add_column(words(name), overflow="fold")
+        for row in rows:
+            table.add_row(*map(words, row))
+        self.console.print(table)
+
+    def summary(self, results: dict[str, Any], folder: str) -> None:
+        self._draw(console_summary.summary(results, folder, self.console.width))
+
+    def runs(self, entries: Sequence[Entry], folder: str) -> None:
+        self._draw([console_summary.runs(entries, folder, self.console.width)])
+
+    def diff(self, found: Diff) -> None:
+        self._draw(console_summary.diff(found))
+
+    def json(self, value: Any) -> None:
+        """For programs: ASCII, neither wrapped nor coloured."""
+        self._values.out(json.dumps(value, indent=1), highlight=False)
+
+    def _draw(self, parts: Iterable[RenderableType]) -> None:
+        for part in parts:
+            self.console.print(part, soft_wrap=isinstance(part, Text))  # a sentence ends where it ends
+
+
+def _remaining(first: tuple[float, int], now: float, done: int, total: int) -> float:
+    """Seconds left at the speed so far."""
+    return (now - first[0]) * (total - done) / (done - first[1]) if done > first[1] else 0.0
+
+
+def _left(seconds: float) -> str:
+    """The time left in words, for jobs of more than a minute."""
+    return f"  {seconds / 60:.0f} min left" if seconds >= 60 else ""

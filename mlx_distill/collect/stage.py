@@ -1,0 +1,235 @@
+"""The stages before training: the prompts of a run, the teacher's answers, and which of them are trained on.
+
+In: prompt sets, a teacher. Out: prompts.jsonl, teacher_data.jsonl, dataset.json. Everything streams: what is held
+in memory does not grow with the number of prompts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from mlx_distill.collect import Tally, collect, describe_dataset, export, read_traces, request_of
+from mlx_distill.models import students
+from mlx_distill.models.asking.budget import Forecast
+from mlx_distill.models.asking.opened import Asking, asking, ticking
+from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
+from mlx_distill.run.data.conversations import Account, parse_columns
+from mlx_distill.run.data.material import DATASET
+from mlx_distill.run.errors import DataError, DistillError, UsageError
+from mlx_distill.run.job import Job
+from mlx_distill.run.prices import price_of
+from mlx_distill.run.prompts import heldout_prompts, stream_prompts
+from mlx_distill.run.records import Completion, Prompt, Split, digest
+from mlx_distill.run.wording import counts, keys_in_words
+
+PROGRESS_EVERY = 1000
+"""Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
+
+MANY = 20_000
+"""Prompts whose export takes long enough to say so."""
+
+TRACES = "traces.json"
+"""What became of the rows of existing traces."""
+
+VALID_SHARE = 0.05
+MOST_VALID = 200
+"""Of existing traces, what is held out for the loss."""
+
+
+def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
+    prompts = (
+        stream_prompts(job.config.prompts) if "train" in splits else iter(heldout_prompts(job.config.prompts, splits))
+    )
+    job.run.write_records("prompts.jsonl", prompts)
+
+
+# ---------------------------------------------------------------- asking a teacher
+
+
+def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the teacher's answers depend on, and where they are."""
+    teacher = job.config.teacher
+    return [teacher, identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
+
+
+async def collect_answers(job: Job) -> None:
+    """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
+    total = job.run.content("prompts.jsonl").lines
+    async with asking(job, job.config.teacher.spec) as asked:
+        stream = _stream(job, asked.teacher.model)
+        tally = Tally()
+        tally.start(*asked.ledger.done(stream))
+        try:
+            await _ask(asked, tally, stream, total)
+        except BaseException:
+            if total > MANY:
+                job.view.note("Writing what was answered so far; a second Ctrl-C leaves it to the next run.")
+            with contextlib.suppress(DistillError, OSError):
+                await _keep(asked, tally, stream)
+            raise
+        await _keep(asked, tally, stream)
+        if missing := total - job.run.content("teacher_data.jsonl").lines:
+            await asked.ledger.note_progress(stream, 0, 0)
+            raise DataError(
+                f"The ledger lacks {missing} answers that it had noted: run the same command again to ask for them."
+            )
+
+
+async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
+    job = asked.job
+    await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
+    known = export(job.run.stream("prompts.jsonl", Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
+    job.run.write_records("teacher_data.jsonl", known)
+
+
+async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
+    job, forecast = asked.job, Forecast(total)
+    _check_cache(job)
+    prompts = job.run.stream("prompts.jsonl", Prompt, skip=tally.leading)
+    requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
+    cached = Counter[str]()
+    with job.view.tracking("collect", total) as update:
+
+        def show() -> None:
+            parts = (
+                f"{tally.done - tally.flagged:,} ok",
+                f"{tally.flagged:,} flagged",
+                asked.money(forecast),
+                asked.limit(),
+            )
+            update(tally.done, "  ".join(part for part in parts if part))
+
+        async with ticking(show), contextlib.aclosing(collect(requests, asked.ask, tally)) as replies:
+            async for reply in replies:
+                forecast.add(reply.usd or 0.0)
+                cached.update(read=reply.cache_read_tokens, all=reply.cache_read_tokens + reply.input_tokens)
+                cached.update(all=reply.cache_write_tokens)
+                if tally.done % PROGRESS_EVERY == 0:
+                    await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
+                show()
+    if job.config.collect.cache_prompt and cached["all"]:
+        job.view.note(f"{cached['read'] / cached['all']:.0%} of the input tokens were read from the prompt cache.")
+
+
+def _check_cache(job: Job) -> None:
+    """Raises UsageError when the prefix that all prompts share is too short to be cached."""
+    spec, config = job.config.teacher.spec, job.config.collect
+    if not config.cache_prompt or not is_claude(spec):
+        return
+    tokens = len(job.config.teacher.system) / CHARACTERS_PER_TOKEN
+    least = price_of(spec, config.price).cache_minimum
+    if tokens < least:
+        raise UsageError(
+            f"The system prompt has about {tokens:.0f} tokens, and {spec} caches a prefix from {least}: "
+            "leave out --cache-prompt, or give a longer --teacher-system."
+        )
+
+
+def _stream(job: Job, model: str) -> str:
+    """What is asked, and in which order."""
+    teacher = job.config.teacher
+    asked = [model, teacher.system, str(teacher.max_tokens), str(teacher.thinking)]
+    return digest([job.run.content("prompts.jsonl").sha256, *asked])
+
+
+# ---------------------------------------------------------------- existing traces
+
+
+def import_traces(job: Job) -> None:
+    """Prompts and answers from a dataset, test prompts from the run's sets; no teacher is asked."""
+    teacher, limit = job.config.teacher, job.config.prompts.limit
+    test = heldout_prompts(job.config.prompts, ("test",))
+    account = Account()
+    columns = parse_columns(teacher.columns)
+    with job.view.tracking("collect", limit or 0) as update:
+
+        def completions() -> Iterator[Completion]:
+            for place, (_, completion) in enumerate(read_traces(teacher.spec, columns, limit, account), 1):
+                update(place, "")
+                yield completion
+
+        job.run.write_records("teacher_data.jsonl", completions())
+    job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
+    job.run.write_json(TRACES, account.plain())
+    reasons = f"; left out: {account.reasons} (see {DATASET})" if account.left_out else ""
+    if not job.run.content("teacher_data.jsonl").lines:
+        raise DataError(f"{teacher.spec} has no row to train on, of {account.rows:,}{reasons}: choose other data.")
+    job.view.note(f"{account.rows:,} rows of {teacher.spec}{reasons}.")
+    if account.unused:
+        job.view.note(f"Keys that are not used: {keys_in_words(account.unused)}.")
+
+
+def _traced_prompts(job: Job, test: set[str]) -> Iterator[Prompt]:
+    """A prompt for each completion to anything but a test prompt."""
+    heldout = _held_out(job, test)
+    for completion in job.run.stream("teacher_data.jsonl", Completion):
+        name = completion.prompt_id
+        if name not in test:
+            split: Split = "valid" if name in heldout else "train"
+            yield Prompt(name, completion.prompt, split=split, source=job.config.teacher.spec)
+
+
+def _held_out(job: Job, test: set[str]) -> set[str]:
+    """What is held out for the loss is chosen by the prompt's hash, so that all answers to one prompt stand on one
+    side; of few prompts it is the one whose hash comes first, of those that fit the training window for sure."""
+    heldout, prompts = set[str](), set[str]()
+    first = (True, "")
+    for completion in job.run.stream("teacher_data.jsonl", Completion):
+        name = completion.prompt_id
+        if name in test or not completion.complete:
+            continue
+        if len(prompts) < 2:
+            prompts.add(name)
+        mine = (len(completion.prompt) + len(completion.completion) > job.config.training.window, name)
+        first = min(first, mine) if first[1] else mine
+        if int(name, 16) % 1000 < VALID_SHARE * 1000 and len(heldout) < MOST_VALID:
+            heldout.add(name)
+    return heldout or ({first[1]} if len(prompts) > 1 else set())
+
+
+# ---------------------------------------------------------------- what is trained on
+
+
+def filter_answers(job: Job) -> None:
+    """dataset.json: counts, and what is left out of training and why."""
+    splits, categories = Counter[str](), Counter[str]()
+    heldout: list[Prompt] = []
+    for prompt in job.run.stream("prompts.jsonl", Prompt):
+        splits[prompt.split] += 1
+        if prompt.split == "train":
+            categories[prompt.category] += 1
+        else:
+            heldout.append(prompt)
+    training = job.config.training
+    answers = job.run.stream("teacher_data.jsonl", Completion)
+    summary = describe_dataset(
+        (dataclasses.replace(answer, completion=answer.trained(training.thinking)) for answer in answers),
+        heldout,
+        job.config.filters,
+        prompts=splits,
+        categories=categories,
+        window=training.window,
+        count_tokens=students.token_counter(training.student),
+        system=training.system,
+    )
+    job.run.write_json(DATASET, _read_part(job) | summary)
+    if not summary["left_out"]:
+        return
+    reasons = counts(summary["left_out"])
+    if not summary["usable"]:
+        raise DataError(f"None of the {summary['completions']:,} answers can be trained on: {reasons} (see {DATASET}).")
+    job.view.warn(f"Left out of training: {reasons} (kept in teacher_data.jsonl; see {DATASET}).")
+
+
+def _read_part(job: Job) -> dict[str, Any]:
+    """What became of the rows that the answers were read from, where they were."""
+    if not is_traces(job.config.teacher.spec):
+        return {}
+    account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
+    kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused_keys": "unused_keys"}
+    return {name: account[key] for key, name in kept.items() if key in account}

@@ -1,0 +1,138 @@
+"""Base and distilled answer the benchmarks' items, from one model in memory, and the answers are scored.
+
+In: benchmarks, the adapter; or files of answers that were made elsewhere. Out: the run's `bench` folder: items,
+answers, scores, and the protocol that they were made under. Answers and scores are kept item by item.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx_distill.evaluate import benchmarks as bench
+from mlx_distill.evaluate.bench_answering import answer_items
+from mlx_distill.evaluate.bench_answers import ANSWERS, Made
+from mlx_distill.evaluate.bench_answers import made as made_of
+from mlx_distill.evaluate.bench_plan import Asked, answered, everything, protocol
+from mlx_distill.evaluate.benchmarks import Given, Item, Mark, Scoring
+from mlx_distill.evaluate.benchmarks.published import PUBLISHED, read_published
+from mlx_distill.machine import environment, sandbox
+from mlx_distill.machine.sandbox.packages import shown_packages
+from mlx_distill.models import students
+from mlx_distill.run.job import Job
+from mlx_distill.run.records import Generation, Role, Score
+
+ITEMS, PROTOCOL = "bench/items.jsonl", "bench/protocol.json"
+
+FOUND = 200
+"""Characters of what was read out of an answer that are kept: a program stands whole in bench/answers.jsonl."""
+
+
+def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
+    """What the stage's outputs depend on, beside the adapter; another version of a scorer scores anew."""
+    config = job.config
+    files = [*config.bench.data, *config.bench.published, *(str(file.path) for file in given)]
+    return [
+        config.bench,
+        config.selection.items,
+        [environment.hash_of(file) for file in files],
+        [file.role for file in given],
+        students.identity(config.training.student),
+        config.training.seed,
+        (config.comparison.strength, config.comparison.unsandboxed, shown_packages(config)),
+        environment.sandbox_level(),
+        bench.SCORERS,
+    ]
+
+
+def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
+    published = read_published(job.config.bench.published)  # what is wrong with a file is said first
+    asked = everything(job)
+    made = made_of(job, asked, given)
+    if given:
+        answers = bench.read_answers(given, [item for one in asked for item in one.items])
+        asked = [answered(one, answers) for one in asked]
+        job.run.write_records(ANSWERS, [*made.answers(), *answers])
+    else:
+        answer_items(job, asked, made)
+    job.run.write_records(ITEMS, [_line(item) for one in asked for item in one.items])
+    _score(job, asked, made)
+    made.hand_on()
+    job.run.write_json(PUBLISHED, published)
+    elsewhere = bool(given)
+    job.run.write_json(PROTOCOL, [protocol(job, one, made.template(one.benchmark.name), elsewhere) for one in asked])
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Of an item what a report shows."""
+
+    benchmark: str
+    id: str
+    category: str
+    difficulty: str
+    prompt: str
+
+
+def _line(item: Item) -> _Line:
+    return _Line(item.benchmark, item.id, item.category, item.difficulty, item.prompt)
+
+
+def _score(job: Job, asked: Sequence[Asked], made: Made) -> None:
+    cases = open_cases(asked, made)
+    with job.view.tracking("score", sum(len(mine) for _, mine in cases)) as update:
+        for count, title in enumerate(scoring(job, cases, made), 1):
+            update(count, title)
+
+
+Cases = list[tuple[Asked, list[tuple[Item, Generation]]]]
+
+
+def open_cases(asked: Sequence[Asked], made: Made) -> Cases:
+    """Answers that have no score yet, benchmark by benchmark."""
+    answers: dict[str, list[Generation]] = defaultdict(list)
+    for answer in made.answers():
+        answers[answer.prompt_id].append(answer)
+    known = {(score.benchmark, score.item_id, score.role, score.sample) for score in made.scores()}
+    return [(one, list(_open_cases(one, answers, known))) for one in asked]
+
+
+def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
+    """Scores them. Yields the benchmark's title after each."""
+    cut = frozenset(g.answer_text for _, mine in cases for _, g in mine if g.finish_reason == "length")
+    comparison = job.config.comparison
+    how = Scoring(os.cpu_count() or 1, comparison.unsandboxed, cut, sandbox.names_of(comparison.sandbox_packages))
+    for one, mine in cases:
+        marks = one.benchmark.score([(item, answer.answer_text) for item, answer in mine], how)
+        for (item, answer), mark in zip(mine, marks, strict=True):
+            made.add_score(_score_of(item, answer, mark))
+            yield one.benchmark.title
+
+
+def _open_cases(
+    asked: Asked, answers: Mapping[str, Sequence[Generation]], known: Collection[tuple[str, str, Role, int]]
+) -> Iterator[tuple[Item, Generation]]:
+    """Answers that have no score yet."""
+    samples = asked.decoding.samples or 1
+    for item in asked.items:
+        for answer in answers.get(item.key, ()):
+            if answer.sample < samples and (item.benchmark, item.id, answer.role, answer.sample) not in known:
+                yield item, answer
+
+
+def _score_of(item: Item, answer: Generation, mark: Mark) -> Score:
+    return Score(
+        benchmark=item.benchmark,
+        item_id=item.id,
+        role=answer.role,
+        passed=mark.passed,
+        detail=mark.detail,
+        sample=answer.sample,
+        sandbox=mark.sandbox,
+        found=None if mark.found is None else mark.found[:FOUND],
+        parts=dict(mark.parts),
+        packages=mark.packages,
+    )

@@ -1,0 +1,337 @@
+"""The static judge: what can be measured of the code itself, without a model. It is not an LLM and says so.
+
+In: an answer. Out: 0-10 for each of the five dimensions, with what was measured. Measures count faults, never merits,
+and look at the definitions that the names given in the prompt reach, so that a longer answer is not a better one; where
+the prompt gives none, or the answer defines none of them, they look at all. What cannot be measured is unscored:
+error handling that was not asked for, or of no function in particular; correctness of SQL, or without a sandbox.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Callable, Sequence
+
+from mlx_distill.machine import sandbox
+from mlx_distill.machine.checks import runs, wanted
+from mlx_distill.machine.checks.code import Extracted, code_of, prose_of
+from mlx_distill.machine.checks.mending import parsed
+from mlx_distill.run.records import Generation, Judgment, Prompt
+
+NAME = "static analysis, not an LLM"
+
+VERSION = "static 2"
+"""Another version measures anew."""
+
+DIMENSIONS = (
+    "Code Correctness",
+    "Structure & Design",
+    "Documentation",
+    "Error Handling",
+    "Completeness",
+)
+
+MEASURED = {
+    "Code Correctness": "Python: parses; ends without an error when run, beside usage in blocks of its own (where a "
+    "prompt has checks, they decide)",
+    "Structure & Design": "Python: code stands in definitions; short functions; shallow nesting; usual names; "
+    "no globals. SQL: few clauses a line; one style of keywords; columns by name",
+    "Documentation": "Python: docstrings; type hints. SQL: aliases. Both: prose around the code",
+    "Error Handling": "Python, where the prompt asks a named function for it: specific exceptions, with messages",
+    "Completeness": "not cut off; no placeholders. Python: defines the names that the prompt gives; shows an example "
+    "or test. SQL: a whole statement",
+}
+
+Measure = tuple[str, float, float]
+"""What is measured, its weight, and its share from 0 to 1."""
+
+Run = Callable[[str], sandbox.Outcome]
+
+MAX_FUNCTION_LINES = 40
+MAX_NESTING = 4
+PLACEHOLDER = re.compile(r"\b(TODO|FIXME|your code here|implement this|rest of the code)\b", re.I)
+GIVEN_NAME = re.compile(r"\b(?:function|class|decorator|method)\s+([A-Za-z_]\w*)(?=\s*[(,.]|\s+(?:with|that|for|is))")
+ERRORS_ASKED = re.compile(r"\b(rais|error|invalid|malformed|fail|exception|timeout|reject|refus|cancel)", re.I)
+FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
+
+
+def judge(
+    prompt: Prompt, generation: Generation, *, unsandboxed: bool = False, packages: tuple[str, ...] = ()
+) -> Judgment:
+    """The measurements of one answer. An answer without code has all zeros: there is nothing to measure."""
+    names = (*_given(prompt), *wanted(prompt.checks))
+    code = code_of(generation.text, prompt.language, names, cut=generation.finish_reason == "length")
+    measurable = _measurable(prompt, unsandboxed)
+    run = functools.partial(runs, unsandboxed=unsandboxed, packages=packages)
+    found = _measures(prompt, generation, code, run) if code.code else _nothing("code in the answer")
+    measured = {dimension: found[dimension] for dimension in measurable}
+    return Judgment(
+        prompt_id=prompt.id,
+        role=generation.role,
+        sample=generation.sample,
+        judge=NAME,
+        scores={dimension: _score(measures) for dimension, measures in measured.items()},
+        reason="; ".join(
+            f"{dimension}: " + ", ".join(f"{name} {share:.0%}" for name, _, share in measures)
+            for dimension, measures in measured.items()
+        ),
+    )
+
+
+def _measurable(prompt: Prompt, unsandboxed: bool) -> list[str]:
+    """The dimensions that can be measured here; it depends on the prompt and the machine, never on the answer."""
+    python = prompt.language != "sql"
+    left_out = {
+        "Error Handling": not (python and ERRORS_ASKED.search(prompt.text) and _given(prompt)),
+        "Code Correctness": not (python and (unsandboxed or sandbox.level() != "none")),
+    }
+    return [dimension for dimension in DIMENSIONS if not left_out.get(dimension)]
+
+
+def _measures(prompt: Prompt, generation: Generation, code: Extracted, run: Run) -> dict[str, list[Measure]]:
+    if prompt.language == "sql":
+        return _sql(generation, code.code or "")
+    return _python(prompt, generation, code, run)
+
+
+def _score(measures: Sequence[Measure]) -> float:
+    total = sum(weight for _, weight, _ in measures)
+    return round(10 * sum(weight * share for _, weight, share in measures) / total, 2)
+
+
+def _nothing(missing: str) -> dict[str, list[Measure]]:
+    return {dimension: [(missing, 1, 0)] for dimension in DIMENSIONS}
+
+
+# ---------------------------------------------------------------- Python
+
+
+DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+BLOCK = ast.If | ast.For | ast.While | ast.Try | ast.With | ast.AsyncFor | ast.AsyncWith
+
+
+def _python(prompt: Prompt, generation: Generation, read: Extracted, run: Run) -> dict[str, list[Measure]]:
+    code = read.code or ""
+    tree = parsed(code)
+    if tree is None:
+        return _nothing("parses") | {"Completeness": _completeness(prompt, generation, read, None)}
+    asked = _asked(prompt, tree)
+    return {
+        "Code Correctness": _correctness(code, run),
+        "Structure & Design": _structure(asked),
+        "Documentation": _documentation(asked, generation.answer_text),
+        "Error Handling": _error_handling([node for node in asked.body if isinstance(node, DEFINITION)]),
+        "Completeness": _completeness(prompt, generation, read, tree),
+    }
+
+
+def _asked(prompt: Prompt, tree: ast.Module) -> ast.Module:
+    """Without the definitions that the names given in the prompt do not reach: padding is neither good nor bad."""
+    defined = {node.name: node for node in tree.body if isinstance(node, DEFINITION)}
+    wanted = [name for name in _given(prompt) if name in defined]
+    if not wanted:
+        return tree
+    reached: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in reached:
+            reached.add(name)
+            uses = (node.id for node in ast.walk(defined[name]) if isinstance(node, ast.Name))
+            wanted += [used for used in uses if used in defined]
+    return ast.Module([node for node in tree.body if not isinstance(node, DEFINITION) or node.name in reached], [])
+
+
+def _given(prompt: Prompt) -> list[str]:
+    return [name for name in GIVEN_NAME.findall(prompt.text) if name not in FILLER]
+
+
+def _correctness(code: str, run: Run) -> list[Measure]:
+    """Of the block that defines what was asked for, not of others that use it."""
+    return [("parses", 2, 1), ("runs", 3, run(code).ended == "ok")]
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _definitions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Public definitions, and methods other than the special ones, which need no docstring."""
+    return [node for node in ast.walk(tree) if isinstance(node, DEFINITION) and not node.name.startswith("_")]
+
+
+def _structure(tree: ast.Module) -> list[Measure]:
+    functions = _functions(tree)
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    if not functions and not classes:
+        return [("code in definitions", 1, 0)]
+    kinds = DEFINITION | ast.Import | ast.ImportFrom | ast.If
+    ordered = [isinstance(node, kinds) or _is_constant(node) for node in tree.body]
+    short = [(node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES for node in functions]
+    shallow = [_nesting(node) <= MAX_NESTING for node in functions]
+    named = [node.name.islower() or node.name.startswith(("setUp", "tearDown")) for node in functions]
+    named += [node.name[:1].isupper() and "_" not in node.name for node in classes]
+    uses_globals = any(isinstance(node, ast.Global) for node in ast.walk(tree))
+    starred = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree))
+    return [
+        ("code in definitions", 4, _faultless(ordered)),
+        ("short functions", 2, _faultless(short)),
+        ("shallow nesting", 2, _faultless(shallow)),
+        ("conventional names", 1, _faultless(named)),
+        ("no globals", 1, not (uses_globals or starred)),
+    ]
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign | ast.AnnAssign) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+
+
+def _nesting(function: ast.AST) -> int:
+    """Without recursion: an answer's expressions may be nested more deeply than Python's stack."""
+    deepest, waiting = 0, [(function, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        for child in ast.iter_child_nodes(node):
+            elif_branch = isinstance(node, ast.If) and [child] == node.orelse and isinstance(child, ast.If)
+            waiting.append((child, depth + (isinstance(child, BLOCK) and not elif_branch)))
+    return deepest
+
+
+def _documentation(tree: ast.Module, text: str) -> list[Measure]:
+    documented = [bool(ast.get_docstring(node)) for node in _definitions(tree)]
+    return [
+        ("docstrings", 5, _faultless(documented) if documented else 0),
+        ("type hints", 2, _faultless(_hinted(tree)) if _functions(tree) else 0),
+        ("prose", 3, len(prose_of(text).split()) >= 8),
+    ]
+
+
+def _hinted(tree: ast.Module) -> list[bool]:
+    return [_is_hinted(function) for function in _functions(tree)]
+
+
+def _is_hinted(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    hinted = [argument.annotation is not None for argument in arguments if argument.arg not in ("self", "cls")]
+    return all(hinted) and (function.returns is not None or function.name == "__init__")
+
+
+def _error_handling(definitions: Sequence[ast.AST]) -> list[Measure]:
+    nodes = [node for definition in definitions for node in ast.walk(definition)]
+    raised = [node for node in nodes if isinstance(node, ast.Raise) and node.exc is not None]
+    handlers = [node for node in nodes if isinstance(node, ast.ExceptHandler)]
+    if not raised and not handlers:
+        return [("raises or catches", 1, 0)]
+    specific = [_exception_name(node.exc) not in ("Exception", "BaseException", None) for node in raised]
+    specific += [node.type is not None and _exception_name(node.type) != "BaseException" for node in handlers]
+    messages = [isinstance(node.exc, ast.Call) and bool(node.exc.args) for node in raised]
+    swallowed = [_swallows(node) for node in handlers]
+    measures: list[Measure] = [
+        ("raises or catches", 4, 1),
+        ("specific", 3, _faultless(specific)),
+        ("nothing swallowed", 1, not any(swallowed)),
+    ]
+    return measures + ([("messages", 2, _faultless(messages))] if messages else [])
+
+
+def _exception_name(node: ast.expr | None) -> str | None:
+    target = node.func if isinstance(node, ast.Call) else node
+    return target.id if isinstance(target, ast.Name) else getattr(target, "attr", "several")
+
+
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    broad = handler.type is None or _exception_name(handler.type) in ("Exception", "BaseException")
+    return broad and all(isinstance(node, ast.Pass | ast.Continue) for node in handler.body)
+
+
+def _completeness(prompt: Prompt, generation: Generation, read: Extracted, tree: ast.Module | None) -> list[Measure]:
+    code, beside = read.code or "", [parsed(other) for other in read.others]
+    given = _given(prompt)
+    defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")} if tree else set()
+    measures: list[Measure] = [
+        ("not cut off", 3, generation.finish_reason == "stop"),
+        ("no placeholders", 3, not PLACEHOLDER.search(code) and not (tree and _has_stub(tree))),
+        ("an example or test", 2, bool(tree) and any(map(_has_example, [tree, *beside]))),
+    ]
+    if given:
+        measures.append(("names given in the prompt", 2, _share([name in defined for name in given])))
+    return measures
+
+
+def _has_stub(tree: ast.Module) -> bool:
+    """A function that does nothing, outside of classes that are meant to be filled (Protocol, ABC)."""
+    open_classes = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any(_exception_name(b) in ("Protocol", "ABC") for b in node.bases)
+    ]
+    allowed = {id(inner) for node in open_classes for inner in ast.walk(node)}
+    return any(_is_stub(node) for node in _functions(tree) if id(node) not in allowed)
+
+
+def _is_stub(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    body = [node for node in function.body if not (isinstance(node, ast.Expr) and _is_text(node.value))]
+    return all(isinstance(node, ast.Pass) or _is_ellipsis(node) for node in body)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_ellipsis(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is Ellipsis
+
+
+def _has_example(tree: ast.Module | None) -> bool:
+    if tree is None:
+        return False
+    tests = any(function.name.startswith("test") for function in _functions(tree))
+    used = any(isinstance(node, ast.Assert) for node in ast.walk(tree)) or any(
+        isinstance(node, ast.If | ast.Expr | ast.For | ast.With) and not _is_docstring(node) for node in tree.body
+    )
+    return tests or used
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and _is_text(node.value)
+
+
+# ---------------------------------------------------------------- SQL
+
+
+CLAUSE = re.compile(r"\b(SELECT|FROM|WHERE|JOIN|ORDER|GROUP)\b", re.I)
+COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.S)
+
+
+def _sql(generation: Generation, code: str) -> dict[str, list[Measure]]:
+    query = COMMENT.sub("", code).strip()
+    uncrowded = [len(CLAUSE.findall(line)) <= 2 for line in query.splitlines()]
+    return {
+        "Structure & Design": [
+            ("a SELECT", 4, "SELECT" in query.upper()),
+            ("few clauses a line", 3, _faultless(uncrowded)),
+            ("one style of keywords", 2, len({word.isupper() for word in CLAUSE.findall(query)}) <= 1),
+            ("columns by name", 1, not re.search(r"SELECT\s+\*", query, re.I)),
+        ],
+        "Documentation": [
+            ("prose", 7, len(prose_of(generation.text).split()) >= 8),
+            ("aliases", 3, bool(re.search(r"\bAS\b", query, re.I))),
+        ],
+        "Completeness": [
+            ("not cut off", 3, generation.finish_reason == "stop"),
+            ("no placeholders", 3, not PLACEHOLDER.search(code) and "..." not in code),
+            ("a whole statement", 2, query.endswith(";")),
+        ],
+    }
+
+
+def _share(found: Sequence[bool]) -> float:
+    return sum(found) / len(found)
+
+
+def _faultless(found: Sequence[bool]) -> float:
+    """1 where nothing fails, a half with one fault, a third with two: what is added beside a fault does not mend it."""
+    return 1 / (1 + list(found).count(False))

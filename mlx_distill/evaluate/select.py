@@ -1,0 +1,232 @@
+"""Choosing instead of hoping: checkpoints at several strengths answer a part of the benchmarks, and the best that loses
+nowhere is kept, or the base.
+
+In: saved checkpoints, benchmark items that are not reported. Out: selection.json, and kept-student/ where a candidate
+is kept. Base and candidates have a folder each in selection/, with their answers and scores item by item, so that a
+stopped selection goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlx_distill.evaluate import benchmarks as bench
+from mlx_distill.evaluate.bench import open_cases, scoring
+from mlx_distill.evaluate.bench_answering import answering
+from mlx_distill.evaluate.bench_answers import Made, answers_key, scorer_key
+from mlx_distill.evaluate.bench_plan import Asked, asked_of, loaded
+from mlx_distill.evaluate.choosing import RULE, Candidate
+from mlx_distill.evaluate.domains import OWN, domain
+from mlx_distill.evaluate.selection import SELECTION, Ground, Passed, Tried, selection_part
+from mlx_distill.machine import environment
+from mlx_distill.machine.sandbox.packages import shown_packages
+from mlx_distill.models import students
+from mlx_distill.models.students import trained
+from mlx_distill.run.baselines import Baselines
+from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.folder import RunDir, file_hash
+from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job
+from mlx_distill.run.records import Role, digest
+from mlx_distill.run.wording import candidate as named
+
+if TYPE_CHECKING:
+    from mlx_distill.models.students.adapter import Adapter
+
+FOLDER = "selection"
+CHECKPOINTS = f"{ADAPTER}/checkpoints"
+
+
+def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
+    """What the choice depends on, and where it is."""
+    config = job.config
+    settings = [
+        RULE,
+        config.selection,
+        dataclasses.replace(config.bench, rules=(), published=(), limit=None, samples=None, batch_size=1),
+        [environment.hash_of(file) for file in config.bench.data],
+        students.identity(config.training.student),
+        config.comparison.unsandboxed,
+        shown_packages(config),
+        environment.sandbox_level(),
+        bench.SCORERS,
+    ]
+    saved = [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
+    return settings, saved, [SELECTION]
+
+
+def check(job: Job) -> None:
+    """Before hours of training. Raises UsageError where nothing would tell the candidates apart."""
+    if not any(one.domain == OWN for one in _tests(job)):
+        names = ", ".join(job.config.bench.own)
+        raise UsageError(
+            f"No benchmark is of the own domain ({names}), by which a candidate is chosen: name it with --own-domain."
+        )
+
+
+def checkpoints(run: RunDir) -> dict[int, Path]:
+    """By step: those that training saved, and the one of the lowest held-out loss. A step 0 is the base itself."""
+    from mlx_distill.models.students.checkpoint import progress
+
+    found = {int(folder.name): folder for folder in sorted((run / CHECKPOINTS).glob("[0-9]*")) if _is_saved(folder)}
+    best = progress(run / ADAPTER).best_step
+    if best and best not in found and _is_saved(run / ADAPTER):
+        found[best] = run / ADAPTER
+    return dict(sorted(found.items()))
+
+
+def _is_saved(folder: Path) -> bool:
+    return (folder / WEIGHTS).exists()
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A benchmark's items that choose, and those that confirm."""
+
+    domain: str
+    choosing: Asked
+    confirming: Asked
+
+    @property
+    def ground(self) -> Ground:
+        benchmark = self.choosing.benchmark
+        ids = ([item.id for item in asked.items] for asked in (self.choosing, self.confirming))
+        return Ground(benchmark.name, benchmark.title, self.domain, *ids)
+
+    @property
+    def whole(self) -> Asked:
+        return dataclasses.replace(self.choosing, items=[*self.choosing.items, *self.confirming.items])
+
+
+def _tests(job: Job) -> list[_Test]:
+    """Answered greedily, whatever the reported items are."""
+    found = []
+    for one in loaded(job):
+        parts = bench.parts(one.items, job.config.selection.items)
+        whole = asked_of(job, one, [])
+        greedy = dataclasses.replace(whole, decoding=dataclasses.replace(whole.decoding, samples=None))
+        choosing, confirming = (
+            dataclasses.replace(greedy, items=list(items)) for items in (parts.choosing, parts.confirming)
+        )
+        found.append(_Test(domain(vars(one.benchmark), job.config.bench.own), choosing, confirming))
+    return found
+
+
+# ---------------------------------------------------------------- answering, and choosing
+
+
+def select(job: Job) -> None:
+    from mlx_distill.models.students import adapter as adapters
+    from mlx_distill.models.students.checkpoint import progress
+
+    saved = checkpoints(job.run)
+    if not saved:
+        raise DataError(f"{job.run.path} has no trained checkpoint to choose: run `mlx-distill train` first.")
+    if len(saved) == 1:
+        job.view.note("One checkpoint was saved: with --save-every (in a new --run) there are more to choose from.")
+    student = trained.load(job)
+    tests = _tests(job)
+    adapter = adapters.load(student.model, next(iter(saved.values())))
+    tried = _try(_Answering(job, student, adapter, saved), tests, job.config.selection.strengths)
+    part = selection_part(tried, job.config.selection.items or 0, progress(job.run / ADAPTER).best_step)
+    _keep(job, adapter, saved, part)
+    job.run.write_json(SELECTION, part)
+
+
+def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]) -> Tried:
+    """Base, every candidate on what chooses, and the best on what confirms, weaker and weaker until it holds."""
+    candidates = [Candidate(step, strength) for step in answers.saved for strength in strengths]
+    whole, choosing = [test.whole for test in tests], [test.choosing for test in tests]
+    all_items, first = (sum(len(one.items) for one in asked) for asked in (whole, choosing))
+    most = all_items * (1 + len(strengths)) + first * len(candidates)
+    with answers.job.view.tracking("select", most) as update:
+        answers.show = update
+        base = answers.of(None, whole)
+        found: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
+        tried = Tried([test.ground for test in tests], base, found)
+        for candidate in tried.order():
+            tried = dataclasses.replace(tried, candidates={**tried.candidates, candidate: answers.of(candidate, whole)})
+            if tried.holds(candidate):
+                break
+        update(most, "")
+    return tried
+
+
+@dataclass
+class _Answering:
+    """One student in memory, dialled to one candidate after another."""
+
+    job: Job
+    student: students.Student
+    adapter: Adapter
+    saved: dict[int, Path]
+    show: Callable[[int, str], None] = lambda count, words: None
+    count: int = 0
+
+    def of(self, candidate: Candidate | None, asked: Sequence[Asked]) -> Passed:
+        """What it passed, by benchmark and item; None is the base. What is on disk already is not asked again."""
+        role: Role = "distilled" if candidate else "base"
+        words, before = named(dataclasses.asdict(candidate) if candidate else None), self.count
+        made = self._made(role, candidate, asked)
+        made.take_over(asked)
+        for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
+            self.count += new
+            self.show(self.count, words)
+        for _ in scoring(self.job, open_cases(asked, made), made):
+            pass
+        made.hand_on()
+        self.count = before + sum(len(one.items) for one in asked)
+        self.show(self.count, words)
+        return _passed(made, asked)
+
+    def _made(self, role: Role, candidate: Candidate | None, asked: Sequence[Asked]) -> Made:
+        """Its folder, with what it has answered before."""
+        job, name, adapter = self.job, "base", ""
+        if candidate:
+            name = f"{candidate.step:07d}-{candidate.strength:g}"
+            adapter = digest([file_hash(self.saved[candidate.step] / WEIGHTS), str(candidate.strength)])
+        keys = {
+            one.benchmark.name: {role: answers_key(job, one, role, adapter), "scores": scorer_key(job, one)}
+            for one in asked
+        }
+        return Made(RunDir(job.run / FOLDER / name), keys, Baselines(None) if candidate else Baselines.of(job))
+
+    def _dial(self, candidate: Candidate | None) -> None:
+        from mlx_distill.models.students.adapter import read_weights
+
+        if candidate is None:
+            self.adapter.dial(0.0)
+            return
+        self.adapter.set_weights(read_weights(self.saved[candidate.step]))
+        self.adapter.dial(candidate.strength)
+
+
+def _passed(made: Made, asked: Sequence[Asked]) -> Passed:
+    """Of the items asked, those that could be scored."""
+    wanted = {item.key for one in asked for item in one.items}
+    passed: dict[str, dict[str, bool]] = {one.benchmark.name: {} for one in asked}
+    for score in made.scores():
+        if score.passed is not None and f"{score.benchmark}/{score.item_id}" in wanted:
+            passed[score.benchmark][score.item_id] = score.passed
+    return passed
+
+
+def _keep(job: Job, adapter: Adapter, saved: dict[int, Path], part: dict[str, Any]) -> None:
+    """kept-student/: the chosen candidate as an adapter of its own, or nothing."""
+    from mlx_distill.models.students.adapter import read_weights
+
+    shutil.rmtree(job.run / KEPT, ignore_errors=True)
+    chosen = part["chosen"]
+    if chosen is None:
+        job.view.warn(f"The base is kept: {part['words']}.")
+        return
+    adapter.set_weights(read_weights(saved[chosen["step"]]))
+    adapter.save_at(chosen["strength"], job.run / KEPT, job.config.training.student)
+    job.view.note(f"Kept: {part['words']}.")

@@ -1,0 +1,307 @@
+"""What answers a prompt. A teacher is one class with one method; this file is the list of them.
+
+In: a Request, which holds everything that decides the answer. Out: a Reply. A judge is a teacher that is asked
+with a rubric. To add one, write the class and put its prefix into TEACHERS.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from mlx_distill.models.teachers.secrets import KEYS
+from mlx_distill.run.config import Config, resolve
+from mlx_distill.run.errors import TeacherError, UsageError
+from mlx_distill.run.folder import file_hash
+from mlx_distill.run.patience import BusyKind
+from mlx_distill.run.prices import price_of
+from mlx_distill.run.prompts import data_folder
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question. `schema` (JSON) asks for an answer of that shape; `sample` tells repeats apart."""
+
+    model: str
+    prompt: str
+    system: str
+    max_tokens: int
+    schema: str | None = None
+    thinking: bool = False
+    sample: int = 0
+
+    @functools.cached_property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON: the same question has the same key in every run.
+
+        The cap is not part of it: an answer that ended by itself is the answer under any larger cap too.
+        """
+        asked = self.asked()
+        del asked["max_tokens"]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    def asked(self) -> dict[str, Any]:
+        """The fields, without copying what they hold."""
+        return {name: value for name, value in vars(self).items() if name != "key"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. `usd` is None where nothing is charged; `attempt` counts what was sent until it came."""
+
+    text: str
+    stop_reason: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    seconds: float = 0.0
+    usd: float | None = None
+    batch: bool = False
+    reasoning: str = ""
+    refusal_category: str | None = None
+    message_id: str = ""
+    request_id: str = ""
+    attempt: int = 1
+    answered_at: float = 0.0
+    sdk: str = ""
+    prices_dated: str = ""
+
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Of English and code, about; for what is not known yet."""
+
+
+class Busy(Exception):
+    """Not now: the same request may be sent again, after `retry_after` seconds when the server said so.
+
+    throttled: this client is too fast (429). overloaded: everybody is (529). fault: the server failed and charges
+    nothing. lost: it was sent and no readable answer came, so it may be charged. unreachable: it was not sent.
+    """
+
+    def __init__(self, kind: BusyKind, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+class Unreachable(Busy):
+    """There is no way to the server. `certain`: nor will there be, as far as one can tell."""
+
+    def __init__(self, reason: str, *, certain: bool = False) -> None:
+        super().__init__("unreachable", reason)
+        self.certain = certain
+
+
+FIRST_TRIES = 4
+"""Of a connection, before anything has been answered: a few seconds, for a network that is just coming up."""
+
+
+def refuse_hopeless(model: str, unreachable: Unreachable, tries: int) -> None:
+    """Raises TeacherError where nobody has answered yet and more tries are no use."""
+    if unreachable.certain or tries >= FIRST_TRIES:
+        raise TeacherError(
+            f"{model} was not asked: {unreachable}. Nothing was sent. Check the network, {BASE_URL} and any proxy in "
+            "the environment, then run the same command again."
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server allows: per minute, and how much is left now; None where it does not say."""
+
+    requests: tuple[float, float] | None = None
+    input_tokens: tuple[float, float] | None = None
+    output_tokens: tuple[float, float] | None = None
+
+
+Ask = Callable[[Iterable[Request]], AsyncGenerator[tuple[Request, Reply], None]]
+"""Puts questions to one teacher; hands out each with its reply, as they come."""
+
+
+class Teacher(Protocol):
+    """`model` goes into each Request; `limits` is what the last answer said of them, None where there are none."""
+
+    model: str
+
+    @property
+    def limits(self) -> Limits | None: ...
+
+    async def answer(self, request: Request) -> Reply:
+        """Raises Busy when asking again may help, TeacherError when it will not."""
+        ...
+
+    def worst_usd(self, request: Request) -> float:
+        """A bound of what the request can cost, before it is sent."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a paid teacher is asked. `price` ("in,out") is for a model without one in the table."""
+
+    price: str | None = None
+    cached: bool = False
+    attempt_seconds: float = 600.0
+
+
+def _claude(model: str, options: Options) -> Teacher:
+    from mlx_distill.models.teachers.claude import ClaudeTeacher
+
+    check_name(model)
+    return ClaudeTeacher(model, price_of(model, options.price), options)
+
+
+def _recorded(spec: str, options: Options) -> Teacher:
+    from mlx_distill.models.teachers.recorded import RecordedTeacher
+
+    return RecordedTeacher(spec.partition(":")[2])
+
+
+def _local(spec: str, options: Options) -> Teacher:
+    from mlx_distill.models.teachers.local import LocalTeacher
+
+    return LocalTeacher(spec.partition(":")[2])
+
+
+TEACHERS: dict[str, Callable[[str, Options], Teacher]] = {"claude": _claude, "recorded": _recorded, "mlx": _local}
+"""By kind: what stands before the colon of a spec; a spec without a known kind is a Claude model id."""
+
+
+TRACES = ("hf:", "traces:")
+
+
+BASE_URL = "ANTHROPIC_BASE_URL"
+
+
+def kind_of(spec: str) -> str:
+    kind = spec.partition(":")[0]
+    return kind if kind in TEACHERS else "claude"
+
+
+def open_teacher(spec: str, options: Options = Options()) -> Teacher:
+    """`claude-…`: a model id of the Messages API. `recorded` or `recorded:FILE`: answers from a file.
+    `mlx:MODEL`: a local model, by hub id, folder or GGUF file.
+
+    Raises UsageError for a model without a price, TeacherError or DataError for one that cannot work here.
+    """
+    return TEACHERS[kind_of(spec)](spec, options)
+
+
+def check(spec: str, price: str | None = None) -> None:
+    """Raises what `open_teacher` would for a model without a price or a missing key, without opening anything."""
+    if kind_of(spec) == "claude":
+        check_name(spec)
+        price_of(spec, price)
+        require_key(spec)
+        require_address()
+
+
+def check_name(spec: str) -> None:
+    """Raises UsageError for what is neither a Claude model id nor another kind of teacher."""
+    if kind_of(spec) == "claude" and not is_claude(spec):
+        inside = spec[spec.index("claude-") :] if "claude-" in spec else "claude-sonnet-4-6"
+        raise UsageError(
+            f"There is no teacher or judge {spec!r}: give a Claude model id (such as {inside}), recorded:FILE or "
+            "mlx:MODEL; existing answers are hf:DATASET or traces:FILE."
+        )
+
+
+def require_address() -> None:
+    """Raises TeacherError for a base URL at which nobody can be asked."""
+    found = os.environ.get(BASE_URL)
+    if found is None:
+        return
+    try:
+        parts = urlsplit(found)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    except ValueError:
+        wrong = True
+    if not found.strip():
+        raise TeacherError(f"{BASE_URL} is empty: unset it, or set it to an address such as https://api.anthropic.com.")
+    if wrong or found != found.strip():
+        raise TeacherError(f"{BASE_URL} is no address: it begins with https:// or http://, and then comes the host.")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise TeacherError(f"{BASE_URL} ends in /v1, which is added to it: leave that out.")
+
+
+def require_key(model: str) -> None:
+    """Raises TeacherError when the environment holds no key for the Messages API, or one that cannot be sent."""
+    found = [name for name in KEYS if os.environ.get(name)]
+    if not found:
+        raise TeacherError(
+            f"{model} needs a key: set ANTHROPIC_API_KEY, "
+            "or use --teacher recorded and --judge static, which need none."
+        )
+    for name in found:
+        if not (os.environ[name].isascii() and os.environ[name].isprintable() and " " not in os.environ[name]):
+            raise TeacherError(f"{name} holds a space or a line break: set it to the key alone.")
+
+
+def identity(spec: str) -> str:
+    """What a teacher is, without opening it: its spec, and for a file the hash of its content."""
+    kind, name = kind_of(spec), spec.partition(":")[2]
+    if kind == "recorded":
+        return f"recorded:{file_hash(Path(name) if name else data_folder() / 'recorded.jsonl')}"
+    if kind == "mlx":
+        from mlx_distill.models import students
+
+        return f"mlx:{students.identity(name)}"
+    return spec
+
+
+def is_claude(spec: str) -> bool:
+    """Whether this teacher is Claude over the Messages API."""
+    return spec.startswith("claude-")
+
+
+FAMILIES = {
+    "Claude": ("claude", "sonnet", "opus", "haiku"),
+    "Qwen": ("qwen", "qwq"),
+    "Llama": ("llama",),
+    "Mistral": ("mistral", "mixtral", "ministral", "devstral"),
+    "Gemma": ("gemma", "gemini"),
+    "DeepSeek": ("deepseek",),
+    "GPT": ("gpt",),
+    "Phi": ("phi-",),
+    "SmolLM": ("smollm",),
+}
+"""Whose models a name tells of."""
+
+
+def family(name: str) -> str | None:
+    """Whose model this is, as far as its name says; a distilled one (DeepSeek-R1-Distill-Qwen) is its teacher's."""
+    text = name.lower()
+    found = [(text.index(word), maker) for maker, words in FAMILIES.items() for word in words if word in text]
+    return min(found)[1] if found else None
+
+
+def is_chosen(config: Config) -> bool:
+    """Whether a teacher takes part by its settings. Where the training data is the user's own, it does when it is not
+    just the preset's, or compared with: base and distilled can be compared without one."""
+    if config.training.data is None or config.comparison.against_teacher:
+        return True
+    return config.teacher.spec != resolve(config.preset).teacher.spec
+
+
+def is_traces(spec: str) -> bool:
+    """Whether the answers exist already, in a data set or a file, so that nobody is asked."""
+    return spec.startswith(TRACES)
+
+
+CLAUDE_NAMES = ("claude", "anthropic", "sonnet", "opus")
+
+
+def needs_terms(spec: str) -> bool:
+    """Whether Anthropic's terms apply: Claude answers, or the name of existing answers says that Claude did."""
+    return is_claude(spec) or (is_traces(spec) and any(word in spec.lower() for word in CLAUDE_NAMES))

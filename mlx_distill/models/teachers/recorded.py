@@ -1,0 +1,86 @@
+"""Answers read from a JSON-lines file of `prompt` and `completion`: no key, no network, no cost.
+
+The bundled file holds reference answers written for this project (they are not API output). An earlier run's
+`teacher_data.jsonl` is such a file too; what it says of truncation and refusal is kept. A row with a `sample` answers
+that repeat alone, so that one answer cannot pass for several; one without answers any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from mlx_distill.models.teachers import Ask, Reply, Request
+from mlx_distill.run.data.rows import found_in
+from mlx_distill.run.errors import DataError, TeacherError
+from mlx_distill.run.folder import file_hash
+from mlx_distill.run.prompts import data_folder, shorten
+
+BUNDLED_MODEL = "reference answers written for this project"
+
+KEPT = ("stop_reason", "model", "input_tokens", "output_tokens", "refusal_category")
+"""What a row says of an answer, beside its text."""
+
+
+class RecordedTeacher:
+    limits = None
+
+    def __init__(self, file: str = "") -> None:
+        self.path = Path(file) if file else data_folder() / "recorded.jsonl"
+        self.model = f"recorded:{self.path.name}@{file_hash(self.path)[:12]}"
+        self._replies: dict[tuple[str, int | None], Reply] = {}
+        for where, row in found_in(self.path):
+            self._add(row, where)
+        said = {reply.model for reply in self._replies.values()}
+        if len(said) == 1 and self.model not in said:  # whose words they are counts for what a judge says
+            self.model = f"recorded:{said.pop()}@{file_hash(self.path)[:12]}"
+
+    def _add(self, row: dict[str, Any], where: str) -> None:
+        prompt, completion, sample = row.get("prompt"), row.get("completion"), row.get("sample")
+        if not isinstance(prompt, str) or not isinstance(completion, str):
+            raise DataError(f"{where} has no texts 'prompt' and 'completion': add them.")
+        sample = sample if isinstance(sample, int) else None
+        said = {"stop_reason": "end_turn", "model": self.model} | {name: row[name] for name in KEPT if name in row}
+        reply, known = Reply(text=completion, **said), self._replies.get((prompt, sample))
+        if known and sample is not None and known.model != reply.model:
+            raise DataError(
+                f"{self.path} has answers of {known.model} and {reply.model} to {shorten(prompt)!r}: "
+                "keep one model's in a file."
+            )
+        self._replies[prompt, sample] = reply
+
+    async def answer(self, request: Request) -> Reply:
+        reply = self._replies.get((request.prompt, request.sample)) or self._replies.get((request.prompt, None))
+        if reply is None:
+            which = f" (repeat {request.sample})" if request.sample else ""
+            raise TeacherError(
+                f"{self.path.name} has no answer to {shorten(request.prompt)!r}{which}: "
+                "choose what it answers, or another --teacher or --judge."
+            )
+        return reply
+
+    def worst_usd(self, request: Request) -> float:
+        return 0.0
+
+    async def close(self) -> None:
+        pass
+
+
+def recording(ask: Ask, keep: Callable[[dict[str, Any]], None]) -> Ask:
+    """The same asking, of which every answer is also kept as a row that RecordedTeacher replays."""
+
+    async def asking(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
+        async with contextlib.aclosing(ask(requests)) as replies:
+            async for request, reply in replies:
+                keep(row_of(request, reply))
+                yield request, reply
+
+    return asking
+
+
+def row_of(request: Request, reply: Reply) -> dict[str, Any]:
+    return {"prompt": request.prompt, "sample": request.sample, "completion": reply.text} | {
+        name: getattr(reply, name) for name in KEPT
+    }

@@ -1,0 +1,151 @@
+"""Before anything is paid, everything that can fail later is looked at: student, judges, benchmarks, extras, disk.
+
+In: a configuration. Out: notes, or the error that would come after hours and dollars. Tokenizers, configurations and
+the headers of files are enough: no weight is read. The stages still check for themselves; this only asks them earlier.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mlx_distill.evaluate import benchmarks as bench
+from mlx_distill.evaluate.benchmarks.published import read_published
+from mlx_distill.machine import environment
+from mlx_distill.machine.sandbox.packages import shown_packages
+from mlx_distill.models import students
+from mlx_distill.models.students import Student
+from mlx_distill.models.students.looking import Unreachable, check_trainable, download_bytes, look
+from mlx_distill.models.teachers import check_name, is_traces, kind_of, open_teacher
+from mlx_distill.pipeline.agree import is_paid
+from mlx_distill.run.config import Config
+from mlx_distill.run.errors import DataError, DistillError
+from mlx_distill.run.job import STATIC, Job
+from mlx_distill.run.prompts import heldout_prompts
+from mlx_distill.run.records import Conversation
+from mlx_distill.train import fit
+from mlx_distill.train.fit import in_gib
+
+Look = Callable[[Config, Path], str | None]
+"""Raises what is wrong; what it returns should be known."""
+
+PLAIN = 256 << 20
+"""Bytes that a run takes beside its adapters: ledger, answers, reports."""
+
+COPIES = 5
+"""Of an adapter: the best, the last with its optimiser's two moments, and one that is being written."""
+
+
+def look_before_paying(job: Job, *, whole: bool = True) -> None:
+    """Raises the first thing that would fail; `whole`: the run goes on to training and benchmarks now, so a student or
+    benchmark that cannot be reached is one. What is made and paid for already is not looked at."""
+    if is_paid(job):
+        return
+    for look_at in looks(whole):
+        try:
+            note = look_at(job.config, job.run.path)
+        except Unreachable as error:
+            if whole:
+                raise
+            note = f"Not looked at: {error}"
+        if note:
+            job.view.note(note)
+
+
+def rows(config: Config, run: Path) -> list[tuple[str, str]]:
+    """For a plan: everything that would fail or could not be looked at."""
+    return [("Would fail" if wrong else "Not looked at", words) for wrong, words in _problems(config, run)]
+
+
+def _problems(config: Config, run: Path) -> Iterator[tuple[bool, str]]:
+    for look_at in looks(whole=False):
+        try:
+            if note := look_at(config, run):
+                yield False, note
+        except Unreachable as error:
+            yield False, str(error)
+        except DistillError as error:
+            yield True, str(error)
+
+
+def looks(whole: bool) -> tuple[Look, ...]:
+    """In the order in which they are said. `whole`: benchmarks are loaded from the hub too."""
+    return (_student, _tests, _judges, _every_benchmark if whole else _benchmark_files, _extras, _disk)
+
+
+# ---------------------------------------------------------------- the student
+
+
+def _student(config: Config, run: Path) -> None:
+    student = look(config.training.student)
+    check_trainable(student, config.training)
+    _check_template(student, config)
+
+
+def _check_template(student: Student, config: Config) -> None:
+    """What training and comparing will render: one user's turn and its answer, under the configured system prompt."""
+    from mlx_distill.train.encode import encode_all
+
+    training = config.training
+    answer = "<think>\nI add.\n</think>\n\nIt is 4." if training.thinking else "It is 4."
+    turns = ({"role": "user", "content": "What is 2 + 2?"}, {"role": "assistant", "content": answer})
+    example = Conversation(f"A question and its answer, in the chat template of {student.spec}", turns)
+    encode_all([example], student, training.system, training.window)
+    for system in {training.system, config.bench.system if config.bench.asked else training.system}:
+        student.tokens(student.under(system, turns[:1]))
+
+
+# ---------------------------------------------------------------- who and what else takes part
+
+
+def _tests(config: Config, run: Path) -> None:
+    heldout_prompts(config.prompts, ("test",))
+
+
+def _judges(config: Config, run: Path) -> None:
+    """Files are read, and models looked at as the student is; a key and a price are asked for elsewhere."""
+    for file in config.comparison.human:
+        environment.hash_of(file)
+    for spec in (config.teacher.spec, *config.comparison.judges):
+        if spec != STATIC and not is_traces(spec):
+            check_name(spec)
+        if spec != STATIC and kind_of(spec) == "recorded":
+            open_teacher(spec)
+        elif kind_of(spec) == "mlx":
+            look(spec.partition(":")[2])
+
+
+def _benchmark_files(config: Config, run: Path) -> None:
+    _load(config, hub=False)
+
+
+def _every_benchmark(config: Config, run: Path) -> None:
+    _load(config, hub=True)
+
+
+def _load(config: Config, *, hub: bool) -> None:
+    names = bench.named(config.bench.benchmarks)
+    bench.load(names if hub else (), config.bench.data, config.bench.since, config.bench.until)
+    read_published(config.bench.published)
+
+
+def _extras(config: Config, run: Path) -> None:
+    shown_packages(config)
+
+
+def _disk(config: Config, run: Path) -> None:
+    """Raises DataError where the run's disk will not hold its adapters, or the student still to be downloaded."""
+    shape = fit.find(config.training.student) if students.is_local(config.training.student) else None
+    adapter = 4 * fit.trainable(shape, config.training) if shape else 0
+    steps, every = config.training.steps, config.training.save_every
+    needed = PLAIN + adapter * (COPIES + (steps // every if steps and every else 0))
+    needed += download_bytes(config.training.student)
+    free = shutil.disk_usage(_nearest(run)).free
+    if free < needed:
+        raise DataError(f"{run} will take about {in_gib(needed)} and its disk has {in_gib(free)} free: make room.")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first one above it that is there."""
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())

@@ -1,0 +1,80 @@
+"""What is trained on: the run's completions, or the user's own rows, as conversations.
+
+In: teacher_data.jsonl with dataset.json, or the file that `training.data` names. Out: Conversations of each split.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mlx_distill.run.config import Config, TrainingConfig
+from mlx_distill.run.data.conversations import parse_columns
+from mlx_distill.run.data.own import OwnData, load_conversations
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.folder import RunDir
+from mlx_distill.run.records import Completion, Conversation, Prompt, digest
+
+DATASET = "dataset.json"
+
+
+def own_data(config: Config) -> OwnData:
+    """The user's own conversations, read again only when a file is another one. Raises DataError for what is none."""
+    training = config.training
+    files = tuple(Path(name) for name in (training.data, training.valid_data) if name)
+    return _read(files, training.seed, config.teacher.columns, training.thinking, tuple(map(_state, files)))
+
+
+@functools.lru_cache(maxsize=1)
+def _read(files: tuple[Path, ...], seed: int, columns: str | None, thinking: bool, state: Any) -> OwnData:
+    valid = files[1] if len(files) > 1 else None
+    return load_conversations(files[0], seed, valid=valid, columns=parse_columns(columns), thinking=thinking)
+
+
+def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells a file, or a folder's files, from what it was."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+def digest_of(config: Config, run: RunDir) -> str:
+    """Of what is trained on and held out; the test prompts' answers do not count, so they may change."""
+    found = own_data(config).conversations if config.training.data else collected(run, config.training)
+    return digest(repr(conversation) for conversation in found)
+
+
+def collected(run: RunDir, config: TrainingConfig) -> list[Conversation]:
+    """What is trained on and held out: dataset.json says which answers are left out of training."""
+    split = {prompt.id: prompt.split for prompt in run.stream("prompts.jsonl", Prompt)}
+    completions = run.read("teacher_data.jsonl", Completion)
+    if not completions:
+        raise DataError(f"{run.path} has no answers to train on: run `mlx-distill collect` first.")
+    left_out = run.read_json(DATASET)["left_out_lines"]
+    return [
+        Conversation(
+            answer.prompt_id,
+            _turns(answer, config.thinking),
+            split[answer.prompt_id],
+            where=f"{run.path}/teacher_data.jsonl, line {line}",
+        )
+        for line, answer in enumerate(completions, 1)
+        if str(line) not in left_out and split[answer.prompt_id] != "test"
+    ]
+
+
+def _turns(answer: Completion, thinking: bool) -> tuple[dict[str, str], ...]:
+    exchange = (("user", answer.prompt), ("assistant", answer.trained(thinking)))
+    said = (("system", answer.system), *exchange) if answer.system else exchange
+    return tuple({"role": role, "content": text} for role, text in said)
+
+
+def counted_texts(config: Config, run: RunDir) -> tuple[list[Conversation], list[Conversation]]:
+    """What is trained on and held out, as far as it is known: nothing before it is collected and filtered."""
+    if config.training.data:
+        found: Iterable[Conversation] = own_data(config).conversations
+    else:
+        found = collected(run, config.training) if (run / DATASET).exists() else ()
+    found = list(found)
+    return [c for c in found if c.split == "train"], [c for c in found if c.split == "valid"]

@@ -1,0 +1,291 @@
+"""The records that travel between stages, and how they are kept as JSON lines.
+
+What comes in and goes out of every stage is one of these frozen dataclasses, so a stage can be read, tested
+and replaced on its own. A file of them is JSON lines: it can be appended to, and read by anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from mlx_distill.run.data.rows import lines_of
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.reasoning import answer_of
+
+Role = Literal["teacher", "base", "distilled"]
+ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
+Split = Literal["train", "valid", "test"]
+
+SCORED_STOPS = ("end_turn", "stop_sequence")
+"""Stop reasons of a complete answer. Anything else (max_tokens, refusal, …) is kept and never trained on."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A few lines run after an answer's code; the last one's value must equal `expected`, a Python literal.
+
+    For SQL `run` is empty and `expected` is the list of rows of the answer's query.
+    """
+
+    expected: str
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    id: str
+    text: str
+    title: str = ""
+    category: str = ""
+    split: Split = "train"
+    source: str = ""
+    language: str = "python"
+    setup: str = ""
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token.
+
+    `system` is what was asked under, where an existing trace says so; "" is the run's own.
+    `input_tokens` are those that no prompt cache wrote or read; `batch`: asked at the price of a message batch;
+    `answered_at` is in Unix seconds.
+    """
+
+    prompt_id: str
+    prompt: str
+    completion: str
+    stop_reason: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    seconds: float = 0.0
+    usd: float | None = None
+    batch: bool = False
+    reasoning: str = ""
+    system: str = ""
+    refusal_category: str | None = None
+    message_id: str = ""
+    request_id: str = ""
+    attempt: int = 1
+    answered_at: float = 0.0
+    sdk: str = ""
+    prices_dated: str = ""
+
+    @property
+    def complete(self) -> bool:
+        return self.stop_reason in SCORED_STOPS and bool(self.completion.strip())
+
+    def trained(self, thinking: bool) -> str:
+        """The answer as it is trained on; with `thinking` the teacher's reasoning stands before it."""
+        return with_reasoning(self.reasoning if thinking else "", self.completion)
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One optimiser step. `loss` and `valid_loss` are nats per scored token, `peak_memory` bytes."""
+
+    step: int
+    epoch: float
+    loss: float | None
+    accuracy: float | None
+    tokens: int
+    tokens_per_second: float
+    learning_rate: float
+    peak_memory: int
+    seconds: float
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer of a role to a test prompt. `finish_reason`: stop, or length when it was cut at the cap.
+
+    `sample` counts the answers of one role to one prompt; `seconds` is its share of its batch's time.
+    """
+
+    prompt_id: str
+    role: Role
+    text: str
+    tokens: int
+    seconds: float
+    finish_reason: str
+    sample: int = 0
+
+    @property
+    def answer_text(self) -> str:
+        """The text without the reasoning before it: what is scored, judged and counted."""
+        return answer_of(self.text)
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """One answer alone: whole scores 0-10 by dimension.
+
+    `scores` None means unscored (`problem` says why); it is never read as zero.
+    """
+
+    prompt_id: str
+    role: Role
+    judge: str
+    scores: dict[str, float] | None
+    reason: str = ""
+    problem: str = ""
+    usd: float | None = None
+    sample: int = 0
+    repeat: int = 0
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two answers side by side, `first` shown first. `better` is one of the two, or "tie"; None means unscored."""
+
+    prompt_id: str
+    first: Role
+    second: Role
+    judge: str
+    better: Role | Literal["tie"] | None
+    reason: str = ""
+    problem: str = ""
+    usd: float | None = None
+    sample: int = 0
+    repeat: int = 0
+
+
+FORMAT = "format"
+"""The part of a Score that says whether the answer followed the asked format strictly; it does not decide the mark."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an answer to a prompt with checks, or to a benchmark's item, is worth. `passed` None means that it was not
+    scored (`detail` says why).
+
+    `sandbox` is the level that code ran at: seatbelt, bubblewrap, namespaces, or none; `packages` are what the code
+    imports and the sandbox lacks. Of a benchmark: `found` is the answer that was read out of the text, None where there
+    was none to be read; `parts` are further results by name.
+    """
+
+    benchmark: str
+    item_id: str
+    role: Role
+    passed: bool | None
+    checks: int = 0
+    checks_passed: int = 0
+    detail: str = ""
+    sample: int = 0
+    sandbox: str = ""
+    found: str | None = None
+    parts: dict[str, bool] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured mean with its 95 % interval over n items; low and high are None where n is too small."""
+
+    mean: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+def plain(estimate: Estimate | None) -> dict[str, Any] | None:
+    """As results.json has it."""
+    return None if estimate is None else dataclasses.asdict(estimate)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one run of a sweep stands: waiting, running, done, failed, stopped, or left to another shard; what it is
+    doing or why it failed; and the seconds that it took so far."""
+
+    name: str
+    state: str
+    words: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is trained on: chat messages, of which every assistant turn is scored, but for those at `unscored`.
+
+    `where` is its place in a file, for messages about it; what is trained on does not depend on that.
+    """
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    split: Split = "train"
+    unscored: tuple[int, ...] = ()
+    where: str = field(default="", compare=False, repr=False)
+
+    @property
+    def question(self) -> str:
+        return next((message["content"] for message in self.messages if message["role"] == "user"), "")
+
+
+def with_reasoning(reasoning: str, answer: str) -> str:
+    """An answer as it is trained on, with the reasoning before it where there is any."""
+    return f"<think>\n{reasoning}\n</think>\n\n{answer}" if reasoning and answer.strip() else answer
+
+
+def why_unusable(stop_reason: str, answer: str) -> str | None:
+    """Why an answer is kept but not trained on, or None."""
+    if stop_reason in SCORED_STOPS:
+        return None if answer.strip() else "empty"
+    if stop_reason in ("max_tokens", "model_context_window_exceeded"):
+        return "truncated"
+    if stop_reason == "refusal":
+        return "refused"
+    return f"stopped ({stop_reason})" if answer.strip() else "empty"
+
+
+Record = TypeVar("Record")
+
+
+def content_id(text: str) -> str:
+    """Twelve hex digits of the SHA-256 of a text: the id of a prompt."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def to_line(record: Any) -> str:
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+
+
+def stream_records(path: Path, kind: type[Record], skip: int = 0, step: int = 1) -> Iterator[Record]:
+    """The records of a file that this package wrote. Keys it does not know are an error, not a guess."""
+    try:
+        for row in lines_of(path, skip, step):
+            yield from_row(kind, row)
+    except TypeError as error:
+        raise DataError(
+            f"{path} does not hold {kind.__name__} records ({error}): was it made by another version?"
+        ) from error
+
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    return list(stream_records(path, kind))
+
+
+def from_row(kind: type[Record], row: dict[str, Any]) -> Record:
+    if kind is Prompt and row.get("checks"):
+        row = row | {"checks": tuple(Check(**check) for check in row["checks"])}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+
+
+def digest(rows: Iterable[str]) -> str:
+    """One SHA-256 over many strings, whose boundaries count."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(hashlib.sha256(row.encode()).digest())
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""Statistics of paired comparisons: intervals, tests, effect sizes, agreement. Numbers in, numbers out."""

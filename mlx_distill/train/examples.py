@@ -1,0 +1,99 @@
+"""Conversations → the examples of a run.
+
+In: what is trained on (`collect.material`), the student. Out: examples of each split; in dataset.json what became of
+every row, which is also said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlx_distill.models.students import trained
+from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.data import own
+from mlx_distill.run.data.conversations import EXAMPLES
+from mlx_distill.run.data.dataset import dataset_part
+from mlx_distill.run.data.material import DATASET, collected, own_data
+from mlx_distill.run.errors import DataError
+from mlx_distill.run.job import Job
+from mlx_distill.run.prompts import load_prompts
+from mlx_distill.run.records import Conversation
+from mlx_distill.run.wording import counts, dataset
+
+if TYPE_CHECKING:
+    from mlx_distill.models.students import Student
+    from mlx_distill.train.encode import Encoded, Example
+
+LOUD = ("Left out", "Held out")
+
+
+def refuse_leaks(job: Job) -> None:
+    """Raises DataError when the user's own training data gives a test prompt away; prompt sets are checked as read."""
+    if job.config.training.data:
+        own.refuse_leaks(own_data(job.config).conversations, load_prompts(job.config.prompts))
+
+
+def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
+    """The student, whose weights are not read yet, and the examples of each split. Raises DataError where one is
+    empty."""
+    from mlx_distill.train.encode import encode_all
+
+    config = job.config.training
+    mine = own_data(job.config) if config.data else None
+    conversations = mine.conversations if mine else collected(job.run, config)
+    student = trained.load(job, lazy=True)
+
+    def encode(conversations: list[Conversation]) -> dict[str, Encoded]:
+        parts = {split: [c for c in conversations if c.split == split] for split in ("train", "valid")}
+        return {split: encode_all(part, student, config.system, config.window) for split, part in parts.items()}
+
+    found = encode(conversations)
+    if mine and mine.divided and not found["valid"].examples:  # all that was to be held out is left out
+        lost = {place for part in found.values() for _, place in part.left_out}
+        kept, others = ([c for c in conversations if (c.where in lost) is out] for out in (False, True))
+        found = encode([*(own.split(kept, config.seed, Path(str(config.data))) if len(kept) > 1 else kept), *others])
+    account = _account(found) if mine is None else _account(found) | mine.account.plain()
+    part = _say(job, account)
+    for split, name in (("train", "train on"), ("valid", "hold out")):
+        if not found[split].examples and (split == "train" or part["left_out"]):
+            raise DataError(_nothing(name, part, config))
+    return student, {split: part.examples for split, part in found.items()}
+
+
+def _nothing(name: str, part: Mapping[str, Any], config: TrainingConfig) -> str:
+    reasons = counts(part["left_out"]) or "nothing"
+    window = f"a larger --window than {config.window} keeps what is too long, or " if "too long" in reasons else ""
+    return f"There is nothing to {name} (left out: {reasons}): {window}give other rows."
+
+
+def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
+    """What encoding made of the conversations, as dataset.json has it."""
+    reasons, places = Counter[str](), dict[str, list[str]]()
+    for part in found.values():
+        for reason, place in part.left_out:
+            reasons[reason] += 1
+            if len(places.setdefault(reason, [])) < EXAMPLES:
+                places[reason].append(place)
+    return {
+        "encoded": {
+            **{split: len(part.examples) for split, part in found.items()},
+            "left_out": dict(reasons),
+            "places": places,
+            "turn_by_turn": sum(part.divided for part in found.values()),
+            "with_control_tokens": sum(part.with_control_tokens for part in found.values()),
+        }
+    }
+
+
+def _say(job: Job, account: dict[str, Any]) -> dict[str, Any]:
+    """Keeps the account in dataset.json, and tells it: of the user's rows all, of answers what encoding left out."""
+    known = job.run.read_json(DATASET) if (job.run / DATASET).exists() and not job.config.training.data else {}
+    job.run.write_json(DATASET, known | account)
+    part = dataset_part(known | account)
+    assert part is not None
+    for name, words in dataset(part):
+        (job.view.warn if name in LOUD else job.view.note)(f"{name}: {words}.")
+    return part

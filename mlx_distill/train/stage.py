@@ -1,0 +1,160 @@
+"""The stage that trains: examples in, the student's adapter and its metrics out.
+
+In: teacher_data.jsonl or the user's own data. Out: distilled-student/, metrics.jsonl, training.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlx_distill.machine import blas, environment
+from mlx_distill.models.students import identity, trained
+from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.job import ADAPTER, Job
+from mlx_distill.run.records import StepMetrics, digest
+from mlx_distill.train import examples
+from mlx_distill.train import room as fitting
+
+if TYPE_CHECKING:
+    from mlx_distill.models.students import Student
+    from mlx_distill.train.encode import Example
+    from mlx_distill.train.trainee import Trainee
+
+PREFIX = "prefix-cache"
+"""Where the frozen layers' activations go that do not fit in memory, while training lasts; where runs share a folder,
+all of them, in that."""
+
+
+def write_environment(job: Job) -> None:
+    """The machine that trains; a report drawn again elsewhere keeps it."""
+    job.run.write_json("environment.json", environment.describe() | {"seed": job.config.training.seed})
+
+
+def train(job: Job) -> None:
+    """Alone, or as the first of the processes that `mlx.launch` started: the others are told their work."""
+    from mlx_distill.train.group import launched
+    from mlx_distill.train.memory import allocator
+    from mlx_distill.train.store import Store
+    from mlx_distill.train.trainee import attach
+
+    config = job.config.training
+    write_environment(job)
+    job.view.note(f"Loading {config.student}")
+    student, parts = examples.encoded(job)
+    trained.record(job, student, config.all_steps(len(parts["train"])))
+    room = fitting.room(job, parts)
+    student.read_weights()
+    launched().tell(_work(config, room, parts))
+    with allocator(room.step):
+        key, shared = _prefix_key(student, config), job.config.machine.shared
+        folder = Path(shared, PREFIX, key[:16]) if shared else job.run / PREFIX
+        store = Store(room.prefix, folder, key, shared is not None)
+        trainee = attach(student, config, room.layout, store, launched())
+        job.view.note(_describe(student, trainee, parts))
+        _train(job, trainee, parts)
+        job.run.write_json("training.json", _training_summary(student, trainee, parts, job.run / ADAPTER))
+    store.remove()
+
+
+def settled(job: Job) -> Job:
+    """With as many trained layers as fit this machine."""
+    return fitting.settled(job, examples.encoded(job)[1])
+
+
+def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
+    from mlx_distill.models.students.checkpoint import progress
+    from mlx_distill.train.loop import train
+
+    folder = job.run / ADAPTER
+    done = progress(folder).step  # at 0 nothing is: the base is measured again
+    known = [row for row in job.run.read_resumable("metrics.jsonl", StepMetrics) if done and row.step <= done]
+    job.run.write_records("metrics.jsonl", known)
+    with job.view.training(trainee.config.all_steps(len(parts["train"])), known) as show:
+        for metrics in train(trainee, parts["train"], parts["valid"], folder):
+            job.run.append("metrics.jsonl", metrics)
+            show(metrics)
+
+
+def follow() -> None:
+    """What every process but the first does: it computes what that one tells it, until that says that it is done."""
+    from mlx_distill.models import students
+    from mlx_distill.models.students.layout import Layout
+    from mlx_distill.train.encode import Example
+    from mlx_distill.train.group import launched
+    from mlx_distill.train.loop import train
+    from mlx_distill.train.memory import allocator
+    from mlx_distill.train.store import Store
+    from mlx_distill.train.trainee import attach
+
+    while told := launched().tell():
+        config = TrainingConfig(**told["config"] | {"targets": tuple(told["config"]["targets"])})
+        student = students.load(config.student)
+        room = told["room"]
+        store = Store(room["prefix"])
+        parts = {
+            split: [Example(name, tuple(tokens), tuple(map(tuple, scored))) for name, tokens, scored in rows]
+            for split, rows in told["parts"].items()
+        }
+        with allocator(room["step"]):
+            layout = Layout(**room["layout"])
+            trainee = attach(student, config, layout, store, launched())
+            for _ in train(trainee, parts["train"], parts["valid"], Path()):
+                pass
+
+
+def dismiss() -> None:
+    """Lets the processes that follow go."""
+    from mlx_distill.train.group import launched
+
+    launched().tell(None)
+
+
+def _work(config: TrainingConfig, room: fitting.Room, parts: dict[str, list[Example]]) -> dict[str, Any]:
+    """All that another process needs to take part, as JSON carries it."""
+    return {
+        "config": dataclasses.asdict(config),
+        "room": dataclasses.asdict(room),
+        "parts": {split: [[e.id, e.tokens, e.scored] for e in examples] for split, examples in parts.items()},
+    }
+
+
+def _prefix_key(student: Student, config: TrainingConfig) -> str:
+    """What the activations below the trained layers depend on, beside the tokens."""
+    from mlx_distill.models.students.adapter import activation_dtype
+
+    machine = (environment.chip(), blas.preloaded(), environment.version("mlx"))
+    rows = [identity(str(student.folder)), config.layers, activation_dtype(student.model), *machine]
+    return digest(map(str, rows))
+
+
+def _describe(student: Student, trainee: Trainee, parts: dict[str, list[Example]]) -> str:
+    from mlx_distill.models.students.adapter import total_parameters
+
+    return (
+        f"{trainee.adapter.parameter_count():,} trainable parameters of {total_parameters(student.model):,}; "
+        f"{len(parts['train'])} examples, {sum(e.scored_count for e in parts['train']):,} scored tokens an epoch"
+    )
+
+
+def _training_summary(
+    student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path
+) -> dict[str, Any]:
+    """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
+    from mlx_distill.models.students.adapter import read_weights, total_parameters
+    from mlx_distill.train.evaluate import evaluate
+
+    trainee.adapter.set_weights(read_weights(folder))
+    best = evaluate(trainee, parts["valid"])
+    trainee.adapter.dial(0)
+    base = evaluate(trainee, parts["valid"])
+    lengths = [(len(example.tokens), example.scored_count) for part in parts.values() for example in part]
+    return {
+        "trainable_parameters": trainee.adapter.parameter_count(),
+        "total_parameters": total_parameters(student.model),
+        "examples": {name: len(examples) for name, examples in parts.items()},
+        "tokens": [[length - scored, scored] for length, scored in lengths],
+        "layout": dataclasses.asdict(trainee.split.layout),
+        "heldout": {"ids": [example.id for example in parts["valid"]], "base": base, "best": best},
+    }

@@ -1,0 +1,95 @@
+"""Every bundled answer is executed: none may be wrong."""
+
+import json
+
+import pytest
+from tables import every
+
+from mlx_distill.machine import sandbox
+from mlx_distill.machine.checks import programs, run_checks, runs
+from mlx_distill.machine.checks.blocks import parts
+from mlx_distill.machine.checks.code import code_of
+from mlx_distill.machine.checks.values import untagged
+from mlx_distill.models.teachers.recorded import BUNDLED_MODEL
+from mlx_distill.run.config import resolve
+from mlx_distill.run.prompts import data_folder, load_prompts
+from mlx_distill.run.records import Check, Prompt
+
+ROWS = [json.loads(line) for line in (data_folder() / "recorded.jsonl").read_text().splitlines()]
+ANSWERS = {row["prompt"]: row["completion"] for row in ROWS}
+DEMO = load_prompts(resolve("demo").prompts)
+
+STAFF = """
+CREATE TABLE customers(id INTEGER, name TEXT);
+CREATE TABLE orders(id INTEGER, customer_id INTEGER, placed_on TEXT);
+INSERT INTO customers VALUES (1, 'Ada'), (2, 'Ben');
+INSERT INTO orders VALUES (1, 1, '2026-01-01'), (2, NULL, '2026-01-02');
+CREATE TABLE sales(day TEXT, amount REAL);
+INSERT INTO sales VALUES ('2026-01-01', 5), ('2026-01-01', 1), ('2026-01-02', 2), ('2026-02-01', 7);
+CREATE TABLE staff(id INTEGER, name TEXT, manager_id INTEGER);
+INSERT INTO staff VALUES (1, 'Root', NULL), (2, 'Kid', 1), (3, 'Grandkid', 2), (9, 'Other', NULL);
+CREATE TABLE invoices(number INTEGER);
+INSERT INTO invoices VALUES (1), (2), (5), (7), (10);
+"""
+
+SQL_EXPECTED = {
+    "never placed an order": {"Ben"},
+    "running total": {6.0, 8.0, 2.0, 7.0},
+    "everybody below the manager": {"Kid", "Grandkid", 1, 2},
+    "every gap in the numbering": {3, 4, 6, 8, 9},
+}
+
+
+def test_the_demo_trains_on_at_least_32_recorded_answers_and_has_one_for_every_prompt() -> None:
+    assert sum(prompt.split == "train" for prompt in DEMO) >= 32
+    assert {prompt.text for prompt in DEMO} == set(ANSWERS)
+
+
+def test_answers_are_labelled_as_what_they_are() -> None:
+    assert {row["model"] for row in ROWS} == {BUNDLED_MODEL}
+
+
+@every("prompt", DEMO)
+def test_answer_has_one_block_of_the_right_language(prompt: Prompt) -> None:
+    blocks = parts(ANSWERS[prompt.text]).blocks
+    assert [block.tag for block in blocks if block.kind == "fence"] == ["sql" if prompt.category == "SQL" else "python"]
+
+
+@pytest.mark.real
+@every("prompt", [p for p in DEMO if p.category != "SQL"])
+def test_python_answer_runs(prompt: Prompt) -> None:
+    outcome = runs(code_of(ANSWERS[prompt.text], "python").code or "")
+    assert (outcome.ended, outcome.detail) == ("ok", outcome.detail)
+
+
+@pytest.mark.real
+@every("prompt", [p for p in DEMO if p.checks])
+def test_answer_passes_its_checks(prompt: Prompt) -> None:
+    score = run_checks(prompt, "teacher", ANSWERS[prompt.text])
+    assert score is not None
+    assert score.passed, score
+
+
+@every("words", SQL_EXPECTED)
+def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
+    prompt = next(p for p in DEMO if words in p.text)
+    task = {"code": code_of(ANSWERS[prompt.text], "sql").code, "setup": STAFF, "seconds": 10}
+    ((rows,),) = sandbox.run(programs.sql(), task).result
+    values = {value for row in untagged(json.loads(rows)) for value in row}
+    assert values >= SQL_EXPECTED[words]
+    assert not values & {"Ada", "Root", "Other"}
+
+
+def test_sql_design_answer_finds_articles_with_both_tags() -> None:
+    prompt = next(p for p in DEMO if "articles with tags" in p.text)
+    code = code_of(ANSWERS[prompt.text], "sql").code
+    check = Prompt("x", "x", language="sql", checks=(Check("[]"),))
+    score = run_checks(check, "teacher", f"```sql\n{code}\n```")
+    assert score is not None
+    assert score.passed
+
+
+def test_answers_have_the_declared_length(smollm: object) -> None:
+    lengths = [len(smollm.tokenizer.encode(answer)) for answer in ANSWERS.values()]  # type: ignore[attr-defined]
+    assert min(lengths) >= 120
+    assert max(lengths) <= 450
