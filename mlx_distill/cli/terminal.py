@@ -21,10 +21,9 @@ from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill.cli import sweep_board as console_standings
-from mlx_distill.cli import training_panel as console_training
-from mlx_distill.report import terminal as console_summary
-from mlx_distill.report import terminal_sweep as console_sweep
+from mlx_distill.cli import sweep_board, training_panel
+from mlx_distill.report import terminal as report_terminal
+from mlx_distill.report import terminal_sweep
 from mlx_distill.report.terminal_text import text as words
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.records import Standing, StepMetrics
@@ -142,26 +141,26 @@ class Terminal:
         total    optimiser steps, of which early stopping may leave some out
         earlier  the rows before a resume: the curve, the base and the best go on from them
         """
-        training = console_training.known(total, earlier)
+        training = training_panel.known(total, earlier)
         with self._panel(training) if self.console.is_terminal else self._steps(training) as show:
             yield show
 
     @contextlib.contextmanager
-    def _panel(self, training: console_training.Training) -> Iterator[Callable[[StepMetrics], None]]:
-        panel = console_training.Panel(training, self._clock)
+    def _panel(self, training: training_panel.Training) -> Iterator[Callable[[StepMetrics], None]]:
+        panel = training_panel.Panel(training, self._clock)
         with Live(panel, console=self.console, refresh_per_second=REFRESHES):
             yield panel.show
             panel.over = True
 
     @contextlib.contextmanager
-    def _steps(self, training: console_training.Training) -> Iterator[Callable[[StepMetrics], None]]:
+    def _steps(self, training: training_panel.Training) -> Iterator[Callable[[StepMetrics], None]]:
         due = self._pace()
         waiting = ""
 
         def show(row: StepMetrics) -> None:
             nonlocal training, waiting
             training = training.after(row)
-            waiting = console_training.line(row, training.total) + _left(training.seconds_left or 0.0)
+            waiting = training_panel.line(row, training.total) + _left(training.seconds_left or 0.0)
             if due(row.valid_loss is not None):
                 self.line(waiting)
                 waiting = ""
@@ -180,7 +179,7 @@ class Terminal:
         if not self.console.is_terminal:
             yield self._standings()
             return
-        board = console_standings.Board(self._clock)
+        board = sweep_board.Board(self._clock)
         with Live(board, console=self.console, refresh_per_second=REFRESHES):
             yield board.show
 
@@ -203,7 +202,7 @@ class Terminal:
         return show
 
     def sweep(self, found: dict[str, Any], folder: str) -> None:
-        self._draw(console_sweep.sweep(found, folder, self.console.width))
+        self._draw(terminal_sweep.sweep(found, folder, self.console.width))
 
     # ---- tables
 
@@ -216,13 +215,13 @@ class Terminal:
         self.console.print(table)
 
     def summary(self, results: dict[str, Any], folder: str) -> None:
-        self._draw(console_summary.summary(results, folder, self.console.width))
+        self._draw(report_terminal.summary(results, folder, self.console.width))
 
     def runs(self, entries: Sequence[Entry], folder: str) -> None:
-        self._draw([console_summary.runs(entries, folder, self.console.width)])
+        self._draw([report_terminal.runs(entries, folder, self.console.width)])
 
     def diff(self, found: Diff) -> None:
-        self._draw(console_summary.diff(found))
+        self._draw(report_terminal.diff(found))
 
     def json(self, value: Any) -> None:
         """For programs: ASCII, neither wrapped nor coloured."""

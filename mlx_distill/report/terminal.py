@@ -13,8 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill.report import terminal_benchmarks as console_benchmarks
-from mlx_distill.report import terminal_selection as console_selection
+from mlx_distill.report import terminal_benchmarks, terminal_selection
 from mlx_distill.report.terminal_text import WIDE
 from mlx_distill.report.terminal_text import line as _line
 from mlx_distill.report.terminal_text import table as _table
@@ -54,8 +53,8 @@ def summary(results: dict[str, Any], folder: str, width: int) -> Iterable[Render
         yield from _judges(comparison)
         yield _verdict(comparison)
         yield from (_text(f"! {caveat}", "yellow") for caveat in comparison["caveats"])
-    yield from console_selection.selection(results, width)
-    yield from console_benchmarks.benchmarks(results, width)
+    yield from terminal_selection.selection(results, width)
+    yield from terminal_benchmarks.benchmarks(results, width)
     yield from _beside(results)
     yield _text(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")
 

@@ -1,6 +1,6 @@
 """What each stage does: reads the run's files, calls the stage, writes what came out.
 
-In: a Job. Out: files in the run directory. `pipeline.py` decides whether and in which order these run.
+In: a Job. Out: files in the run directory. `pipeline` decides whether and in which order these run.
 """
 
 from __future__ import annotations

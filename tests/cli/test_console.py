@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tables import every
 
-from mlx_distill.cli import training_panel as console_training
+from mlx_distill.cli import training_panel
 from mlx_distill.cli.terminal import REFRESHES, Terminal
 from mlx_distill.cli.training_panel import POINTS, WINDOW, Curve, draw, known, line, sparkline
 from mlx_distill.run.records import StepMetrics
@@ -172,7 +172,7 @@ def test_a_failure_is_no_early_stop() -> None:
 def test_it_is_not_drawn_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     view, _ = terminal(live=True)
     drawings = []
-    monkeypatch.setattr(console_training, "draw", lambda *state: drawings.append(state) or draw(*state))
+    monkeypatch.setattr(training_panel, "draw", lambda *state: drawings.append(state) or draw(*state))
     started = time.monotonic()
     with view.training(2000) as show:
         for number in range(1, 2001):
