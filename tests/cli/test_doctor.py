@@ -1,9 +1,12 @@
 """What doctor says of the ways into the sandbox."""
 
+import importlib
+
 import pytest
 
-from mlx_distill.cli import doctor
 from mlx_distill.machine import environment
+
+doctor = importlib.import_module("mlx_distill.cli.doctor")
 
 
 def rows(monkeypatch: pytest.MonkeyPatch, **trials: str) -> list[tuple[str, str, str]]:

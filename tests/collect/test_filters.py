@@ -332,7 +332,7 @@ def test_bands_find_what_comparing_every_pair_of_signatures_finds(
             own[place] = f"changed{value}"
         texts.append(" ".join(own))
     hashes = [word_hashes(text) for text in texts]
-    signatures = [signature(duplicates._mix(duplicates.grams(own, 5))) for own in hashes]
+    signatures = [signature(duplicates.mixed(duplicates.grams(own, 5))) for own in hashes]
     agree = [[int(np.count_nonzero(a == b)) for b in signatures] for a in signatures]
     expected = []
     for place, text in enumerate(texts):

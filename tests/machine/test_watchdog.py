@@ -229,7 +229,7 @@ def command(stage: str, platform: str, body: str, run: Path) -> subprocess.Compl
     name = {"train": "train_stage", "collect": "collect_stage"}[stage]
     arguments = ["mlx-distill", stage, "--preset", "demo-short", "--run", str(run)]
     return ended(
-        "from mlx_distill import blas, cli, pipeline, rundir, stages, console\n"
+        "from mlx_distill import cli, pipeline\nfrom mlx_distill.machine import blas\n"
         f"def stage(job):\n    {body}\n"
         f"blas.ensure, pipeline.{name}, sys.argv = lambda: None, stage, {arguments!r}\n"
         f"sys.platform = {platform!r}\ncli.main()"

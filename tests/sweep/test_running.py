@@ -230,7 +230,7 @@ def test_a_run_that_met_another_process_at_its_start_is_started_again(tmp_path: 
 # ---------------------------------------------------------------- signals
 
 WORKS = """
-from mlx_distill.rundir import RunDir
+from mlx_distill.run.folder import RunDir
 
 def ended(number, frame):
     (run / "ended").write_text(str(number))

@@ -306,8 +306,8 @@ UNSURE = "HE SAID NOTHING AT ALL"
 
 IN_A_PROCESS = """
 import json, random, sys
-from mlx_distill.bench.ifeval.marking import mark
-from mlx_distill.bench.benchmark import Item
+from mlx_distill.evaluate.benchmarks.ifeval.marking import mark
+from mlx_distill.evaluate.benchmarks.benchmark import Item
 answers, order = json.loads(sys.stdin.read())
 for place in order:
     name, arguments, text = answers[place]
