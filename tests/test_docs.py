@@ -107,19 +107,24 @@ def typed(path: Path) -> list[list[str]]:
         if token.type == "fence" and token.info.strip() in SHELLS:
             for line in token.content.replace("\\\n", " ").splitlines():
                 words = shlex.split(line.removeprefix("$ "), comments=True)
-                names = [place for place, word in enumerate(words) if Path(word).name == "mlx-distill"]
+                names = [
+                    i
+                    for i, word in enumerate(words)
+                    if Path(word).name == "mlx-distill" and words[max(0, i - 1)] != "cd"
+                ]
                 found += [words[names[-1] + 1 :]] if names else []
     return found
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_command_in_a_shell_block_parses(path: Path) -> None:
+    parent = click.Context(cli, info_name="mlx-distill", **cli.context_settings)
     for name, *rest in typed(path):
         if name.startswith("-"):
             continue
         assert name in commands(), (name, rest)
         try:
-            commands()[name].make_context(name, list(rest))
+            commands()[name].make_context(name, list(rest), parent)
         except click.exceptions.Exit:  # --help
             pass
         except click.ClickException as error:
@@ -135,7 +140,10 @@ def test_commands_and_flags_in_the_text_exist(path: Path) -> None:
     if path.name == "CHANGELOG.md":  # it may name what was removed
         return
     flags = {
-        flag for command in commands().values() for option in command.params for flag in [*option.opts, *option.secondary_opts]
+        flag
+        for command in commands().values()
+        for option in command.params
+        for flag in [*option.opts, *option.secondary_opts]
     }
     said = [token.content for token in inline(path, "code_inline")]
     names = {match[1] for text in said if (match := re.match(r"(?:\.venv/bin/)?mlx-distill ([a-z]+)", text))}

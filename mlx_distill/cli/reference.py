@@ -181,7 +181,8 @@ RUN_FILES: Sequence[RunFile] = (
     RunFile("stages.json", "every stage", "what each stage was made from, its state and its seconds"),
     RunFile("run.log", "sweep", "what a run of a sweep printed"),
     RunFile("sweep-run.json", "sweep", "how a run of a sweep stands: its state, its exit code, its seconds"),
-    RunFile(".lock", "every command", "keeps a second process out"),
+    RunFile(".lock", "every command", "keeps a second process out of the run"),
+    RunFile(".ledger.sqlite.lock", "collect, judge", "keeps a second process out of the ledger"),
 )
 """In the order in which a run writes them."""
 
@@ -195,7 +196,7 @@ def run_directory() -> str:
         "A run is one folder, `runs/PRESET` unless `--run` says otherwise. Every number and every picture comes from a "
         "file in it. Files of records are JSON lines: one JSON object a line, which can be appended to and read by "
         "anything. A stage that has not run has left no files.",
-        f"In the types below, `Role` is {_words(records.Role)}, `Split` is {_words(records.Split)}, and a `Check` is an "
+        f"In the types below, `Role` is {_words(records.Role)}, and `Split` is {_words(records.Split)}. A `Check` is an "
         f"object of {_words(field.name for field in dataclasses.fields(records.Check))}.",
         _table(("file", "written by", "what it holds"), rows),
         *map(_record, kinds),
