@@ -196,7 +196,7 @@ def run_directory() -> str:
         "A run is one folder, `runs/PRESET` unless `--run` says otherwise. Every number and every picture comes from a "
         "file in it. Files of records are JSON lines: one JSON object a line, which can be appended to and read by "
         "anything. A stage that has not run has left no files.",
-        f"In the types below, `Role` is {_words(records.Role)}, and `Split` is {_words(records.Split)}. A `Check` is an "
+        f"Below, `Role` is {_words(records.Role)}, and `Split` is {_words(records.Split)}. A `Check` is an "
         f"object of {_words(field.name for field in dataclasses.fields(records.Check))}.",
         _table(("file", "written by", "what it holds"), rows),
         *map(_record, kinds),
