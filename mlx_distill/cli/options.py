@@ -269,7 +269,7 @@ def configuration_of(options: dict[str, Any]) -> tuple[Config, Path]:
     if before is None:
         return config, path
     config = paths.spelled_as(config, before)
-    return (config if options["update"] else configuration.settled(config, before)), path
+    return (config if options["update"] else configuration.with_chosen_layers(config, before)), path
 
 
 def _begun(path: Path) -> Config | None:

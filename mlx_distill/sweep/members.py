@@ -148,7 +148,7 @@ class Sweep:
             return []
         before = configuration.load(run / "config.toml")
         now = paths.spelled_as(member.config, before)
-        return configuration.differences(before, configuration.settled(now, before))
+        return configuration.differences(before, configuration.with_chosen_layers(now, before))
 
     # ---- files
 

@@ -326,12 +326,12 @@ def test_the_prefix_gets_half_of_what_is_left_and_never_decides() -> None:
 def test_a_settled_number_of_layers_stays_in_its_run() -> None:
     asked = configuration.resolve("demo", {"machine.auto": True})
     found = configuration.replace(asked, {"training.layers": 3})
-    assert configuration.settled(asked, found) == found
+    assert configuration.with_chosen_layers(asked, found) == found
     fewer = configuration.replace(asked, {"training.layers": 2})
-    assert configuration.settled(fewer, found) == fewer
+    assert configuration.with_chosen_layers(fewer, found) == fewer
     by_hand = configuration.resolve("demo", {"training.layers": 3})
-    assert configuration.settled(asked, by_hand) == asked
-    assert configuration.settled(by_hand, found) == by_hand
+    assert configuration.with_chosen_layers(asked, by_hand) == asked
+    assert configuration.with_chosen_layers(by_hand, found) == by_hand
 
 
 # ---------------------------------------------------------------- earlier runs
