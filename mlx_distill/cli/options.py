@@ -16,6 +16,7 @@ from mlx_distill.run import config as configuration
 from mlx_distill.run import ownership, paths
 from mlx_distill.run.config import FINE_TUNES, JUDGINGS, PRESETS, SCHEDULES, Config
 from mlx_distill.run.errors import UsageError
+from mlx_distill.run.folder import CONFIG
 
 
 class Place(click.Path):
@@ -274,10 +275,10 @@ def configuration_of(options: dict[str, Any]) -> tuple[Config, Path]:
 
 def _begun(path: Path) -> Config | None:
     """The configuration of a run that is there. Raises UsageError for a folder that is no run's."""
-    if not (path / "config.toml").exists():
+    if not (path / CONFIG).exists():
         return None
     ownership.check_run_folder(path)
-    return configuration.load(path / "config.toml")
+    return configuration.load(path / CONFIG)
 
 
 def _folders(file: Path) -> tuple[Path, ...]:

@@ -19,8 +19,8 @@ from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
 from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
 from mlx_distill.run.data.conversations import Account, parse_columns
-from mlx_distill.run.data.material import DATASET
 from mlx_distill.run.errors import DataError, DistillError, UsageError
+from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, TRACES
 from mlx_distill.run.job import Job
 from mlx_distill.run.prices import price_of
 from mlx_distill.run.prompts import heldout_prompts, stream_prompts
@@ -33,9 +33,6 @@ PROGRESS_EVERY = 1000
 MANY = 20_000
 """Prompts whose export takes long enough to say so."""
 
-TRACES = "traces.json"
-"""What became of the rows of existing traces."""
-
 VALID_SHARE = 0.05
 MOST_VALID = 200
 """Of existing traces, what is held out for the loss."""
@@ -45,7 +42,7 @@ def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
     prompts = (
         stream_prompts(job.config.prompts) if "train" in splits else iter(heldout_prompts(job.config.prompts, splits))
     )
-    job.run.write_records("prompts.jsonl", prompts)
+    job.run.write_records(PROMPTS, prompts)
 
 
 # ---------------------------------------------------------------- asking a teacher
@@ -54,12 +51,12 @@ def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
 def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
     """What the teacher's answers depend on, and where they are."""
     teacher = job.config.teacher
-    return [teacher, identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
+    return [teacher, identity(teacher.spec)], [PROMPTS], [TEACHER_DATA]
 
 
 async def collect_answers(job: Job) -> None:
     """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
-    total = job.run.content("prompts.jsonl").lines
+    total = job.run.content(PROMPTS).lines
     async with asking(job, job.config.teacher.spec) as asked:
         stream = _stream(job, asked.teacher.model)
         tally = Tally()
@@ -73,7 +70,7 @@ async def collect_answers(job: Job) -> None:
                 await _keep(asked, tally, stream)
             raise
         await _keep(asked, tally, stream)
-        if missing := total - job.run.content("teacher_data.jsonl").lines:
+        if missing := total - job.run.content(TEACHER_DATA).lines:
             await asked.ledger.note_progress(stream, 0, 0)
             raise DataError(
                 f"The ledger lacks {missing} answers that it had noted: run the same command again to ask for them."
@@ -83,14 +80,14 @@ async def collect_answers(job: Job) -> None:
 async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
     job = asked.job
     await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
-    known = export(job.run.stream("prompts.jsonl", Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
-    job.run.write_records("teacher_data.jsonl", known)
+    known = export(job.run.stream(PROMPTS, Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
+    job.run.write_records(TEACHER_DATA, known)
 
 
 async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
     job, forecast = asked.job, Forecast(total)
     _check_cache(job)
-    prompts = job.run.stream("prompts.jsonl", Prompt, skip=tally.leading)
+    prompts = job.run.stream(PROMPTS, Prompt, skip=tally.leading)
     requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
     cached = Counter[str]()
     with job.view.tracking("collect", total) as update:
@@ -134,7 +131,7 @@ def _stream(job: Job, model: str) -> str:
     """What is asked, and in which order."""
     teacher = job.config.teacher
     asked = [model, teacher.system, str(teacher.max_tokens), str(teacher.thinking)]
-    return digest([job.run.content("prompts.jsonl").sha256, *asked])
+    return digest([job.run.content(PROMPTS).sha256, *asked])
 
 
 # ---------------------------------------------------------------- existing traces
@@ -153,11 +150,11 @@ def import_traces(job: Job) -> None:
                 update(place, "")
                 yield completion
 
-        job.run.write_records("teacher_data.jsonl", completions())
-    job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
+        job.run.write_records(TEACHER_DATA, completions())
+    job.run.write_records(PROMPTS, itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
     job.run.write_json(TRACES, account.plain())
     reasons = f"; left out: {account.reasons} (see {DATASET})" if account.left_out else ""
-    if not job.run.content("teacher_data.jsonl").lines:
+    if not job.run.content(TEACHER_DATA).lines:
         raise DataError(f"{teacher.spec} has no row to train on, of {account.rows:,}{reasons}: choose other data.")
     job.view.note(f"{account.rows:,} rows of {teacher.spec}{reasons}.")
     if account.unused:
@@ -167,7 +164,7 @@ def import_traces(job: Job) -> None:
 def _traced_prompts(job: Job, test: set[str]) -> Iterator[Prompt]:
     """A prompt for each completion to anything but a test prompt."""
     heldout = _held_out(job, test)
-    for completion in job.run.stream("teacher_data.jsonl", Completion):
+    for completion in job.run.stream(TEACHER_DATA, Completion):
         name = completion.prompt_id
         if name not in test:
             split: Split = "valid" if name in heldout else "train"
@@ -179,7 +176,7 @@ def _held_out(job: Job, test: set[str]) -> set[str]:
     side; of few prompts it is the one whose hash comes first, of those that fit the training window for sure."""
     heldout, prompts = set[str](), set[str]()
     first = (True, "")
-    for completion in job.run.stream("teacher_data.jsonl", Completion):
+    for completion in job.run.stream(TEACHER_DATA, Completion):
         name = completion.prompt_id
         if name in test or not completion.complete:
             continue
@@ -199,14 +196,14 @@ def filter_answers(job: Job) -> None:
     """dataset.json: counts, and what is left out of training and why."""
     splits, categories = Counter[str](), Counter[str]()
     heldout: list[Prompt] = []
-    for prompt in job.run.stream("prompts.jsonl", Prompt):
+    for prompt in job.run.stream(PROMPTS, Prompt):
         splits[prompt.split] += 1
         if prompt.split == "train":
             categories[prompt.category] += 1
         else:
             heldout.append(prompt)
     training = job.config.training
-    answers = job.run.stream("teacher_data.jsonl", Completion)
+    answers = job.run.stream(TEACHER_DATA, Completion)
     summary = describe_dataset(
         (dataclasses.replace(answer, completion=answer.trained(training.thinking)) for answer in answers),
         heldout,

@@ -27,7 +27,6 @@ from mlx_distill.evaluate import judge as judging
 from mlx_distill.evaluate import select as selecting
 from mlx_distill.evaluate.benchmarks.elsewhere import Given
 from mlx_distill.evaluate.benchmarks.inspect_log import check_installed
-from mlx_distill.evaluate.selection import SELECTION
 from mlx_distill.machine import environment
 from mlx_distill.models import students
 from mlx_distill.models.asking.opened import ledger_path
@@ -42,7 +41,22 @@ from mlx_distill.run import prompts as promptset
 from mlx_distill.run.config import Config
 from mlx_distill.run.data import material
 from mlx_distill.run.errors import DataError, TeacherError, UsageError
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import (
+    BENCH_ANSWERS,
+    BENCH_ITEMS,
+    BENCH_PROTOCOL,
+    BENCH_SCORES,
+    CONFIG,
+    DATASET,
+    ENVIRONMENT,
+    METRICS,
+    PROMPTS,
+    RESULTS,
+    SELECTION,
+    TEACHER_DATA,
+    TRAINING,
+    RunDir,
+)
 from mlx_distill.run.job import ADAPTER, KEPT, WORK, Job, adapter_file
 from mlx_distill.run.records import Split
 from mlx_distill.run.stage import plain_settings, remove, run_stage
@@ -54,7 +68,7 @@ from mlx_distill.train import stage as training
 SELECTED = (KEPT, SELECTION)
 """What a selection leaves beside the answers; these are kept under keys of their own."""
 
-BENCH_OUTPUTS = ("bench/protocol.json", "bench/items.jsonl", "bench/answers.jsonl", "bench/scores.jsonl")
+BENCH_OUTPUTS = (BENCH_PROTOCOL, BENCH_ITEMS, BENCH_ANSWERS, BENCH_SCORES)
 
 
 # ---------------------------------------------------------------- the run
@@ -68,7 +82,7 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> bool:
     configuration.check(config)
     check_rules(config.bench.rules)
     students.check_name(config.training.student)
-    path = run / "config.toml"
+    path = run / CONFIG
     has_work = any((run / name).exists() for name in WORK)
     different = configuration.differences(configuration.load(path), config) if path.exists() and has_work else []
     if different and not update:
@@ -81,7 +95,7 @@ def prepare(run: RunDir, config: Config, *, update: bool = False) -> bool:
 
 
 def _write_config(run: RunDir, config: Config) -> None:
-    run.write_text("config.toml", tomli_w.dumps(configuration.to_table(config)))
+    run.write_text(CONFIG, tomli_w.dumps(configuration.to_table(config)))
 
 
 def run_all(job: Job) -> dict[str, Any]:
@@ -148,7 +162,7 @@ def _ask_about_tests(job: Job) -> None:
             if kind_of(job.config.teacher.spec) != "recorded":
                 raise
             why = str(error).rstrip(".")
-    remove(job.run / "teacher_data.jsonl")
+    remove(job.run / TEACHER_DATA)
     job.view.note(f"No teacher: {why}. Base and distilled are compared alone.")
 
 
@@ -175,7 +189,7 @@ def prompts_stage(job: Job, splits: tuple[Split, ...]) -> None:
         "prompts",
         [prompts, promptset.identity(prompts), splits],
         [],
-        ["prompts.jsonl"],
+        [PROMPTS],
         lambda: collecting.write_prompts(job, splits),
     )
 
@@ -190,7 +204,7 @@ def _collect(job: Job) -> None:
             "collect",
             [teacher, environment.hash_of(file), prompts, promptset.identity(prompts)],
             [],
-            ["prompts.jsonl", "teacher_data.jsonl"],
+            [PROMPTS, TEACHER_DATA],
             lambda: collecting.import_traces(job),
         )
     else:
@@ -215,8 +229,8 @@ def _filter(job: Job) -> None:
             settings.thinking,
             counted,
         ],
-        ["prompts.jsonl", "teacher_data.jsonl"],
-        ["dataset.json"],
+        [PROMPTS, TEACHER_DATA],
+        [DATASET],
         lambda: collecting.filter_answers(job),
     )
 
@@ -233,7 +247,7 @@ def _settled(job: Job) -> Job:
     if not job.config.machine.auto:
         return job
     begun = job.run.started_from("train", job.run.fingerprint(_trained_from(job), []))
-    if begun and (job.run / "metrics.jsonl").exists():
+    if begun and (job.run / METRICS).exists():
         return job
     job = training.settled(job)
     _write_config(job.run, job.config)
@@ -252,9 +266,9 @@ def _train(job: Job) -> None:
         "train",
         _trained_from(job),
         [],
-        [f"{ADAPTER}/adapters.safetensors", "metrics.jsonl", "training.json"],
+        [f"{ADAPTER}/adapters.safetensors", METRICS, TRAINING],
         lambda: training.train(job),
-        partial=[ADAPTER, "metrics.jsonl", "training.json", *SELECTED],
+        partial=[ADAPTER, METRICS, TRAINING, *SELECTED],
     )
 
 
@@ -321,7 +335,7 @@ def self_check_stage(job: Job) -> dict[str, Any]:
     with folder.locked():
         inner = dataclasses.replace(job, run=folder, config=configuration.replace(job.config, settings))
         _write_config(folder, inner.config)
-        folder.write_records("prompts.jsonl", generating.read_test_prompts(job))
+        folder.write_records(PROMPTS, generating.read_test_prompts(job))
         check_judges(inner)
         _compare(inner)
         return report_stage(inner)
@@ -350,7 +364,7 @@ def bench_stage(job: Job, given: Sequence[Given] = ()) -> None:
 
     if job.config.comparison.strength and not given:
         trained.check(job)
-    inputs = ["prompts.jsonl", adapter_file(job.run)]
+    inputs = [PROMPTS, adapter_file(job.run)]
     run_stage(
         job, "bench", benching.made_from(job, given), inputs, BENCH_OUTPUTS, lambda: benching.run_benchmarks(job, given)
     )
@@ -365,10 +379,10 @@ def report_stage(job: Job, look: Look = DEFAULT, animated: bool = False) -> dict
 
     if not any((job.run / name).exists() for name in (*WORK, *BENCH_OUTPUTS)):
         raise DataError(f"{job.run.path} holds nothing to report: run `mlx-distill run` there first.")
-    if not (job.run / "environment.json").exists():
+    if not (job.run / ENVIRONMENT).exists():
         training.write_environment(job)
     results = summarise(job.run, job.config)
-    job.run.write_json("results.json", results)
+    job.run.write_json(RESULTS, results)
     draw(results, job.run.path, job.run / "visuals", look, animated)
     return results
 

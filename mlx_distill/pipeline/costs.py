@@ -14,6 +14,7 @@ from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.asking.opened import ledger_path
 from mlx_distill.models.teachers import is_claude
 from mlx_distill.run import prices
+from mlx_distill.run.folder import PROMPTS
 from mlx_distill.run.job import Job
 from mlx_distill.run.prices import BATCH_FACTOR, DATED
 from mlx_distill.run.records import Estimate, Prompt
@@ -34,7 +35,7 @@ def teaching_cost(job: Job) -> str | None:
     if not is_claude(spec):
         return None
     with Ledger(ledger_path(job)) as ledger:
-        missing, most = _missing(job, ledger, step=max(1, job.run.content("prompts.jsonl").lines // SAMPLE))
+        missing, most = _missing(job, ledger, step=max(1, job.run.content(PROMPTS).lines // SAMPLE))
         if not missing:
             missing, most = _missing(job, ledger, step=1)
         earlier = _earlier(job, ledger, missing)
@@ -52,7 +53,7 @@ def teaching_cost(job: Job) -> str | None:
 def judging_cost(job: Job) -> str | None:
     """What judging costs at most, since the answers it will read are not written yet; None when that is nothing."""
     config = job.config.comparison
-    tests = sum(prompt.split == "test" for prompt in job.run.stream("prompts.jsonl", Prompt))
+    tests = sum(prompt.split == "test" for prompt in job.run.stream(PROMPTS, Prompt))
     paid = [judge for judge in config.judges if is_claude(judge)]
     if not tests or not paid:
         return None
@@ -67,7 +68,7 @@ def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:
     config, model = job.config.collect, job.config.teacher.spec
     price = prices.price_of(model, config.price)
     missing, dollars = 0, 0.0
-    for prompt in job.run.stream("prompts.jsonl", Prompt, step=step):
+    for prompt in job.run.stream(PROMPTS, Prompt, step=step):
         request = request_of(prompt, model, job.config.teacher)
         if ledger.get(request) is None:
             missing += 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlx_distill.run import config as configuration
 from mlx_distill.run import ownership
 from mlx_distill.run.errors import UsageError
-from mlx_distill.run.folder import RunDir, write_atomic
+from mlx_distill.run.folder import CONFIG, GENERATIONS, PROMPTS, RunDir, write_atomic
 from mlx_distill.run.job import adapter_folder
 from mlx_distill.run.records import Generation, Prompt
 from mlx_distill.run.unfinished import unfinished_training
@@ -21,7 +21,7 @@ def export_peft(run: RunDir, folder: Path) -> list[str]:
     from mlx_distill.models.students.peft import why_not_loadable, write_peft
 
     _refuse_foreign(folder)
-    config = configuration.load(run / "config.toml") if (run / "config.toml").exists() else None
+    config = configuration.load(run / CONFIG) if (run / CONFIG).exists() else None
     said = unfinished_training(run, config) if config else []
     base = write_peft(run / adapter_folder(run), folder)
     if why := why_not_loadable(base):
@@ -46,8 +46,8 @@ def export_votes(run: RunDir, path: Path) -> list[str]:
     from mlx_distill.evaluate.judges import votes_table
 
     path = path if path.suffix == ".csv" else path.with_name(f"{path.name}.csv")
-    prompts = [prompt for prompt in run.read("prompts.jsonl", Prompt) if prompt.split == "test"]
-    table = votes_table(prompts, run.read("generations.jsonl", Generation))
+    prompts = [prompt for prompt in run.read(PROMPTS, Prompt) if prompt.split == "test"]
+    table = votes_table(prompts, run.read(GENERATIONS, Generation))
     if path.exists() and path.read_bytes() != table:
         raise UsageError(f"{path} is there already and may hold votes: name another file with --to, or move it away.")
     write_atomic(path, table)

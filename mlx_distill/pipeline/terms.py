@@ -6,9 +6,9 @@ from mlx_distill.machine import environment
 from mlx_distill.models.teachers import needs_terms
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import TeacherError
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import TERMS, RunDir
 
-TERMS = (
+NOTICE = (
     "Anthropic's terms restrict using Claude's outputs to train models without authorisation. "
     "Read them (https://www.anthropic.com/legal) and decide whether your use is allowed."
 )
@@ -17,8 +17,8 @@ TERMS = (
 def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
     """Claude's answers need one acknowledgement, kept in the run. Raises TeacherError without it."""
     spec = config.teacher.spec
-    if not needs_terms(spec) or config.training.data or (run / "terms.json").exists():
+    if not needs_terms(spec) or config.training.data or (run / TERMS).exists():
         return
     if not accepted:
-        raise TeacherError(f"{TERMS} Then add --accept-terms, once.")
-    run.write_json("terms.json", {"text": TERMS, "teacher": spec, "accepted": environment.now()})
+        raise TeacherError(f"{NOTICE} Then add --accept-terms, once.")
+    run.write_json(TERMS, {"text": NOTICE, "teacher": spec, "accepted": environment.now()})

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mlx_distill.run.config import Config
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import GENERATIONS, METRICS, TEACHER_DATA, RunDir
 from mlx_distill.run.patience import Patience
 from mlx_distill.run.records import StepMetrics
 
 ADAPTER = "distilled-student"
 KEPT = "kept-student"
 WEIGHTS = "adapters.safetensors"
-WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
+WORK = (TEACHER_DATA, METRICS, GENERATIONS)
 """What another configuration must not silently redo. Answers in the ledger stay valid under any."""
 
 STATIC = "static"

@@ -19,12 +19,12 @@ from mlx_distill.pipeline.terms import accept_terms
 from mlx_distill.report.sweep import draw_sweep
 from mlx_distill.run import ownership
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.folder import RunDir, refuse_links
+from mlx_distill.run.folder import LEDGER, TERMS, RunDir, refuse_links
 from mlx_distill.run.stage import remove
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
 from mlx_distill.sweep.matrix import read_matrix
-from mlx_distill.sweep.members import FILE, LEDGER, ORIGIN, Shard, Sweep, asks_teacher
+from mlx_distill.sweep.members import FILE, ORIGIN, Shard, Sweep, asks_teacher
 from mlx_distill.sweep.running import How
 from mlx_distill.train.stage import PREFIX
 
@@ -156,7 +156,7 @@ def _agree(sweep: Sweep, found: planning.Planned, asked: Asked, view: View) -> N
 
 def _accept_terms(sweep: Sweep, asked: Asked) -> None:
     """Once for all runs. Raises TeacherError where nobody has."""
-    before = any((sweep.run(member) / "terms.json").exists() for member in sweep.matrix.members)
+    before = any((sweep.run(member) / TERMS).exists() for member in sweep.matrix.members)
     for member in sweep.mine:
         accept_terms(sweep.run(member), member.config, asked.accept_terms or before)
 

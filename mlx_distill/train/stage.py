@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlx_distill.machine import blas, environment
 from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.folder import ENVIRONMENT, METRICS, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
 from mlx_distill.run.records import StepMetrics, digest
 from mlx_distill.train import examples
@@ -29,7 +30,7 @@ all of them, in that."""
 
 def write_environment(job: Job) -> None:
     """The machine that trains; a report drawn again elsewhere keeps it."""
-    job.run.write_json("environment.json", environment.describe() | {"seed": job.config.training.seed})
+    job.run.write_json(ENVIRONMENT, environment.describe() | {"seed": job.config.training.seed})
 
 
 def train(job: Job) -> None:
@@ -54,7 +55,7 @@ def train(job: Job) -> None:
         trainee = attach(student, config, room.layout, store, launched())
         job.view.note(_describe(student, trainee, parts))
         _train(job, trainee, parts)
-        job.run.write_json("training.json", _training_summary(student, trainee, parts, job.run / ADAPTER))
+        job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER))
     store.remove()
 
 
@@ -69,11 +70,11 @@ def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
 
     folder = job.run / ADAPTER
     done = progress(folder).step  # at 0 nothing is: the base is measured again
-    known = [row for row in job.run.read_resumable("metrics.jsonl", StepMetrics) if done and row.step <= done]
-    job.run.write_records("metrics.jsonl", known)
+    known = [row for row in job.run.read_resumable(METRICS, StepMetrics) if done and row.step <= done]
+    job.run.write_records(METRICS, known)
     with job.view.training(trainee.config.all_steps(len(parts["train"])), known) as show:
         for metrics in train(trainee, parts["train"], parts["valid"], folder):
-            job.run.append("metrics.jsonl", metrics)
+            job.run.append(METRICS, metrics)
             show(metrics)
 
 

@@ -17,9 +17,8 @@ from mlx_distill import cli
 from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.students import Student
 from mlx_distill.run.errors import UsageError
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import LEDGER, RunDir
 from mlx_distill.sweep import Asked, make, report
-from mlx_distill.sweep.members import LEDGER
 
 pytestmark = pytest.mark.real
 

@@ -17,6 +17,7 @@ from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.asking.rate import Rate, rate_of
 from mlx_distill.models.teachers import Options, Reply, Request, Teacher, is_claude, open_teacher
 from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.folder import LEDGER
 from mlx_distill.run.job import Job
 
 TICK_SECONDS = 1.0
@@ -108,7 +109,7 @@ def _tell_uncertain(job: Job, ledger: Ledger) -> None:
 
 
 def ledger_path(job: Job) -> Path:
-    return Path(job.config.collect.ledger) if job.config.collect.ledger else job.run / "ledger.sqlite"
+    return Path(job.config.collect.ledger) if job.config.collect.ledger else job.run / LEDGER
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,6 @@ and nothing about it stands anywhere else.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -106,14 +105,19 @@ def setting(
     return dataclasses.field(default=default, metadata={KEY: described})
 
 
-@functools.cache
+_FIELDS: dict[type, Mapping[str, Field]] = {}
+"""By section: a sweep of a thousand runs asks again and again."""
+
+
 def fields_of(section: type) -> Mapping[str, Field]:
     """The settings of a section (a dataclass), by name, in the order in which they are declared."""
-    types_by_name = typing.get_type_hints(section)
-    return {
-        field.name: Field(field.name, field.default, _kinds(types_by_name[field.name]), field.metadata[KEY])
-        for field in dataclasses.fields(section)
-    }
+    if section not in _FIELDS:
+        types_by_name = typing.get_type_hints(section)
+        _FIELDS[section] = {
+            field.name: Field(field.name, field.default, _kinds(types_by_name[field.name]), field.metadata[KEY])
+            for field in dataclasses.fields(section)
+        }
+    return _FIELDS[section]
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
