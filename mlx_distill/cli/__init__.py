@@ -236,6 +236,7 @@ def _in_run(
     from mlx_distill import pipeline
     from mlx_distill.cli.terminal import Terminal
     from mlx_distill.machine import environment
+    from mlx_distill.models.teachers.traits import traits_of
     from mlx_distill.pipeline.terms import accept_terms
     from mlx_distill.run import ownership
     from mlx_distill.run.folder import RunDir
@@ -250,7 +251,7 @@ def _in_run(
         return
     config, path = configuration_of(options)
     ownership.check(config, path, [file.path for file in more.get("given", ())])
-    if any(spec.startswith("mlx:") for spec in (config.teacher.spec, *config.comparison.judges)):
+    if any(traits_of(spec).local for spec in (config.teacher.spec, *config.comparison.judges)):
         computes = True
         blas.ensure()
     terminal = Terminal(aside=as_json)

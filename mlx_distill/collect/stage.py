@@ -17,7 +17,8 @@ from mlx_distill.collect import Tally, collect, describe_dataset, export, read_t
 from mlx_distill.models import students
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
-from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
+from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.data.conversations import Account, parse_columns
 from mlx_distill.run.errors import DataError, DistillError, UsageError
 from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, TRACES
@@ -116,7 +117,7 @@ async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
 def _check_cache(job: Job) -> None:
     """Raises UsageError when the prefix that all prompts share is too short to be cached."""
     spec, config = job.config.teacher.spec, job.config.collect
-    if not config.cache_prompt or not is_claude(spec):
+    if not config.cache_prompt or not traits_of(spec).paid:
         return
     tokens = len(job.config.teacher.system) / CHARACTERS_PER_TOKEN
     least = price_of(spec, config.price).cache_minimum
@@ -225,7 +226,7 @@ def filter_answers(job: Job) -> None:
 
 def _read_part(job: Job) -> dict[str, Any]:
     """What became of the rows that the answers were read from, where they were."""
-    if not is_traces(job.config.teacher.spec):
+    if traits_of(job.config.teacher.spec).kind != "traces":
         return {}
     account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
     kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused_keys": "unused_keys"}

@@ -31,7 +31,7 @@ from mlx_distill.machine import environment
 from mlx_distill.models import students
 from mlx_distill.models.asking.opened import ledger_path
 from mlx_distill.models.students import trained
-from mlx_distill.models.teachers import is_traces, kind_of
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import export as exporting
 from mlx_distill.pipeline.agree import agree_on_costs, check_judges, check_teacher, check_teachers, wants_teacher
 from mlx_distill.pipeline.preflight import look_before_paying
@@ -159,7 +159,7 @@ def _ask_about_tests(job: Job) -> None:
             _collect(job)
             return
         except TeacherError as error:
-            if kind_of(job.config.teacher.spec) != "recorded":
+            if traits_of(job.config.teacher.spec).kind != "recorded":
                 raise
             why = str(error).rstrip(".")
     remove(job.run / TEACHER_DATA)
@@ -181,7 +181,7 @@ def collect_stage(job: Job) -> None:
 
 def prompts_stage(job: Job, splits: tuple[Split, ...]) -> None:
     """Traces bring their prompts along."""
-    if is_traces(job.config.teacher.spec) or not splits:
+    if traits_of(job.config.teacher.spec).kind == "traces" or not splits:
         return
     prompts = job.config.prompts
     run_stage(
@@ -196,8 +196,8 @@ def prompts_stage(job: Job, splits: tuple[Split, ...]) -> None:
 
 def _collect(job: Job) -> None:
     teacher = job.config.teacher
-    if is_traces(teacher.spec):
-        file = teacher.spec.removeprefix("traces:") if teacher.spec.startswith("traces:") else None
+    if traits_of(teacher.spec).kind == "traces":
+        file = traits_of(teacher.spec).file
         prompts = job.config.prompts
         run_stage(
             job,

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from mlx_distill.collect import stage as collecting
 from mlx_distill.evaluate import judge as judging
-from mlx_distill.models.teachers import check, is_chosen, is_traces
+from mlx_distill.models.teachers import check, is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import costs as estimating
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.job import STATIC, Job
@@ -19,7 +20,7 @@ from mlx_distill.run.stage import is_done
 
 def agree_on_costs(job: Job, names: Sequence[str]) -> Job:
     """Says what is about to be paid for, and asks. Returns the job, agreed to. Raises UsageError without a yes."""
-    collected = is_traces(job.config.teacher.spec) or _is_collected(job)
+    collected = traits_of(job.config.teacher.spec).kind == "traces" or _is_collected(job)
     lines = [
         line
         for line in (
@@ -44,7 +45,7 @@ def check_teachers(job: Job) -> None:
 def check_teacher(job: Job) -> None:
     """What is done already needs neither key nor price; nor do existing answers, nor a teacher that nobody wants."""
     spec = job.config.teacher.spec
-    if wants_teacher(job) and not is_traces(spec) and not _is_collected(job):
+    if wants_teacher(job) and traits_of(spec).kind != "traces" and not _is_collected(job):
         check(spec, job.config.collect.price)
 
 
@@ -58,7 +59,7 @@ def check_judges(job: Job) -> None:
 
 def is_paid(job: Job) -> bool:
     """Whether teacher and judges have said all that this run asks, so that nothing is left to pay."""
-    answered = is_traces(job.config.teacher.spec) or not wants_teacher(job) or _is_collected(job)
+    answered = traits_of(job.config.teacher.spec).kind == "traces" or not wants_teacher(job) or _is_collected(job)
     return answered and _is_judged(job)
 
 

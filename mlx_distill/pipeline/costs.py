@@ -12,7 +12,7 @@ from mlx_distill.evaluate import judges as compare
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.asking.opened import ledger_path
-from mlx_distill.models.teachers import is_claude
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import prices
 from mlx_distill.run.folder import PROMPTS
 from mlx_distill.run.job import Job
@@ -32,7 +32,7 @@ BATCH_FROM = 1000
 def teaching_cost(job: Job) -> str | None:
     """What asking for the missing answers costs; None when that is nothing."""
     spec = job.config.teacher.spec
-    if not is_claude(spec):
+    if not traits_of(spec).paid:
         return None
     with Ledger(ledger_path(job)) as ledger:
         missing, most = _missing(job, ledger, step=max(1, job.run.content(PROMPTS).lines // SAMPLE))
@@ -54,7 +54,7 @@ def judging_cost(job: Job) -> str | None:
     """What judging costs at most, since the answers it will read are not written yet; None when that is nothing."""
     config = job.config.comparison
     tests = sum(prompt.split == "test" for prompt in job.run.stream(PROMPTS, Prompt))
-    paid = [judge for judge in config.judges if is_claude(judge)]
+    paid = [judge for judge in config.judges if traits_of(judge).paid]
     if not tests or not paid:
         return None
     most = sum(compare.most_usd(judge, job.config, tests) for judge in paid)

@@ -15,7 +15,8 @@ from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate import judges as compare
 from mlx_distill.machine import environment
 from mlx_distill.models import students
-from mlx_distill.models.teachers import is_chosen, is_claude, is_traces
+from mlx_distill.models.teachers import is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import prices
 from mlx_distill.run.config import BenchConfig, Config
 from mlx_distill.run.data.material import counted_texts
@@ -94,7 +95,7 @@ class _Asked:
 
 
 def _prompts(config: Config) -> Iterable[Prompt]:
-    if config.training.data or is_traces(config.teacher.spec):
+    if config.training.data or traits_of(config.teacher.spec).kind == "traces":
         return heldout_prompts(config.prompts, ("test",))
     return stream_prompts(config.prompts)
 
@@ -104,7 +105,7 @@ def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
         return [("Teacher", "none: base and distilled are compared alone (--teacher names one)")]
     count = asked.counts.total()
     tokens = asked.bytes + count * len(config.teacher.system.encode())
-    if is_traces(config.teacher.spec):
+    if traits_of(config.teacher.spec).kind == "traces":
         return [("Teacher", f"{config.teacher.spec}: existing answers, nothing is asked")]
     rows = [
         ("Teacher", config.teacher.spec),
@@ -119,7 +120,7 @@ def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
 
 def _most_usd(config: Config, asked: _Asked) -> float | None:
     """What the teacher's answers cost if all run to their cap; None where nobody is paid."""
-    if not is_claude(config.teacher.spec) or not is_chosen(config):
+    if not traits_of(config.teacher.spec).paid or not is_chosen(config):
         return None
     count = asked.counts.total()
     size = asked.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)
@@ -139,7 +140,7 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
 
 
 def _judges_usd(config: Config, asked: _Asked) -> float:
-    paid = [judge for judge in config.comparison.judges if is_claude(judge)]
+    paid = [judge for judge in config.comparison.judges if traits_of(judge).paid]
     return sum(compare.most_usd(judge, config, asked.counts["test"]) for judge in paid)
 
 

@@ -17,11 +17,12 @@ from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.models.students import Student
 from mlx_distill.models.students.looking import Unreachable, check_trainable, download_bytes, look
-from mlx_distill.models.teachers import check_name, is_traces, kind_of, open_teacher
+from mlx_distill.models.teachers import check_name, open_teacher
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline.agree import is_paid
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import DataError, DistillError
-from mlx_distill.run.job import STATIC, Job
+from mlx_distill.run.job import Job
 from mlx_distill.run.prompts import heldout_prompts
 from mlx_distill.run.records import Conversation
 from mlx_distill.train import fit
@@ -108,12 +109,13 @@ def _judges(config: Config, run: Path) -> None:
     for file in config.comparison.human:
         environment.hash_of(file)
     for spec in (config.teacher.spec, *config.comparison.judges):
-        if spec != STATIC and not is_traces(spec):
-            check_name(spec)
-        if spec != STATIC and kind_of(spec) == "recorded":
+        traits = traits_of(spec)
+        if traits.kind == "recorded":
             open_teacher(spec)
-        elif kind_of(spec) == "mlx":
-            look(spec.partition(":")[2])
+        elif traits.local:
+            look(traits.name)
+        elif traits.kind not in ("static", "traces"):
+            check_name(spec)
 
 
 def _benchmark_files(config: Config, run: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlx_distill.machine import environment
-from mlx_distill.models.teachers import needs_terms
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import TeacherError
 from mlx_distill.run.folder import TERMS, RunDir
@@ -17,7 +17,7 @@ NOTICE = (
 def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
     """Claude's answers need one acknowledgement, kept in the run. Raises TeacherError without it."""
     spec = config.teacher.spec
-    if not needs_terms(spec) or config.training.data or (run / TERMS).exists():
+    if not traits_of(spec).needs_terms or config.training.data or (run / TERMS).exists():
         return
     if not accepted:
         raise TeacherError(f"{NOTICE} Then add --accept-terms, once.")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from mlx_distill.machine import environment
 from mlx_distill.models.asking.ledger import Ledger
-from mlx_distill.models.teachers import is_claude
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline.terms import accept_terms
 from mlx_distill.report.sweep import draw_sweep
 from mlx_distill.run import ownership
@@ -142,7 +142,9 @@ def _check_changes(sweep: Sweep, asked: Asked) -> None:
 def _agree(sweep: Sweep, found: planning.Planned, asked: Asked, view: View) -> None:
     """Raises UsageError without a yes to what may be paid, and where several shards would pay for the same answers."""
     waiting = [one for one in sweep.mine if not sweep.is_done(one) and not sweep.is_collected(one)]
-    if sweep.shard.of > 1 and any(is_claude(one.config.teacher.spec) and asks_teacher(one.config) for one in waiting):
+    if sweep.shard.of > 1 and any(
+        traits_of(one.config.teacher.spec).paid and asks_teacher(one.config) for one in waiting
+    ):
         raise UsageError(
             "Shards do not share what they pay for: ask the teachers once, with --collect and without --shard, and "
             "then divide the runs."

@@ -24,6 +24,7 @@ from typing import Any
 import tomli_w
 
 from mlx_distill.models.teachers import is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths
 from mlx_distill.run.config import Config
@@ -196,8 +197,7 @@ def _words(value: Any) -> Iterator[str]:
         for part in value.values() if isinstance(value, dict) else value:
             yield from _words(part)
     elif isinstance(value, str):
-        kind, colon, path = value.partition(":")
-        yield path if colon and kind in ("recorded", "traces") else value
+        yield traits_of(value).file or value
 
 
 def _hash(path: str) -> str | None:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlx_distill.models.teachers import is_chosen, is_claude
+from mlx_distill.models.teachers import is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import plan
 from mlx_distill.pipeline.plan import Figures, in_time
 from mlx_distill.run.config import Config
@@ -138,7 +139,7 @@ def unpriced(sweep: Sweep, found: Planned) -> list[str]:
         if isinstance(found[member.name], str)
         and not sweep.is_done(member)
         and compares(member.config)
-        and any(map(is_claude, _paid(member.config)))
+        and any(traits_of(spec).paid for spec in _paid(member.config))
     ]
 
 
