@@ -58,7 +58,7 @@ class Terminal:
         self.console = self.errors if aside else self._values
 
     def kept(self, stage: str) -> None:
-        self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
+        self.console.print(f"{stage:<9} up to date", style="dim")
 
     def note(self, text: str) -> None:
         self.console.print(words(f"          {text}"))

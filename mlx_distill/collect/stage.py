@@ -6,6 +6,7 @@ in memory does not grow with the number of prompts.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import itertools
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlx_distill.collect import Tally, collect, describe_dataset, export, read_traces, request_of
+from mlx_distill.machine import environment
 from mlx_distill.models import students
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
@@ -25,6 +27,7 @@ from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, TRACES
 from mlx_distill.run.job import Job
 from mlx_distill.run.prices import price_of
 from mlx_distill.run.prompts import heldout_prompts, stream_prompts
+from mlx_distill.run.prompts import identity as identity_of_prompts
 from mlx_distill.run.records import Completion, Prompt, Split, digest
 from mlx_distill.run.wording import counts, keys_in_words
 
@@ -39,20 +42,61 @@ MOST_VALID = 200
 """Of existing traces, what is held out for the loss."""
 
 
-def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
-    prompts = (
-        stream_prompts(job.config.prompts) if "train" in splits else iter(heldout_prompts(job.config.prompts, splits))
-    )
+# ---------------------------------------------------------------- prompts
+
+
+def _splits(job: Job) -> tuple[Split, ...]:
+    """All splits; with training data of the user's own, the test prompts alone, if there are any to compare on."""
+    if job.config.training.data is None:
+        return ("train", "valid", "test")
+    return ("test",) if job.config.prompts.test else ()
+
+
+def has_prompts(job: Job) -> bool:
+    """Whether this stage writes the prompts. Existing answers bring their own."""
+    return bool(_splits(job)) and not _has_traces(job)
+
+
+def prompt_settings(job: Job) -> list[Any]:
+    return [job.config.prompts, identity_of_prompts(job.config.prompts), _splits(job)]
+
+
+def write_prompts(job: Job) -> None:
+    config, splits = job.config.prompts, _splits(job)
+    prompts = stream_prompts(config) if "train" in splits else iter(heldout_prompts(config, splits))
     job.run.write_records(PROMPTS, prompts)
 
 
-# ---------------------------------------------------------------- asking a teacher
+# ---------------------------------------------------------------- the teacher's answers
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the teacher's answers depend on, and where they are."""
-    teacher = job.config.teacher
-    return [teacher, identity(teacher.spec)], [PROMPTS], [TEACHER_DATA]
+def _has_traces(job: Job) -> bool:
+    return traits_of(job.config.teacher.spec).kind == "traces"
+
+
+def answer_settings(job: Job) -> list[Any]:
+    """What the teacher's answers depend on. Existing answers are read by prompt and split, so they depend on those."""
+    teacher, prompts = job.config.teacher, job.config.prompts
+    if _has_traces(job):
+        file = environment.hash_of(traits_of(teacher.spec).file)
+        return [teacher, file, prompts, identity_of_prompts(prompts)]
+    return [teacher, identity(teacher.spec)]
+
+
+def answer_inputs(job: Job) -> tuple[str, ...]:
+    return () if _has_traces(job) else (PROMPTS,)
+
+
+def answer_outputs(job: Job) -> tuple[str, ...]:
+    return (PROMPTS, TEACHER_DATA) if _has_traces(job) else (TEACHER_DATA,)
+
+
+def obtain_answers(job: Job) -> None:
+    """Imports existing answers, or asks the teacher."""
+    if _has_traces(job):
+        import_traces(job)
+    else:
+        asyncio.run(collect_answers(job))
 
 
 async def collect_answers(job: Job) -> None:
@@ -193,6 +237,19 @@ def _held_out(job: Job, test: set[str]) -> set[str]:
 # ---------------------------------------------------------------- what is trained on
 
 
+def filter_settings(job: Job) -> list[Any]:
+    training = job.config.training
+    return [
+        job.config.filters,
+        [environment.hash_of(path) for path in job.config.filters.benchmarks],
+        training.student,
+        training.window,
+        training.system,
+        training.thinking,
+        students.tokenizer_file(training.student) is not None,  # whether tokens can be counted yet
+    ]
+
+
 def filter_answers(job: Job) -> None:
     """dataset.json: counts, and what is left out of training and why."""
     splits, categories = Counter[str](), Counter[str]()
@@ -226,7 +283,7 @@ def filter_answers(job: Job) -> None:
 
 def _read_part(job: Job) -> dict[str, Any]:
     """What became of the rows that the answers were read from, where they were."""
-    if traits_of(job.config.teacher.spec).kind != "traces":
+    if not _has_traces(job):
         return {}
     account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
     kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused_keys": "unused_keys"}

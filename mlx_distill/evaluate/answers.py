@@ -15,7 +15,7 @@ from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import GENERATIONS, PROMPTS, TEACHER_DATA
-from mlx_distill.run.job import Job, adapter_file, adapter_folder
+from mlx_distill.run.job import Job, adapter_folder
 from mlx_distill.run.records import ROLES, Completion, Generation, Prompt, Role, digest
 
 COMPARED: tuple[Role, ...] = ("base", "distilled")
@@ -29,10 +29,10 @@ def read_test_prompts(job: Job) -> list[Prompt]:
     return found
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the answers depend on, and where they are."""
+def settings(job: Job) -> list[Any]:
+    """What the answers depend on, beside the prompts and the adapter."""
     config = job.config
-    settings = [
+    return [
         students.identity(config.training.student),
         config.comparison.max_tokens,
         config.comparison.batch_size,
@@ -42,7 +42,6 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
         config.training.seed if config.comparison.samples else None,
         config.training.system,
     ]
-    return settings, [PROMPTS, TEACHER_DATA, adapter_file(job.run)], [GENERATIONS]
 
 
 def _decoding(config: Config) -> Decoding:

@@ -27,7 +27,7 @@ from mlx_distill.models.asking.opened import asking, ticking
 from mlx_distill.models.teachers import identity
 from mlx_distill.models.teachers.recorded import recording
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, PROMPTS, SCORES
+from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, SCORES
 from mlx_distill.run.job import STATIC, Job
 from mlx_distill.run.records import ROLES, Generation, Judgment, Preference, Prompt, Score
 
@@ -47,18 +47,16 @@ class _Said:
             self.preferences.append(verdict)
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the judges' verdicts depend on, and where they are."""
+def settings(job: Job) -> list[Any]:
+    """What the judges' verdicts depend on, beside the generations."""
     config = job.config.comparison
-    settings = [
+    return [
         [identity(judge) for judge in config.judges],
         *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
         (checks.VERSION, STATIC_VERSION, shown_packages(job.config)),
         [environment.hash_of(file) for file in config.human],
         environment.sandbox_level(),
     ]
-    inputs, outputs = [PROMPTS, GENERATIONS], [SCORES, JUDGMENTS, PREFERENCES]
-    return settings, inputs, outputs
 
 
 def judge(job: Job) -> None:

@@ -41,10 +41,10 @@ FOLDER = "selection"
 CHECKPOINTS = f"{ADAPTER}/checkpoints"
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the choice depends on, and where it is."""
+def settings(job: Job) -> list[Any]:
+    """What the choice depends on, beside the checkpoints."""
     config = job.config
-    settings = [
+    return [
         RULE,
         config.selection,
         dataclasses.replace(config.bench, rules=(), published=(), limit=None, samples=None, batch_size=1),
@@ -55,8 +55,11 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
         environment.sandbox_level(),
         bench.SCORERS,
     ]
-    saved = [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
-    return settings, saved, [SELECTION]
+
+
+def checkpoint_files(job: Job) -> list[str]:
+    """The weights of every saved checkpoint."""
+    return [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
 
 
 def check(job: Job) -> None:

@@ -136,7 +136,7 @@ def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
     most = _judges_usd(config, asked)
     if not most:
         return [*rows, ("Judge's cost", "nothing")]
-    return [*rows, ("Judge's cost, about at most", f"${most:,.2f}")]
+    return [*rows, ("Judge's cost, upper estimate", f"${most:,.2f}")]
 
 
 def _judges_usd(config: Config, asked: _Asked) -> float:
@@ -226,7 +226,7 @@ def _memory(task: Task, choice: Choice, calibrated: str) -> list[tuple[str, str]
         ("Logits chunks", in_gib(parts.logits)),
         ("Prefix cache", f"{in_gib(choice.prefix)}{disk}"),
         ("Peak memory, about", f"{in_gib(choice.peak)} ({calibrated})"),
-        ("Memory to be had", _limit(task.machine, choice)),
+        ("Memory limit", _limit(task.machine, choice)),
     ]
 
 

@@ -49,14 +49,14 @@ def look_before_paying(job: Job, *, whole: bool = True) -> None:
         except Unreachable as error:
             if whole:
                 raise
-            note = f"Not looked at: {error}"
+            note = f"Not checked: {error}"
         if note:
             job.view.note(note)
 
 
 def rows(config: Config, run: Path) -> list[tuple[str, str]]:
     """For a plan: everything that would fail or could not be looked at."""
-    return [("Would fail" if wrong else "Not looked at", words) for wrong, words in _problems(config, run)]
+    return [("Would fail" if wrong else "Not checked", words) for wrong, words in _problems(config, run)]
 
 
 def _problems(config: Config, run: Path) -> Iterator[tuple[bool, str]]:

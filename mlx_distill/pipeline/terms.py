@@ -15,10 +15,19 @@ NOTICE = (
 
 
 def accept_terms(run: RunDir, config: Config, accepted: bool) -> None:
-    """Claude's answers need one acknowledgement, kept in the run. Raises TeacherError without it."""
-    spec = config.teacher.spec
-    if not traits_of(spec).needs_terms or config.training.data or (run / TERMS).exists():
-        return
-    if not accepted:
+    """Keeps the acknowledgement in the run, where one is needed. Raises TeacherError without it."""
+    check_terms(run, config, accepted)
+    if _are_open(run, config):
+        run.write_json(TERMS, {"text": NOTICE, "teacher": config.teacher.spec, "accepted": environment.now()})
+
+
+def check_terms(run: RunDir, config: Config, accepted: bool) -> None:
+    """Raises TeacherError where an acknowledgement is needed and missing. Writes nothing."""
+    if _are_open(run, config) and not accepted:
         raise TeacherError(f"{NOTICE} Then add --accept-terms, once.")
-    run.write_json(TERMS, {"text": NOTICE, "teacher": spec, "accepted": environment.now()})
+
+
+def _are_open(run: RunDir, config: Config) -> bool:
+    """Whether the run needs an acknowledgement and has none yet."""
+    needed = traits_of(config.teacher.spec).needs_terms and not config.training.data
+    return needed and not (run / TERMS).exists()

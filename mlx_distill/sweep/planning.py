@@ -83,7 +83,7 @@ def _row(state: str, name: str, one: Part | str) -> tuple[str, ...]:
 def _memory(one: Figures) -> str:
     if one.peak is None or one.limit is None:
         return UNKNOWN
-    return f"{in_gib(one.peak)}{'' if one.peak <= one.limit else f', of {in_gib(one.limit)} to be had'}"
+    return f"{in_gib(one.peak)}{'' if one.peak <= one.limit else f', of {in_gib(one.limit)} allowed'}"
 
 
 def _whole(sweep: Sweep, found: Planned) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from messages_api import BatchRules, Faults, MessagesServer, Reply
 
-from mlx_distill import pipeline
+from mlx_distill.pipeline import commands
+from mlx_distill.pipeline.prepare import prepare
 from mlx_distill.pipeline.terms import accept_terms
 from mlx_distill.run import config as configuration
 from mlx_distill.run.data.material import collected
@@ -76,8 +77,8 @@ def collect(run: Path, settings: dict[str, Any], watcher: Watcher | None = None,
     config = configuration.resolve("quick", {"training.student": "smollm2-135m"} | settings)
     waits = Patience(base_seconds=0.01, cap_seconds=0.05, poll_seconds=0.05, unheard_seconds=0.1)
     with RunDir(run).locked() as folder:
-        changed = pipeline.prepare(folder, config, update=True)
-        pipeline.collect_stage(Job(folder, config, watcher, changed, patience=waits, **more))
+        changed = prepare(folder, config, update=True)
+        commands.collect(Job(folder, config, watcher, changed, patience=waits, **more))
     return watcher
 
 

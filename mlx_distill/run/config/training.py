@@ -57,7 +57,7 @@ class TrainingConfig:
     )
     batch_size: int = setting(4, "examples per optimiser step", flag="--batch-size", group=TRAINING, above=0)
     learning_rate: float = setting(
-        1e-4, "highest learning rate, after warm-up", flag="--learning-rate", group=TRAINING, common=True, above=0
+        1e-4, "highest learning rate, after warm-up", flag="--learning-rate", group=TRAINING, above=0
     )
     schedule: str = setting(
         "cosine",

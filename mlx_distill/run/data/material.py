@@ -73,6 +73,6 @@ def counted_texts(config: Config, run: RunDir) -> tuple[list[Conversation], list
     if config.training.data:
         found: Iterable[Conversation] = own_data(config).conversations
     else:
-        found = collected(run, config.training) if (run / DATASET).exists() else ()
+        found = collected(run, config.training) if (run / DATASET).exists() and (run / PROMPTS).exists() else ()
     found = list(found)
     return [c for c in found if c.split == "train"], [c for c in found if c.split == "valid"]
