@@ -42,7 +42,7 @@ def everything(job: Job) -> list[Asked]:
 
 def loaded(job: Job) -> list[Loaded]:
     config = job.config.bench
-    names = config.benchmarks if config.asked else (DEFAULT,)
+    names = config.benchmarks if config.wanted else (DEFAULT,)
     return bench.load(names, config.data, config.since, config.until)
 
 

@@ -59,7 +59,7 @@ def bench_stage(answer_files: Sequence[Given] = ()) -> Stage:
         reads=lambda job: (PROMPTS, adapter_file(job.run)),
         writes=BENCH_OUTPUTS,
         run=lambda job: benching.run_benchmarks(job, answer_files),
-        wanted=lambda job: job.config.bench.asked,
+        wanted=lambda job: job.config.bench.wanted,
         check=lambda job: _check_adapter(job) if not answer_files else None,
     )
 

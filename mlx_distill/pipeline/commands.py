@@ -20,7 +20,7 @@ from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import BENCH_OUTPUTS, SELECTED, STAGES, bench_stage, wants_teacher
 from mlx_distill.pipeline.agree import agree_on_costs, check_judges, check_teacher, check_teachers
 from mlx_distill.pipeline.export import EXPORTS
-from mlx_distill.pipeline.preflight import look_before_paying
+from mlx_distill.pipeline.preflight import check_before_paying
 from mlx_distill.pipeline.prepare import write_config
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.run import config as configuration
@@ -38,7 +38,7 @@ def run_all(job: Job) -> dict[str, Any]:
     check_teachers(job)
     if STAGES["select"].wanted(job):
         selecting.check(job)
-    look_before_paying(job)
+    check_before_paying(job)
     _run_wanted(job, "prompts")
     job = agree_on_costs(job, _paid_stages(job))
     if job.config.training.data is None:
@@ -69,7 +69,7 @@ def collect(job: Job) -> None:
     """The prompts, the teacher's answers, and which of them are trained on."""
     job = dataclasses.replace(job, teacher_named=True)  # by the command itself
     check_teacher(job)
-    look_before_paying(job, whole=False)
+    check_before_paying(job, whole=False)
     _run_wanted(job, "prompts")
     agree_on_costs(job, ("collect",))
     _run_wanted(job, "collect", "filter")

@@ -1,4 +1,4 @@
-"""The one acknowledgement that training on Claude's answers needs. In: a run. Out: terms.json, once."""
+"""The acknowledgement that training on Claude's answers needs, once a run. In: a run. Out: terms.json."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Answers:
 
 def count_answers(config: Config) -> Answers | None:
     """Raises DataError for a file that is not there."""
-    if not config.bench.asked:
+    if not config.bench.wanted:
         return Answers("", 0, 0)
     sizes, wanted = _sizes(config), config.selection.items
     drawn = [min(wanted or 0, size // 2) for size in sizes]

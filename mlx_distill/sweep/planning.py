@@ -125,9 +125,9 @@ def _count(number: int) -> str:
 def most_usd(sweep: Sweep, found: Planned) -> float:
     """What this shard may still pay. Judges ask anew for every run; teachers once for all that ask the same."""
     parts = [(member, one.figures) for member in sweep.mine if isinstance(one := found[member.name], Part)]
-    there = {one.asked for member, one in parts if sweep.is_collected(member)}
+    there = {one.questions for member, one in parts if sweep.is_collected(member)}
     left = [one for member, one in parts if not sweep.is_done(member)]
-    asked = {one.asked: one.teacher_usd for one in left if one.asked not in there}
+    asked = {one.questions: one.teacher_usd for one in left if one.questions not in there}
     return sum(asked.values()) + sum(one.judge_usd for one in left)
 
 

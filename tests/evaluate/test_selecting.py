@@ -115,9 +115,9 @@ def test_without_a_selection_what_it_left_is_gone(folder: Path) -> None:
     [
         ("name some with --benchmark or --data", ("--select", "9")),
         ("No benchmark is of the own domain (code)", ("--select", "9", "--data", "own.jsonl")),
-        ("Nothing says how many items choose", ("--data", "own.jsonl")),
-        ("give some above 0", ("--select", "9", "--data", "own.jsonl", "--strengths", "0,1")),
-        ("are not numbers", ("--strengths", "half")),
+        ("needs --select N (items to choose by)", ("--data", "own.jsonl")),
+        ("give numbers above 0", ("--select", "9", "--data", "own.jsonl", "--strengths", "0,1")),
+        ("not a list of numbers", ("--strengths", "half")),
         ("selection.items is 0", ("--select", "0", "--data", "own.jsonl")),
     ],
 )

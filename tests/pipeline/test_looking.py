@@ -141,7 +141,7 @@ def test_what_else_takes_part_is_looked_at_too(tmp_path: Path) -> None:
 
 
 def all_but_the_student(config: Config) -> None:
-    for look_at in looking.looks(whole=False)[1:]:
+    for look_at in looking.checks(whole=False)[1:]:
         look_at(config, Path("runs", "none"))
 
 

@@ -65,7 +65,7 @@ def _check_selection(config: Config) -> None:
         )
     if config.selection.items is None:
         return
-    if not config.bench.asked:
+    if not config.bench.wanted:
         raise UsageError("selection.items (--select) are items of benchmarks: name some with --benchmark or --data.")
     if config.training.fine_tune == "dora" and set(strengths) != {1.0}:
         raise UsageError("A DoRA adapter cannot be saved at a strength below 1: add --strengths 1, or use lora.")

@@ -175,6 +175,6 @@ class BenchConfig:
     until: str = setting("2025-05-01", "last contest date of LiveCodeBench", flag="--until", group=BENCHMARKS)
 
     @property
-    def asked(self) -> bool:
+    def wanted(self) -> bool:
         """Whether any benchmark is named."""
         return bool(self.benchmarks or self.data)
