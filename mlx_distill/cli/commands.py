@@ -193,7 +193,7 @@ def sweep(file: Path | None, only_plan: bool, resume: bool, folder: Path | None,
     if only_plan:
         sweeping.plan(opened, terminal)
         return
-    sweeping.make(opened, source, sweeping.Asked(**options), terminal)
+    sweeping.make(opened, source, sweeping.SweepOptions(**options), terminal)
 
 
 COMMANDS = (plan, run, collect, train, compare, bench, select, sweep)

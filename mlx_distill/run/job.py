@@ -1,6 +1,6 @@
-"""What each stage does: reads the run's files, calls the stage, writes what came out.
+"""A run as a command works on it: its folder, its configuration, and who watches.
 
-In: a Job. Out: files in the run directory. `pipeline` decides whether and in which order these run.
+In: what the command line opened. Out: the Job that every stage takes.
 """
 
 from __future__ import annotations
