@@ -147,9 +147,7 @@ def _check_names(names: Sequence[str]) -> None:
     """Folders; on a Mac two that differ in case alone are one."""
     for name in names:
         if RESERVED.fullmatch(name):
-            raise UsageError(
-                f"run name {name!r} is reserved: rename the axis value."
-            )
+            raise UsageError(f"run name {name!r} is reserved: rename the axis value.")
         if len(name) > LONGEST_NAME:
             raise UsageError(
                 f"run name {name[:40]!r}… is too long ({len(name)} characters): give the values short names, as groups."

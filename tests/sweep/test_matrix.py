@@ -221,7 +221,7 @@ WRONG = {
     "[axes]\n'training.data' = ['Terse', 'terse']": "2 runs would be called 'terse'",
     "[axes]\n'training.data' = ['shared']": "run name 'shared' is reserved",
     "[axes.data]\nConfigs = {}": "run name 'Configs' is reserved",
-    f"[axes.data]\n{'long' * 40} = {{}}": "160 characters: give the values short names",
+    f"[axes.data]\n{'long' * 40} = {{}}": "160 characters): give the values short names",
     f"[axes]\n'training.rank' = {list(range(1, 40))}\n'training.epochs' = {list(range(1, 40))}": "1,521 combinations",
 }
 
