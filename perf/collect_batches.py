@@ -25,11 +25,12 @@ from collect_run import LONGEST, Run, end, look, spawn, values
 from messages_api import Faults, ServerProcess
 from table import Row
 
-from mlx_distill import pipeline
 from mlx_distill.cli.terminal import Terminal
 from mlx_distill.models.asking import batches
 from mlx_distill.models.teachers import Request
 from mlx_distill.models.teachers.batches import ClaudeBatches
+from mlx_distill.pipeline import commands
+from mlx_distill.pipeline.prepare import prepare
 from mlx_distill.run import config as configuration
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
@@ -57,7 +58,7 @@ def drive(path: Path, creates: int) -> None:
     batches.BATCH_ITEMS = ITEMS
     with RunDir(path).locked() as run:
         config = configuration.load(run / "config.toml")
-        pipeline.collect_stage(Job(run, config, Terminal(), yes=True, patience=WAITS))
+        commands.collect(Job(run, config, Terminal(), yes=True, patience=WAITS))
 
 
 def _die_after(creates: int) -> None:
@@ -120,7 +121,7 @@ def _is_unheard(plan: Plan, digest: str) -> bool:
 def _prepare(run: Run, folder: Path) -> None:
     sets = {"train": run.prompts, "valid": folder / "valid.txt", "test": folder / "test.txt"}
     settings = {f"prompts.{split}": (str(path),) for split, path in sets.items()} | {"collect.batch": True}
-    pipeline.prepare(RunDir(run.path), configuration.resolve("standard", settings))
+    prepare(RunDir(run.path), configuration.resolve("standard", settings))
 
 
 def _kill(plan: Plan, run: Run, server: ServerProcess, times: int) -> Counter[str]:

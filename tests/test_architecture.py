@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "jinja2": {"report", "models.students"},
     "rich": {"cli", "report.terminal"},
     "click": {"cli"},
+    "cloup": {"cli"},
     "datasets": {"run", "collect.traces", "evaluate.benchmarks"},
     "py3langid": {"collect"},
     "scipy": {"stats", "evaluate.choosing"},

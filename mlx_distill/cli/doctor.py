@@ -1,4 +1,4 @@
-"""What is there, what is missing, and how to get it. In: nothing. Out: rows for a table."""
+"""What this machine has, what is missing, and how to get it. In: nothing. Out: rows for a table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _mlx() -> Finding:
     versions = ", ".join(f"{name} {environment.version(name) or 'missing'}" for name in ("mlx", "mlx-lm"))
     if importlib.util.find_spec("mlx") is None:
         return Finding("MLX", "missing", "pip install 'mlx[cpu]' on Linux, pip install mlx on macOS")
-    backend = "Metal" if sys.platform == "darwin" else "CPU: for trying things out, a Mac is the place to train"
+    backend = "Metal" if sys.platform == "darwin" else "CPU: good for trying things out; train on a Mac"
     return Finding("MLX", f"{versions} ({backend})")
 
 
@@ -48,9 +48,9 @@ def _blas() -> Finding:
     if sys.platform != "linux":
         return Finding("Fast BLAS", "not needed: Metal computes")
     if loaded := blas.preloaded():
-        return Finding("Fast BLAS", f"{loaded} (this command started itself again with it)")
-    if found := blas.find():
-        return Finding("Fast BLAS", f"{found} is preloaded by run, train and compare")
+        return Finding("Fast BLAS", f"{loaded} (preloaded in this process)")
+    if library := blas.find():
+        return Finding("Fast BLAS", f"{library} is preloaded by run, train and compare")
     return Finding(
         "Fast BLAS",
         "none: training is 20 to 100 times slower",
@@ -71,15 +71,15 @@ def _key() -> Finding:
 
 
 def _sandbox() -> list[Finding]:
-    """A row for each level, tried with a real program; a level that is missing needs nothing where another works."""
+    """A row for each level, tested with a real program. A missing level needs no advice where another one works."""
     trials = environment.sandbox_trials()
-    works = any(not why for why in trials.values())
+    works = any(not reason for reason in trials.values())
     rows = []
-    for level, why in trials.items():
+    for level, reason in trials.items():
         advice = "" if works else ADVICE.get(level, "")
-        rows.append(Finding(f"Sandbox: {level}", f"does not work: {why}" if why else "works", advice))
+        rows.append(Finding(f"Sandbox: {level}", f"does not work: {reason}" if reason else "works", advice))
     if not works:
-        unsandboxed = "or --unsandboxed, which runs models' code in the open"
+        unsandboxed = "or use --unsandboxed, which runs models' code without protection"
         rows.append(Finding("Sandbox", "none: executed checks are reported as not run", unsandboxed))
     return rows
 

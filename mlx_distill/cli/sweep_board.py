@@ -28,7 +28,7 @@ STATES = {
 """A sign, a word, and a style; others wait, dimly."""
 
 AROUND = 9
-"""Lines of a terminal that are not the table's runs, with a title that takes two."""
+"""Lines of a terminal that are not runs of the table, with a title of two lines."""
 
 LEAST_NAME = 8
 NARROW = 45
@@ -40,49 +40,49 @@ Row = tuple[Text, ...]
 class Board:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._at = clock, clock()
-        self._found: Sequence[Standing] = ()
+        self._standings: Sequence[Standing] = ()
         self._left: float | None = None
 
-    def show(self, found: Sequence[Standing], left: float | None) -> None:
-        self._found, self._left, self._at = found, left, self._clock()
+    def show(self, runs: Sequence[Standing], left: float | None) -> None:
+        self._standings, self._left, self._at = runs, left, self._clock()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         passed = self._clock() - self._at
-        yield standings(self._found, self._left, passed, (options.max_width, options.height or console.height))
+        yield standings(self._standings, self._left, passed, (options.max_width, options.height or console.height))
 
 
-def standings(found: Sequence[Standing], left: float | None, passed: float, size: tuple[int, int]) -> Table:
-    """`passed`: seconds since `found` was so. `size`: columns and lines of the terminal."""
+def standings(runs: Sequence[Standing], left: float | None, passed: float, size: tuple[int, int]) -> Table:
+    """`passed`: seconds since the runs stood so. `size`: columns and lines of the terminal."""
     width, height = size
-    counted = Counter(one.state for one in found)
+    counted = Counter(run.state for run in runs)
     title = ", ".join(f"{count} {state}" for state, count in counted.items())
     if left is not None:
         title += f"  ·  {duration(max(0.0, left - passed))} left"
-    shown = _shown(found, max(3, height - AROUND))
-    rows = [_cells(one, passed, width) for one in shown]
-    made = table(title, ("run", "", *(("time",) if width >= NARROW else ()), ""), left=("run", ""))
-    for column, wide in zip(made.columns, _widths(rows or [_cells(Standing("", ""), 0.0, width)], width), strict=True):
+    shown = _shown(runs, max(3, height - AROUND))
+    rows = [_cells(run, passed, width) for run in shown]
+    drawn = table(title, ("run", "", *(("time",) if width >= NARROW else ()), ""), left=("run", ""))
+    for column, wide in zip(drawn.columns, _widths(rows or [_cells(Standing("", ""), 0.0, width)], width), strict=True):
         column.no_wrap, column.overflow, column.width = True, "ellipsis", wide
     for row in rows:
-        made.add_row(*row)
-    if hidden := len(found) - len(shown):
-        made.caption, made.caption_justify = text(f"… {hidden:,} more", "dim"), "left"
-    return made
+        drawn.add_row(*row)
+    if hidden := len(runs) - len(shown):
+        drawn.caption, drawn.caption_justify = text(f"… {hidden:,} more", "dim"), "left"
+    return drawn
 
 
-def _shown(found: Sequence[Standing], most: int) -> Sequence[Standing]:
-    """Those around the running one, where not all have room."""
-    running = next((place for place, one in enumerate(found) if one.state == "running"), len(found) - 1)
-    start = max(0, min(running - most // 2, len(found) - most))
-    return found[start : start + most]
+def _shown(runs: Sequence[Standing], most: int) -> Sequence[Standing]:
+    """The runs around the one at work, where not all have room."""
+    at_work = next((place for place, run in enumerate(runs) if run.state == "running"), len(runs) - 1)
+    start = max(0, min(at_work - most // 2, len(runs) - most))
+    return runs[start : start + most]
 
 
-def _cells(one: Standing, passed: float, width: int) -> Row:
-    sign, style = STATES.get(one.state, (f"· {one.state}", "dim"))
-    seconds = one.seconds + (passed if one.state == "running" else 0.0)
+def _cells(run: Standing, passed: float, width: int) -> Row:
+    sign, style = STATES.get(run.state, (f"· {run.state}", "dim"))
+    seconds = run.seconds + (passed if run.state == "running" else 0.0)
     time = (text(duration(seconds) if seconds else ""),) if width >= NARROW else ()
-    words = _line(one.words) if one.state in ("running", "failed") else ""
-    return text(_line(one.name), style), text(sign, style), *time, text(words, "" if one.state == "running" else style)
+    words = _line(run.words) if run.state in ("running", "failed") else ""
+    return text(_line(run.name), style), text(sign, style), *time, text(words, "" if run.state == "running" else style)
 
 
 def _line(words: str) -> str:
@@ -90,7 +90,8 @@ def _line(words: str) -> str:
 
 
 def _widths(rows: Sequence[Row], width: int) -> list[int]:
-    """State and time are whole; the name has half of the rest at most, the words what is left."""
+    """Widths of the columns: state and time are never cut; the name gets at most half of the rest, the words what is
+    left."""
     name, *fixed, _ = [max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
     fixed = [max(4, size) for size in fixed]
     room = width - sum(fixed) - 2 * (len(fixed) + 2)

@@ -1,6 +1,6 @@
-"""The terminal: the only module that prints. Live progress on a terminal, plain lines everywhere else.
+"""The terminal: the only module that prints. Live progress on a terminal, plain lines in a file or pipe.
 
-In: what the pipeline tells its View. Out: lines for a person. Text from models or files is never read as markup.
+In: the calls of the pipeline's View. Out: lines for a person. Text from models or files is never read as markup.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Terminal:
         clock: Callable[[], float] = time.monotonic,
         aside: bool = False,
     ) -> None:
-        """`aside`: standard output is for a program's JSON alone, so everything else is told on standard error."""
+        """`aside`: standard output is for a program's JSON alone, so everything else goes to standard error."""
         self._clock = clock
         width = None if sys.stdout.isatty() else PLAIN_WIDTH
         self._values = console or Console(highlight=False, emoji=False, width=width)
@@ -58,7 +58,7 @@ class Terminal:
         self.console = self.errors if aside else self._values
 
     def kept(self, stage: str) -> None:
-        self.console.print(f"{stage:<9} kept (nothing that it was made from has changed)", style="dim")
+        self.console.print(f"{stage:<9} up to date", style="dim")
 
     def note(self, text: str) -> None:
         self.console.print(words(f"          {text}"))
@@ -73,15 +73,15 @@ class Terminal:
         self.console.print(words(text), soft_wrap=True)
 
     def confirm(self, question: str) -> bool:
-        """Asks on a terminal. Raises UsageError where there is none: nobody has agreed."""
+        """Asks on a terminal. Raises UsageError without one, because nobody can agree."""
         if not sys.stdin.isatty():
-            raise UsageError("There is no terminal to ask: agree to the cost with --yes.")
+            raise UsageError("There is no terminal to ask on: agree to the cost with --yes.")
         return Confirm.ask(words(question), console=self.console, default=False)
 
     @contextlib.contextmanager
     def tracking(self, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """Hands out update(done, text); a total of 0 is not known. A terminal gets a bar with the time left, a file
-        gets lines."""
+        """Yields update(done, text); a total of 0 means unknown. A terminal shows a bar with the time left, a file gets
+        lines."""
         if self.console.is_terminal:
             with self._bar(stage, total) as update:
                 yield update
@@ -136,12 +136,12 @@ class Terminal:
 
     @contextlib.contextmanager
     def training(self, total: int, earlier: Sequence[StepMetrics] = ()) -> Iterator[Callable[[StepMetrics], None]]:
-        """Hands out show(metrics), for every step. A terminal gets bar, curve and figures, a file gets lines.
+        """Yields show(metrics), for every step. A terminal shows bar, curve and figures, a file gets lines.
 
         total    optimiser steps, of which early stopping may leave some out
         earlier  the rows before a resume: the curve, the base and the best go on from them
         """
-        training = training_panel.known(total, earlier)
+        training = training_panel.training_from(total, earlier)
         with self._panel(training) if self.console.is_terminal else self._steps(training) as show:
             yield show
 
@@ -175,7 +175,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def sweeping(self) -> Iterator[Callable[[Sequence[Standing], float | None], None]]:
-        """Hands out show(standings, seconds left). A terminal gets a table that stays, a file a line for news."""
+        """Yields show(standings, seconds left). A terminal shows a live table, a file gets a line for every change."""
         if not self.console.is_terminal:
             yield self._standings()
             return
@@ -184,25 +184,24 @@ class Terminal:
             yield board.show
 
     def _standings(self) -> Callable[[Sequence[Standing], float | None], None]:
-        """A line for every change of state, a run's first words with it; then what it is doing, now and then: its log
-        has it all."""
+        """A line for every change of state, and now and then a line for what a run is doing; its log has everything."""
         due = self._pace()
         seen: dict[str, str] = {}
 
-        def show(found: Sequence[Standing], left: float | None) -> None:
-            for one in found:
-                if one.state == "waiting" or (one.state == "running" and not one.words):
+        def show(standings: Sequence[Standing], left: float | None) -> None:
+            for run in standings:
+                if run.state == "waiting" or (run.state == "running" and not run.words):
                     continue
-                changed = one.state != seen.get(one.name)
-                if (changed or one.state == "running") and due(changed):
-                    seen[one.name] = one.state
-                    said = f"{one.name}  {one.state}{f': {one.words}' if one.words else ''}"
-                    self.line(said + (_left(left or 0.0) if one.state == "running" else ""))
+                changed = run.state != seen.get(run.name)
+                if (changed or run.state == "running") and due(changed):
+                    seen[run.name] = run.state
+                    sentence = f"{run.name}  {run.state}{f': {run.words}' if run.words else ''}"
+                    self.line(sentence + (_left(left or 0.0) if run.state == "running" else ""))
 
         return show
 
-    def sweep(self, found: dict[str, Any], folder: str) -> None:
-        self._draw(terminal_sweep.sweep(found, folder, self.console.width))
+    def sweep(self, results: dict[str, Any], folder: str) -> None:
+        self._draw(terminal_sweep.sweep(results, folder, self.console.width))
 
     # ---- tables
 
@@ -220,8 +219,8 @@ class Terminal:
     def runs(self, entries: Sequence[Entry], folder: str) -> None:
         self._draw([report_terminal.runs(entries, folder, self.console.width)])
 
-    def diff(self, found: Diff) -> None:
-        self._draw(report_terminal.diff(found))
+    def diff(self, difference: Diff) -> None:
+        self._draw(report_terminal.diff(difference))
 
     def json(self, value: Any) -> None:
         """For programs: ASCII, neither wrapped nor coloured."""

@@ -1,8 +1,8 @@
 """A training as the terminal shows it: a bar, the loss as a curve, and the figures of the latest steps.
 
-In: StepMetrics, one after the other, and the time. Out: what rich draws, or one line; console.py prints it.
-One step's loss says little, so what is drawn is the mean of the last WINDOW steps, weighted by their tokens, beside a
-curve of the whole training; a line of plain text has its own step's figures, as metrics.jsonl has them.
+In: StepMetrics, one after the other, and the time. Out: what rich draws, or one line; terminal.py prints it.
+The loss of one step says little, so the panel shows the mean of the last WINDOW steps, weighted by their tokens, beside
+a curve of the whole training. A line of plain text has the figures of its own step, as metrics.jsonl has them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from rich.text import Text
 from mlx_distill.run.records import StepMetrics
 
 WINDOW = 20
-"""Steps whose means are shown: loss, accuracy, speed, time left."""
+"""Number of latest steps whose means are shown: loss, accuracy, speed, time left."""
 
 POINTS = 40
-"""Points of the curve, at most; even, so that they make pairs."""
+"""Most points of the curve; an even number, so that points can be joined in pairs."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GIB = 2**30
@@ -53,7 +53,7 @@ class Curve:
 
     @property
     def losses(self) -> list[float]:
-        """Of the complete points."""
+        """The mean loss of every complete point."""
         return [nats / max(1, tokens) for nats, tokens, steps in self.points if steps == self.stride]
 
 
@@ -63,7 +63,7 @@ def _joined(first: Point, second: Point) -> Point:
 
 @dataclass(frozen=True)
 class Training:
-    """What is known after the latest row. Replaced as a whole, because another thread draws it meanwhile."""
+    """A training after its latest row. Replaced as a whole, because another thread draws it meanwhile."""
 
     total: int
     latest: StepMetrics | None = None
@@ -74,15 +74,15 @@ class Training:
     heldout: StepMetrics | None = None
 
     def after(self, row: StepMetrics) -> Training:
-        known = dataclasses.replace(self, latest=row)
+        updated = dataclasses.replace(self, latest=row)
         if row.loss is not None:
             recent = (*self.recent, row)[-WINDOW:]
-            known = dataclasses.replace(known, recent=recent, curve=self.curve.after(row.loss, row.tokens))
+            updated = dataclasses.replace(updated, recent=recent, curve=self.curve.after(row.loss, row.tokens))
         if row.valid_loss is None:
-            return known
+            return updated
         base = row if row.step == 0 else self.base
         best = row if self.best is None or row.valid_loss < (self.best.valid_loss or 0.0) else self.best
-        return dataclasses.replace(known, base=base, best=best, heldout=row)
+        return dataclasses.replace(updated, base=base, best=best, heldout=row)
 
     @property
     def step(self) -> int:
@@ -101,13 +101,13 @@ class Training:
         return sum(row.tokens for row in self.recent) / seconds if seconds else 0.0
 
     def mean(self, name: str) -> float:
-        """Of the recent steps' scored tokens: a step of many counts for more."""
+        """The mean over the recent steps' scored tokens: a step with more tokens counts for more."""
         tokens = sum(row.tokens for row in self.recent)
         return sum((getattr(row, name) or 0.0) * row.tokens for row in self.recent) / max(1, tokens)
 
 
-def known(total: int, earlier: Sequence[StepMetrics]) -> Training:
-    """What is known before the first row: nothing, or the steps before a resume."""
+def training_from(total: int, earlier: Sequence[StepMetrics]) -> Training:
+    """A training before its first row: of nothing, or of the steps before a resume."""
     training = Training(total)
     for row in earlier:
         training = training.after(row)
@@ -115,7 +115,7 @@ def known(total: int, earlier: Sequence[StepMetrics]) -> Training:
 
 
 class Panel:
-    """What rich draws again and again: the training as it stands when it asks."""
+    """What rich draws at every refresh: the training at that moment."""
 
     def __init__(self, training: Training, clock: Callable[[], float]) -> None:
         self.training = training
@@ -131,7 +131,7 @@ class Panel:
 
 
 def draw(training: Training, elapsed: float, over: bool) -> RenderableType:
-    """Six rows. `over`: there is no more to come, be it before the last step."""
+    """Six rows. `over`: no more steps will come, even if the last one was not reached."""
     return Group(_bar(training, elapsed, over), _figures(training))
 
 

@@ -6,6 +6,7 @@ in memory does not grow with the number of prompts.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import itertools
@@ -14,16 +15,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlx_distill.collect import Tally, collect, describe_dataset, export, read_traces, request_of
+from mlx_distill.machine import environment
 from mlx_distill.models import students
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
-from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity, is_claude, is_traces
+from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.data.conversations import Account, parse_columns
-from mlx_distill.run.data.material import DATASET
 from mlx_distill.run.errors import DataError, DistillError, UsageError
+from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, TRACES
 from mlx_distill.run.job import Job
 from mlx_distill.run.prices import price_of
 from mlx_distill.run.prompts import heldout_prompts, stream_prompts
+from mlx_distill.run.prompts import identity as identity_of_prompts
 from mlx_distill.run.records import Completion, Prompt, Split, digest
 from mlx_distill.run.wording import counts, keys_in_words
 
@@ -33,33 +37,71 @@ PROGRESS_EVERY = 1000
 MANY = 20_000
 """Prompts whose export takes long enough to say so."""
 
-TRACES = "traces.json"
-"""What became of the rows of existing traces."""
-
 VALID_SHARE = 0.05
 MOST_VALID = 200
 """Of existing traces, what is held out for the loss."""
 
 
-def write_prompts(job: Job, splits: tuple[Split, ...]) -> None:
-    prompts = (
-        stream_prompts(job.config.prompts) if "train" in splits else iter(heldout_prompts(job.config.prompts, splits))
-    )
-    job.run.write_records("prompts.jsonl", prompts)
+# ---------------------------------------------------------------- prompts
 
 
-# ---------------------------------------------------------------- asking a teacher
+def _splits(job: Job) -> tuple[Split, ...]:
+    """All splits; with training data of the user's own, the test prompts alone, if there are any to compare on."""
+    if job.config.training.data is None:
+        return ("train", "valid", "test")
+    return ("test",) if job.config.prompts.test else ()
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the teacher's answers depend on, and where they are."""
-    teacher = job.config.teacher
-    return [teacher, identity(teacher.spec)], ["prompts.jsonl"], ["teacher_data.jsonl"]
+def has_prompts(job: Job) -> bool:
+    """Whether this stage writes the prompts. Existing answers bring their own."""
+    return bool(_splits(job)) and not _has_traces(job)
+
+
+def prompt_settings(job: Job) -> list[Any]:
+    return [job.config.prompts, identity_of_prompts(job.config.prompts), _splits(job)]
+
+
+def write_prompts(job: Job) -> None:
+    config, splits = job.config.prompts, _splits(job)
+    prompts = stream_prompts(config) if "train" in splits else iter(heldout_prompts(config, splits))
+    job.run.write_records(PROMPTS, prompts)
+
+
+# ---------------------------------------------------------------- the teacher's answers
+
+
+def _has_traces(job: Job) -> bool:
+    return traits_of(job.config.teacher.spec).kind == "traces"
+
+
+def answer_settings(job: Job) -> list[Any]:
+    """What the teacher's answers depend on. Existing answers are read by prompt and split, so they depend on those."""
+    teacher, prompts = job.config.teacher, job.config.prompts
+    if _has_traces(job):
+        file = environment.hash_of(traits_of(teacher.spec).file)
+        return [teacher, file, prompts, identity_of_prompts(prompts)]
+    return [teacher, identity(teacher.spec)]
+
+
+def answer_inputs(job: Job) -> tuple[str, ...]:
+    return () if _has_traces(job) else (PROMPTS,)
+
+
+def answer_outputs(job: Job) -> tuple[str, ...]:
+    return (PROMPTS, TEACHER_DATA) if _has_traces(job) else (TEACHER_DATA,)
+
+
+def obtain_answers(job: Job) -> None:
+    """Imports existing answers, or asks the teacher."""
+    if _has_traces(job):
+        import_traces(job)
+    else:
+        asyncio.run(collect_answers(job))
 
 
 async def collect_answers(job: Job) -> None:
     """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
-    total = job.run.content("prompts.jsonl").lines
+    total = job.run.content(PROMPTS).lines
     async with asking(job, job.config.teacher.spec) as asked:
         stream = _stream(job, asked.teacher.model)
         tally = Tally()
@@ -73,7 +115,7 @@ async def collect_answers(job: Job) -> None:
                 await _keep(asked, tally, stream)
             raise
         await _keep(asked, tally, stream)
-        if missing := total - job.run.content("teacher_data.jsonl").lines:
+        if missing := total - job.run.content(TEACHER_DATA).lines:
             await asked.ledger.note_progress(stream, 0, 0)
             raise DataError(
                 f"The ledger lacks {missing} answers that it had noted: run the same command again to ask for them."
@@ -83,14 +125,14 @@ async def collect_answers(job: Job) -> None:
 async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
     job = asked.job
     await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
-    known = export(job.run.stream("prompts.jsonl", Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
-    job.run.write_records("teacher_data.jsonl", known)
+    known = export(job.run.stream(PROMPTS, Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
+    job.run.write_records(TEACHER_DATA, known)
 
 
 async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
     job, forecast = asked.job, Forecast(total)
     _check_cache(job)
-    prompts = job.run.stream("prompts.jsonl", Prompt, skip=tally.leading)
+    prompts = job.run.stream(PROMPTS, Prompt, skip=tally.leading)
     requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
     cached = Counter[str]()
     with job.view.tracking("collect", total) as update:
@@ -119,7 +161,7 @@ async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
 def _check_cache(job: Job) -> None:
     """Raises UsageError when the prefix that all prompts share is too short to be cached."""
     spec, config = job.config.teacher.spec, job.config.collect
-    if not config.cache_prompt or not is_claude(spec):
+    if not config.cache_prompt or not traits_of(spec).paid:
         return
     tokens = len(job.config.teacher.system) / CHARACTERS_PER_TOKEN
     least = price_of(spec, config.price).cache_minimum
@@ -134,7 +176,7 @@ def _stream(job: Job, model: str) -> str:
     """What is asked, and in which order."""
     teacher = job.config.teacher
     asked = [model, teacher.system, str(teacher.max_tokens), str(teacher.thinking)]
-    return digest([job.run.content("prompts.jsonl").sha256, *asked])
+    return digest([job.run.content(PROMPTS).sha256, *asked])
 
 
 # ---------------------------------------------------------------- existing traces
@@ -153,11 +195,11 @@ def import_traces(job: Job) -> None:
                 update(place, "")
                 yield completion
 
-        job.run.write_records("teacher_data.jsonl", completions())
-    job.run.write_records("prompts.jsonl", itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
+        job.run.write_records(TEACHER_DATA, completions())
+    job.run.write_records(PROMPTS, itertools.chain(_traced_prompts(job, {prompt.id for prompt in test}), test))
     job.run.write_json(TRACES, account.plain())
     reasons = f"; left out: {account.reasons} (see {DATASET})" if account.left_out else ""
-    if not job.run.content("teacher_data.jsonl").lines:
+    if not job.run.content(TEACHER_DATA).lines:
         raise DataError(f"{teacher.spec} has no row to train on, of {account.rows:,}{reasons}: choose other data.")
     job.view.note(f"{account.rows:,} rows of {teacher.spec}{reasons}.")
     if account.unused:
@@ -167,7 +209,7 @@ def import_traces(job: Job) -> None:
 def _traced_prompts(job: Job, test: set[str]) -> Iterator[Prompt]:
     """A prompt for each completion to anything but a test prompt."""
     heldout = _held_out(job, test)
-    for completion in job.run.stream("teacher_data.jsonl", Completion):
+    for completion in job.run.stream(TEACHER_DATA, Completion):
         name = completion.prompt_id
         if name not in test:
             split: Split = "valid" if name in heldout else "train"
@@ -179,7 +221,7 @@ def _held_out(job: Job, test: set[str]) -> set[str]:
     side; of few prompts it is the one whose hash comes first, of those that fit the training window for sure."""
     heldout, prompts = set[str](), set[str]()
     first = (True, "")
-    for completion in job.run.stream("teacher_data.jsonl", Completion):
+    for completion in job.run.stream(TEACHER_DATA, Completion):
         name = completion.prompt_id
         if name in test or not completion.complete:
             continue
@@ -195,18 +237,31 @@ def _held_out(job: Job, test: set[str]) -> set[str]:
 # ---------------------------------------------------------------- what is trained on
 
 
+def filter_settings(job: Job) -> list[Any]:
+    training = job.config.training
+    return [
+        job.config.filters,
+        [environment.hash_of(path) for path in job.config.filters.benchmarks],
+        training.student,
+        training.window,
+        training.system,
+        training.thinking,
+        students.tokenizer_file(training.student) is not None,  # whether tokens can be counted yet
+    ]
+
+
 def filter_answers(job: Job) -> None:
     """dataset.json: counts, and what is left out of training and why."""
     splits, categories = Counter[str](), Counter[str]()
     heldout: list[Prompt] = []
-    for prompt in job.run.stream("prompts.jsonl", Prompt):
+    for prompt in job.run.stream(PROMPTS, Prompt):
         splits[prompt.split] += 1
         if prompt.split == "train":
             categories[prompt.category] += 1
         else:
             heldout.append(prompt)
     training = job.config.training
-    answers = job.run.stream("teacher_data.jsonl", Completion)
+    answers = job.run.stream(TEACHER_DATA, Completion)
     summary = describe_dataset(
         (dataclasses.replace(answer, completion=answer.trained(training.thinking)) for answer in answers),
         heldout,
@@ -228,7 +283,7 @@ def filter_answers(job: Job) -> None:
 
 def _read_part(job: Job) -> dict[str, Any]:
     """What became of the rows that the answers were read from, where they were."""
-    if not is_traces(job.config.teacher.spec):
+    if not _has_traces(job):
         return {}
     account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
     kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused_keys": "unused_keys"}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.data.conversations import Account, Dialogue, dialogues
 from mlx_distill.run.data.rows import Found, found_in, split_files
 from mlx_distill.run.errors import DataError, words_of
@@ -25,8 +26,9 @@ def read_traces(
     completion's reasoning. Raises DataError for what cannot be read, and for a row without prompt and completion.
     """
     account = account or Account()
-    found = _hub_rows(spec) if spec.startswith("hf:") else found_in(_file(spec.removeprefix("traces:")))
-    return islice(_pairs(dialogues(found, columns, account), spec, account), limit)
+    traits = traits_of(spec)
+    rows = _hub_rows(spec) if traits.on_hub else found_in(_file(traits.name))
+    return islice(_pairs(dialogues(rows, columns, account), spec, account), limit)
 
 
 def _file(name: str) -> Path:

@@ -14,7 +14,8 @@ from mlx_distill.models.students.generate import Decoding
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.job import Job, adapter_file, adapter_folder
+from mlx_distill.run.folder import GENERATIONS, PROMPTS, TEACHER_DATA
+from mlx_distill.run.job import Job, adapter_folder
 from mlx_distill.run.records import ROLES, Completion, Generation, Prompt, Role, digest
 
 COMPARED: tuple[Role, ...] = ("base", "distilled")
@@ -22,16 +23,16 @@ COMPARED: tuple[Role, ...] = ("base", "distilled")
 
 def read_test_prompts(job: Job) -> list[Prompt]:
     """Raises DataError when there are none."""
-    found = [prompt for prompt in job.run.read("prompts.jsonl", Prompt) if prompt.split == "test"]
+    found = [prompt for prompt in job.run.read(PROMPTS, Prompt) if prompt.split == "test"]
     if not found:
         raise DataError(f"{job.run.path} has no test prompts: run `mlx-distill collect` first.")
     return found
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the answers depend on, and where they are."""
+def settings(job: Job) -> list[Any]:
+    """What the answers depend on, beside the prompts and the adapter."""
     config = job.config
-    settings = [
+    return [
         students.identity(config.training.student),
         config.comparison.max_tokens,
         config.comparison.batch_size,
@@ -41,7 +42,6 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
         config.training.seed if config.comparison.samples else None,
         config.training.system,
     ]
-    return settings, ["prompts.jsonl", "teacher_data.jsonl", adapter_file(job.run)], ["generations.jsonl"]
 
 
 def _decoding(config: Config) -> Decoding:
@@ -61,11 +61,11 @@ def generate(job: Job) -> None:
 
     config, prompts, decoding = job.config, read_test_prompts(job), _decoding(job.config)
     texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
-    known = job.run.read_resumable("generations.jsonl", Generation)
+    known = job.run.read_resumable(GENERATIONS, Generation)
     baselines, key = Baselines.of(job), digest([students.identity(config.training.student), str(decoding)])
     if not any(generation.role == "base" for generation in known):
         known += [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
-        job.run.write_records("generations.jsonl", known)
+        job.run.write_records(GENERATIONS, known)
     student = trained.load(job)
     dial = dialled(job, student, wanted.strength)
     with job.view.tracking("generate", len(COMPARED) * len(prompts) * (wanted.samples or 1)) as update:
@@ -74,12 +74,12 @@ def generate(job: Job) -> None:
             done = {(generation.prompt_id, generation.sample) for generation in known if generation.role == role}
             for batch in generate(student, role, texts, decoding, done):
                 for generation in batch:
-                    job.run.append("generations.jsonl", generation)
+                    job.run.append(GENERATIONS, generation)
                 known += batch
                 update(len(known), f"{role}: {speed(batch):.0f} tok/s")
             if role == "base":
                 baselines.keep_answers(key, [generation for generation in known if generation.role == role])
-    job.run.write_records("generations.jsonl", _in_order(prompts, known + _teacher_generations(job, prompts)))
+    job.run.write_records(GENERATIONS, _in_order(prompts, known + _teacher_generations(job, prompts)))
 
 
 def dialled(job: Job, student: Student, strength: float) -> Callable[[Role], None]:
@@ -108,7 +108,7 @@ def _teacher_generations(job: Job, prompts: Sequence[Prompt]) -> list[Generation
             answer.seconds,
             "stop" if answer.complete else "length" if answer.stop_reason == "max_tokens" else answer.stop_reason,
         )
-        for answer in job.run.read("teacher_data.jsonl", Completion)
+        for answer in job.run.read(TEACHER_DATA, Completion)
         if answer.prompt_id in wanted
     ]
 

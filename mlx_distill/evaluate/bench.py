@@ -22,10 +22,11 @@ from mlx_distill.evaluate.benchmarks.published import PUBLISHED, read_published
 from mlx_distill.machine import environment, sandbox
 from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
+from mlx_distill.run.folder import BENCH_ITEMS, BENCH_PROTOCOL
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Generation, Role, Score
 
-ITEMS, PROTOCOL = "bench/items.jsonl", "bench/protocol.json"
+ITEMS, PROTOCOL = BENCH_ITEMS, BENCH_PROTOCOL
 
 FOUND = 200
 """Characters of what was read out of an answer that are kept: a program stands whole in bench/answers.jsonl."""

@@ -16,12 +16,12 @@ from mlx_distill.machine import environment, sandbox
 from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.run.baselines import Baselines
-from mlx_distill.run.folder import RunDir, file_hash
+from mlx_distill.run.folder import BENCH_ANSWERS, BENCH_MADE, BENCH_SCORES, RunDir, file_hash
 from mlx_distill.run.job import Job, adapter_file
 from mlx_distill.run.records import Generation, Role, Score, digest
 
-ANSWERS, SCORES = "bench/answers.jsonl", "bench/scores.jsonl"
-MADE = "bench/made.json"
+ANSWERS, SCORES = BENCH_ANSWERS, BENCH_SCORES
+MADE = BENCH_MADE
 
 Keys = Mapping[str, dict[str, str]]
 """By benchmark: what the answers of each role, and all of its scores, were made from; and the chat template."""

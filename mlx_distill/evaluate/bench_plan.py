@@ -15,6 +15,7 @@ from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate.benchmarks import DEFAULT, Benchmark, Item, Loaded
 from mlx_distill.models.students.generate import Decoding
 from mlx_distill.run.data.material import own_data
+from mlx_distill.run.folder import PROMPTS
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Generation, Prompt
 from mlx_distill.run.wording import ELSEWHERE
@@ -41,7 +42,7 @@ def everything(job: Job) -> list[Asked]:
 
 def loaded(job: Job) -> list[Loaded]:
     config = job.config.bench
-    names = config.benchmarks if config.asked else (DEFAULT,)
+    names = config.benchmarks if config.wanted else (DEFAULT,)
     return bench.load(names, config.data, config.since, config.until)
 
 
@@ -119,7 +120,7 @@ def _overlap(job: Job, asked: Asked) -> dict[str, Any]:
 def _training_texts(job: Job) -> Iterator[str]:
     data = job.config.training.data
     if data is None:
-        yield from (prompt.text for prompt in job.run.stream("prompts.jsonl", Prompt) if prompt.split == "train")
+        yield from (prompt.text for prompt in job.run.stream(PROMPTS, Prompt) if prompt.split == "train")
         return
     for conversation in own_data(job.config).conversations:
         yield from (message["content"] for message in conversation.messages if message["role"] != "assistant")

@@ -27,6 +27,7 @@ from mlx_distill.models.asking.opened import asking, ticking
 from mlx_distill.models.teachers import identity
 from mlx_distill.models.teachers.recorded import recording
 from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, SCORES
 from mlx_distill.run.job import STATIC, Job
 from mlx_distill.run.records import ROLES, Generation, Judgment, Preference, Prompt, Score
 
@@ -46,25 +47,23 @@ class _Said:
             self.preferences.append(verdict)
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the judges' verdicts depend on, and where they are."""
+def settings(job: Job) -> list[Any]:
+    """What the judges' verdicts depend on, beside the generations."""
     config = job.config.comparison
-    settings = [
+    return [
         [identity(judge) for judge in config.judges],
         *(config.judging, config.repeats, config.against_teacher, config.judge_max_tokens, config.unsandboxed),
         (checks.VERSION, STATIC_VERSION, shown_packages(job.config)),
         [environment.hash_of(file) for file in config.human],
         environment.sandbox_level(),
     ]
-    inputs, outputs = ["prompts.jsonl", "generations.jsonl"], ["scores.jsonl", "judgments.jsonl", "preferences.jsonl"]
-    return settings, inputs, outputs
 
 
 def judge(job: Job) -> None:
     from mlx_distill.evaluate.judges import read_votes
 
     prompts = read_test_prompts(job)
-    generations = job.run.read("generations.jsonl", Generation)
+    generations = job.run.read(GENERATIONS, Generation)
     scores, said = _check(job, prompts, generations), _Said()
     for spec in job.config.comparison.judges:
         if spec != STATIC:
@@ -151,16 +150,16 @@ def _write(job: Job, scores: Sequence[Score], said: _Said) -> None:
     """In an order that does not depend on which answer came first."""
     place = {prompt.id: index for index, prompt in enumerate(read_test_prompts(job))}
     judges = {name: index for index, name in enumerate(dict.fromkeys(v.judge for v in said.judgments))}
-    job.run.write_records("scores.jsonl", scores)
+    job.run.write_records(SCORES, scores)
     job.run.write_records(
-        "judgments.jsonl",
+        JUDGMENTS,
         sorted(
             said.judgments,
             key=lambda j: (place[j.prompt_id], ROLES.index(j.role), j.sample, judges[j.judge], j.repeat),
         ),
     )
     job.run.write_records(
-        "preferences.jsonl",
+        PREFERENCES,
         sorted(said.preferences, key=lambda p: (place[p.prompt_id], p.second, p.first, p.sample, p.judge, p.repeat)),
     )
     for model, rows in said.asked.items():

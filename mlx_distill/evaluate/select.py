@@ -22,14 +22,14 @@ from mlx_distill.evaluate.bench_answers import Made, answers_key, scorer_key
 from mlx_distill.evaluate.bench_plan import Asked, asked_of, loaded
 from mlx_distill.evaluate.choosing import RULE, Candidate
 from mlx_distill.evaluate.domains import OWN, domain
-from mlx_distill.evaluate.selection import SELECTION, Ground, Passed, Tried, selection_part
+from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
 from mlx_distill.machine import environment
 from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.models.students import trained
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.folder import RunDir, file_hash
+from mlx_distill.run.folder import SELECTION, RunDir, file_hash
 from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job
 from mlx_distill.run.records import Role, digest
 from mlx_distill.run.wording import candidate as named
@@ -41,10 +41,10 @@ FOLDER = "selection"
 CHECKPOINTS = f"{ADAPTER}/checkpoints"
 
 
-def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
-    """What the choice depends on, and where it is."""
+def settings(job: Job) -> list[Any]:
+    """What the choice depends on, beside the checkpoints."""
     config = job.config
-    settings = [
+    return [
         RULE,
         config.selection,
         dataclasses.replace(config.bench, rules=(), published=(), limit=None, samples=None, batch_size=1),
@@ -55,8 +55,11 @@ def made_from(job: Job) -> tuple[list[Any], list[str], list[str]]:
         environment.sandbox_level(),
         bench.SCORERS,
     ]
-    saved = [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
-    return settings, saved, [SELECTION]
+
+
+def checkpoint_files(job: Job) -> list[str]:
+    """The weights of every saved checkpoint."""
+    return [str((folder / WEIGHTS).relative_to(job.run.path)) for folder in checkpoints(job.run).values()]
 
 
 def check(job: Job) -> None:

@@ -13,14 +13,12 @@ from typing import Any
 
 from mlx_distill.evaluate.choosing import Candidate, Change, Pairs, change, level, order
 from mlx_distill.evaluate.domains import OWN
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import SELECTION, RunDir
 from mlx_distill.run.records import plain
 from mlx_distill.run.wording import candidate as named
 from mlx_distill.run.wording import plural
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import wilson
-
-SELECTION = "selection.json"
 
 Passed = Mapping[str, Mapping[str, bool]]
 """Benchmark → item → whether it was passed; what could not be scored is missing."""

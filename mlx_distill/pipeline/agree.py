@@ -1,6 +1,6 @@
-"""What has to be so before a stage that pays: a key, a price, and a yes to what it is about to cost.
+"""What must be settled before a stage that pays: a key, a price, and a yes to what it is about to cost.
 
-In: a Job. Out: nothing, or a question. What is done already needs none of it.
+In: a Job. Out: nothing, or a question. A stage whose results are there needs none of it.
 """
 
 from __future__ import annotations
@@ -8,68 +8,54 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from mlx_distill.collect import stage as collecting
-from mlx_distill.evaluate import judge as judging
-from mlx_distill.models.teachers import check, is_chosen, is_traces
+from mlx_distill.models.teachers import check
+from mlx_distill.models.teachers.traits import traits_of
+from mlx_distill.pipeline import STAGES, wants_teacher
 from mlx_distill.pipeline import costs as estimating
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.job import STATIC, Job
-from mlx_distill.run.stage import is_done
 
 
-def agree_on_costs(job: Job, names: Sequence[str]) -> Job:
+def agree_on_costs(job: Job, stage_names: Sequence[str]) -> Job:
     """Says what is about to be paid for, and asks. Returns the job, agreed to. Raises UsageError without a yes."""
-    collected = is_traces(job.config.teacher.spec) or _is_collected(job)
-    lines = [
-        line
-        for line in (
-            estimating.teaching_cost(job) if "collect" in names and not collected else None,
-            estimating.judging_cost(job) if "judge" in names and not _is_judged(job) else None,
-        )
-        if line
-    ]
-    for line in lines:
-        job.view.note(line)
-    if lines and not job.yes and not job.view.confirm("Go on?"):
-        raise UsageError("Stopped before anything was sent: run it again with --yes, or other settings.")
-    return dataclasses.replace(job, yes=job.yes or bool(lines))
+    estimates = []
+    if "collect" in stage_names and not _is_answered(job):
+        estimates.append(estimating.teaching_cost(job))
+    if "judge" in stage_names and not STAGES["judge"].is_done(job):
+        estimates.append(estimating.judging_cost(job))
+    sentences = [sentence for sentence in estimates if sentence]
+    for sentence in sentences:
+        job.view.note(sentence)
+    if sentences and not job.yes and not job.view.confirm("Go on?"):
+        raise UsageError("Stopped; nothing was sent: run it again with --yes, or with other settings.")
+    return dataclasses.replace(job, yes=job.yes or bool(sentences))
 
 
 def check_teachers(job: Job) -> None:
-    """A missing key or price is found now, not after an hour of training."""
+    """A missing key or price is reported now, not after an hour of training."""
     check_teacher(job)
     check_judges(job)
 
 
 def check_teacher(job: Job) -> None:
-    """What is done already needs neither key nor price; nor do existing answers, nor a teacher that nobody wants."""
-    spec = job.config.teacher.spec
-    if wants_teacher(job) and not is_traces(spec) and not _is_collected(job):
-        check(spec, job.config.collect.price)
+    """Needs neither key nor price: a teacher that has answered, answers that exist, a teacher that takes no part."""
+    if wants_teacher(job) and not _is_answered(job):
+        check(job.config.teacher.spec, job.config.collect.price)
 
 
 def check_judges(job: Job) -> None:
     for judge in job.config.comparison.judges:
-        if judge != STATIC and not _is_judged(job):
+        if judge != STATIC and not STAGES["judge"].is_done(job):
             check(judge, job.config.collect.price)
         if judge == job.config.teacher.spec and wants_teacher(job):
             job.view.warn(f"The judge {judge} is the teacher itself: it will score what it taught.")
 
 
 def is_paid(job: Job) -> bool:
-    """Whether teacher and judges have said all that this run asks, so that nothing is left to pay."""
-    answered = is_traces(job.config.teacher.spec) or not wants_teacher(job) or _is_collected(job)
-    return answered and _is_judged(job)
+    """Whether teacher and judges have answered everything that this run asks, so that nothing is left to pay."""
+    return (not wants_teacher(job) or _is_answered(job)) and STAGES["judge"].is_done(job)
 
 
-def wants_teacher(job: Job) -> bool:
-    """Whether a teacher takes part: by the settings, because the command names it, or because it has answered."""
-    return job.teacher_named or is_chosen(job.config) or _is_collected(job)
-
-
-def _is_collected(job: Job) -> bool:
-    return is_done(job, "collect", *collecting.made_from(job))
-
-
-def _is_judged(job: Job) -> bool:
-    return is_done(job, "judge", *judging.made_from(job))
+def _is_answered(job: Job) -> bool:
+    """Whether nobody has to be asked: the answers exist already, or were collected."""
+    return traits_of(job.config.teacher.spec).kind == "traces" or STAGES["collect"].is_done(job)

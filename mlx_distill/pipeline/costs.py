@@ -1,8 +1,8 @@
-"""What the stages that pay are about to cost: said, and agreed to, before anything is sent.
+"""What the stages that pay are about to cost, so that the user can agree before anything is sent.
 
-In: the run's prompts, its ledger, the price table. Out: a sentence for each paid stage. The most counts a token for
-every byte asked and every answer at its cap; once answers are known, their mean says what is likely. Of many prompts
-a sample is looked at, so that saying it takes no time.
+In: the run's prompts, its ledger, the price table. Out: a sentence for each paid stage. The upper limit counts one
+token for every byte of a question, and every answer at its token limit; once there are answers, their mean gives an
+estimate. Of many prompts only a sample is read, so that the estimate takes no time.
 """
 
 from __future__ import annotations
@@ -12,62 +12,65 @@ from mlx_distill.evaluate import judges as compare
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.asking.opened import ledger_path
-from mlx_distill.models.teachers import is_claude
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import prices
+from mlx_distill.run.folder import PROMPTS
 from mlx_distill.run.job import Job
 from mlx_distill.run.prices import BATCH_FACTOR, DATED
 from mlx_distill.run.records import Estimate, Prompt
 
 SAMPLE = 1000
-"""Prompts looked at one by one; of more, about so many stand for all."""
+"""Prompts that are all counted; of more prompts, a sample of about this size is."""
 
 RECENT = 200
-"""Earlier answers that say what the next ones will cost."""
+"""The newest answers, from whose cost the next ones are estimated."""
 
 BATCH_FROM = 1000
-"""Prompts from which batches are suggested."""
+"""With more prompts than this, message batches are suggested."""
 
 
 def teaching_cost(job: Job) -> str | None:
-    """What asking for the missing answers costs; None when that is nothing."""
+    """What the missing answers will cost, in words; None when nothing has to be paid."""
     spec = job.config.teacher.spec
-    if not is_claude(spec):
+    if not traits_of(spec).paid:
         return None
     with Ledger(ledger_path(job)) as ledger:
-        missing, most = _missing(job, ledger, step=max(1, job.run.content("prompts.jsonl").lines // SAMPLE))
+        missing, most = _missing(job, ledger, step=max(1, job.run.content(PROMPTS).lines // SAMPLE))
         if not missing:
             missing, most = _missing(job, ledger, step=1)
         earlier = _earlier(job, ledger, missing)
     if not missing:
         return None
     likely = (
-        f"about ${earlier.mean:.2f} [{earlier.low:.2f}, {earlier.high:.2f}] going by {earlier.n} earlier answers, "
+        f"about ${earlier.mean:.2f} [{earlier.low:.2f}, {earlier.high:.2f}], estimated from {earlier.n} earlier answers"
         if earlier.low is not None and earlier.high is not None
-        else f"between ${most * 0.05:.2f} and ${most * 0.5:.2f} if answers take a twentieth to half of their cap, "
+        else f"${most * 0.05:.2f} to ${most * 0.5:.2f} if answers use 5 to 50 % of their token limit"
     )
-    whole = f"{likely}${most:.2f} if all ran to it (list prices of {DATED})"
-    return f"{missing:,} prompts to ask {spec}: {whole}.{_advice(job, missing)}"
+    upper = f"at most ${most:.2f}, if every answer reaches the limit (list prices of {DATED})"
+    return f"{missing:,} prompts to ask {spec}: {likely}; {upper}.{_advice(job, missing)}"
 
 
 def judging_cost(job: Job) -> str | None:
-    """What judging costs at most, since the answers it will read are not written yet; None when that is nothing."""
+    """The upper estimate of what judging will cost, in words; None when nothing has to be paid. The answers that the
+    judges will read are not written yet."""
     config = job.config.comparison
-    tests = sum(prompt.split == "test" for prompt in job.run.stream("prompts.jsonl", Prompt))
-    paid = [judge for judge in config.judges if is_claude(judge)]
+    tests = sum(prompt.split == "test" for prompt in job.run.stream(PROMPTS, Prompt))
+    paid = [judge for judge in config.judges if traits_of(judge).paid]
     if not tests or not paid:
         return None
     most = sum(compare.most_usd(judge, job.config, tests) for judge in paid)
     asks = compare.count_questions(tests, config)
-    asked = f"{asks.alone:,} answers and {asks.pairs:,} pairs for {', '.join(paid)} to judge"
-    return f"{asked}: about ${most:.2f} at most, if none has to be asked again."
+    questions = f"{asks.alone:,} answers and {asks.pairs:,} pairs for {', '.join(paid)} to judge"
+    return f"{questions}: at most about ${most:.2f}, if no question has to be repeated."
 
 
 def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:
-    """How many prompts lack an answer, and what they cost if all are answered at their cap; of `step` one counts."""
+    """How many prompts have no answer, and their cost if every answer reaches its token limit. Only every `step`-th
+    prompt is read, and stands for `step`."""
     config, model = job.config.collect, job.config.teacher.spec
     price = prices.price_of(model, config.price)
     missing, dollars = 0, 0.0
-    for prompt in job.run.stream("prompts.jsonl", Prompt, step=step):
+    for prompt in job.run.stream(PROMPTS, Prompt, step=step):
         request = request_of(prompt, model, job.config.teacher)
         if ledger.get(request) is None:
             missing += 1
@@ -77,7 +80,8 @@ def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:
 
 
 def _earlier(job: Job, ledger: Ledger, missing: int) -> Estimate:
-    """What so many answers cost, going by the newest ones; as in a batch, or not, whichever is asked for."""
+    """The cost of the missing answers, estimated from the newest ones, at the price that this run will pay (online or
+    in batches)."""
     rows = ledger.rows(
         "SELECT usd, json_extract(reply, '$.batch') FROM attempts WHERE state = 'answered' "
         "AND json_extract(request, '$.model') = ? AND json_extract(request, '$.schema') IS NULL "
@@ -102,7 +106,7 @@ def _factor(job: Job) -> float:
 def _advice(job: Job, missing: int) -> str:
     text = ""
     if job.config.collect.max_cost is not None:
-        text += f" It stops before ${job.config.collect.max_cost:.2f}."
+        text += f" Collecting stops before ${job.config.collect.max_cost:.2f}."
     if missing > BATCH_FROM and not job.config.collect.batch:
-        text += " With --batch it costs half, and takes up to a day."
+        text += " With --batch it costs half and takes up to a day."
     return text

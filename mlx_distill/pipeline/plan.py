@@ -1,7 +1,7 @@
 """What a run would take, before anything starts: prompts, tokens, dollars, memory, time.
 
-In: a configuration. Out: rows for a table. Bounds are computed; what cannot be known beforehand (how long answers
-are, how fast this machine is) comes from earlier runs beside this one, or is called unknown.
+In: a configuration. Out: rows for a table. Upper limits are computed. What cannot be known beforehand (the length of
+answers, the speed of this machine) comes from earlier runs in the same folder, or is called unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate import judges as compare
 from mlx_distill.machine import environment
 from mlx_distill.models import students
-from mlx_distill.models.teachers import is_chosen, is_claude, is_traces
+from mlx_distill.models.teachers import is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import prices
 from mlx_distill.run.config import BenchConfig, Config
 from mlx_distill.run.data.material import counted_texts
@@ -39,23 +40,21 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if config.training.data:
         rows.append(("Training data", config.training.data))
-    asked = _Asked()
-    for prompt in _prompts(config):
-        asked.add(prompt)
-    rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in asked.counts.items())))
-    rows += _teaching(config, asked)
-    rows += _judging(config, asked)
+    prompts = _count_prompts(config)
+    rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in prompts.counts.items())))
+    rows += _teaching(config, prompts)
+    rows += _judging(config, prompts)
     rows += _benchmarks(config.bench)
     rows += _selection(config)
-    return rows + _training(config, asked, run)
+    return rows + _training(config, prompts, run)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one run in numbers: dollars and bytes at most, seconds of training; None is not known. `asked`: of what the
-    teacher's answers depend on, so that runs which ask the same can share them."""
+    """What one run takes, in numbers: dollars and bytes at most, seconds of training; None is unknown. `questions`: a
+    digest of what the teacher's answers depend on, so that runs with the same questions can share them."""
 
-    asked: str
+    questions: str
     teacher_usd: float
     judge_usd: float
     peak: int | None
@@ -65,86 +64,88 @@ class Figures:
 
 def figures(config: Config, beside: Path) -> Figures:
     """`beside`: a run's folder, whose neighbours say how fast this machine is. Raises as `plan`."""
-    asked = _Asked()
-    for prompt in _prompts(config):
-        asked.add(prompt)
-    found = _trained(config, asked, beside)
-    seconds = found.pace and _seconds(found.task, found.choice, found.pace[0]) if found else None
+    prompts = _count_prompts(config)
+    estimate = _estimate(config, prompts, beside)
+    seconds = estimate.pace and _seconds(estimate.task, estimate.choice, estimate.pace[0]) if estimate else None
     teacher = config.teacher
     return Figures(
-        asked=digest([repr(teacher), repr(config.prompts), str(config.training.data)]),
-        teacher_usd=_most_usd(config, asked) or 0.0,
-        judge_usd=_judges_usd(config, asked),
-        peak=found.choice.peak if found else None,
-        limit=found.choice.limit if found else None,
+        questions=digest([repr(teacher), repr(config.prompts), str(config.training.data)]),
+        teacher_usd=_most_usd(config, prompts) or 0.0,
+        judge_usd=_judges_usd(config, prompts),
+        peak=estimate.choice.peak if estimate else None,
+        limit=estimate.choice.limit if estimate else None,
         seconds=seconds,
     )
 
 
-class _Asked:
-    """How many prompts there are, and how long they are."""
+@dataclass(frozen=True)
+class PromptTotals:
+    """How many prompts there are in each split, and their bytes all together."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.bytes = 0
+    counts: Counter[str]
+    bytes: int
 
-    def add(self, prompt: Prompt) -> None:
-        self.counts[prompt.split] += 1
-        self.bytes += len(prompt.text.encode())
+
+def _count_prompts(config: Config) -> PromptTotals:
+    counts, size = Counter[str](), 0
+    for prompt in _prompts(config):
+        counts[prompt.split] += 1
+        size += len(prompt.text.encode())
+    return PromptTotals(counts, size)
 
 
 def _prompts(config: Config) -> Iterable[Prompt]:
-    if config.training.data or is_traces(config.teacher.spec):
+    if config.training.data or traits_of(config.teacher.spec).kind == "traces":
         return heldout_prompts(config.prompts, ("test",))
     return stream_prompts(config.prompts)
 
 
-def _teaching(config: Config, asked: _Asked) -> list[tuple[str, str]]:
+def _teaching(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:
     if not is_chosen(config):
         return [("Teacher", "none: base and distilled are compared alone (--teacher names one)")]
-    count = asked.counts.total()
-    tokens = asked.bytes + count * len(config.teacher.system.encode())
-    if is_traces(config.teacher.spec):
+    count = prompts.counts.total()
+    tokens = prompts.bytes + count * len(config.teacher.system.encode())
+    if traits_of(config.teacher.spec).kind == "traces":
         return [("Teacher", f"{config.teacher.spec}: existing answers, nothing is asked")]
     rows = [
         ("Teacher", config.teacher.spec),
-        ("Tokens in, at most", f"{tokens:,}"),
-        ("Tokens out, at most", f"{count * config.teacher.max_tokens:,}"),
+        ("Input tokens, at most", f"{tokens:,}"),
+        ("Output tokens, at most", f"{count * config.teacher.max_tokens:,}"),
     ]
-    most = _most_usd(config, asked)
+    most = _most_usd(config, prompts)
     if most is None:
         return [*rows, ("Teacher's cost", "nothing")]
     return [*rows, ("Teacher's cost, at most", f"${most:,.2f} (list prices of {prices.DATED})")]
 
 
-def _most_usd(config: Config, asked: _Asked) -> float | None:
-    """What the teacher's answers cost if all run to their cap; None where nobody is paid."""
-    if not is_claude(config.teacher.spec) or not is_chosen(config):
+def _most_usd(config: Config, prompts: PromptTotals) -> float | None:
+    """What the teacher's answers cost if all reach their token limit; None where nobody is paid."""
+    if not traits_of(config.teacher.spec).paid or not is_chosen(config):
         return None
-    count = asked.counts.total()
-    size = asked.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)
+    count = prompts.counts.total()
+    size = prompts.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)
     usage = prices.Usage(size, count * config.teacher.max_tokens)
     return prices.cost(prices.price_of(config.teacher.spec, config.collect.price), usage, batch=config.collect.batch)
 
 
-def _judging(config: Config, asked: _Asked) -> list[tuple[str, str]]:
-    comparison, count = config.comparison, asked.counts["test"]
+def _judging(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:
+    comparison, count = config.comparison, prompts.counts["test"]
     asks = compare.count_questions(count, comparison)
     what = f"{asks.alone:,} answers alone, {asks.pairs:,} pairs"
     rows = [("Judge", judge if judge == "static" else f"{judge}: {what}") for judge in comparison.judges]
-    most = _judges_usd(config, asked)
+    most = _judges_usd(config, prompts)
     if not most:
         return [*rows, ("Judge's cost", "nothing")]
-    return [*rows, ("Judge's cost, about at most", f"${most:,.2f}")]
+    return [*rows, ("Judge's cost, upper estimate", f"${most:,.2f}")]
 
 
-def _judges_usd(config: Config, asked: _Asked) -> float:
-    paid = [judge for judge in config.comparison.judges if is_claude(judge)]
-    return sum(compare.most_usd(judge, config, asked.counts["test"]) for judge in paid)
+def _judges_usd(config: Config, prompts: PromptTotals) -> float:
+    paid = [judge for judge in config.comparison.judges if traits_of(judge).paid]
+    return sum(compare.most_usd(judge, config, prompts.counts["test"]) for judge in paid)
 
 
 def _selection(config: Config) -> list[tuple[str, str]]:
-    """How many candidates there may be depends on the steps, which depend on what is collected."""
+    """The number of candidates is left out: it depends on the steps, which depend on what is collected."""
     items, strengths = config.selection.items, config.selection.strengths
     if items is None:
         return []
@@ -153,28 +154,30 @@ def _selection(config: Config) -> list[tuple[str, str]]:
 
 
 def _benchmarks(config: BenchConfig) -> list[tuple[str, str]]:
-    """By what is published of them: nothing is loaded."""
-    asked = [bench.BENCHMARKS[name] for name in bench.named(config.benchmarks)]
-    if not asked and not config.data:
+    """Counted by the published sizes: no benchmark is loaded."""
+    named = [bench.BENCHMARKS[name] for name in bench.named(config.benchmarks)]
+    if not named and not config.data:
         return []
-    items = [min(config.limit or one.size, one.size) for one in asked]
+    items = [min(config.limit or benchmark.size, benchmark.size) for benchmark in named]
     answers = 2 * (config.samples or 1)
-    tokens = sum(n * answers * (config.max_tokens or one.max_tokens) for n, one in zip(items, asked, strict=True))
-    names = ", ".join(f"{one.title} ({n:,})" for n, one in zip(items, asked, strict=True))
+    counted = list(zip(items, named, strict=True))
+    tokens = sum(count * answers * (config.max_tokens or benchmark.max_tokens) for count, benchmark in counted)
+    names = ", ".join(f"{benchmark.title} ({count:,})" for count, benchmark in counted)
     files = f"{len(config.data)} of your files" if config.data else ""
     rows = [("Benchmarks, items", ", ".join(filter(None, [names, files])))]
-    return [*rows, ("Tokens of their answers, at most", f"{tokens:,}")] if asked else rows
+    return [*rows, ("Tokens of the answers, at most", f"{tokens:,}")] if named else rows
 
 
 # ---------------------------------------------------------------- training
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """What training takes. `asked`: the layers that the user wants; `pace`: FLOP/s and the run that had them."""
+class TrainingEstimate:
+    """What training takes. `layers_wanted`: the layers that the user asks for; `pace`: FLOP/s, and the run in which
+    they were measured."""
 
     task: Task
-    asked: int
+    layers_wanted: int
     choice: Choice
     source: str
     factor: float
@@ -182,13 +185,13 @@ class _Trained:
     pace: tuple[float, str] | None
 
 
-def _trained(config: Config, asked: _Asked, run: Path) -> _Trained | None:
-    """None for a student that is not here, or of an unknown build."""
+def _estimate(config: Config, prompts: PromptTotals, run: Path) -> TrainingEstimate | None:
+    """None for a student that is not on this machine, or of an unknown architecture."""
     shape = fit.find(config.training.student)
     if shape is None:
         return None
     hardware = environment.hardware()
-    lengths, source = _lengths(config, asked, run)
+    lengths, source = _lengths(config, prompts, run)
     task = Task(shape, config.training, lengths, Machine.of(hardware))
     runs = fit.earlier_runs(run.resolve().parent)
     factor, count = fit.correction(runs, config.training.student, task.machine.backend)
@@ -196,21 +199,22 @@ def _trained(config: Config, asked: _Asked, run: Path) -> _Trained | None:
     if layers and layers < wanted:
         task = fit.with_layers(task, layers)
     pace = fit.speed(runs, config.training.student, hardware["chip"])
-    return _Trained(task, wanted, fit.choose(task, config.machine, factor), source, factor, count, pace)
+    return TrainingEstimate(task, wanted, fit.choose(task, config.machine, factor), source, factor, count, pace)
 
 
-def _training(config: Config, asked: _Asked, run: Path) -> list[tuple[str, str]]:
-    found = _trained(config, asked, run)
-    if found is None:
-        return [("Memory and time", f"unknown: {config.training.student} is not here, or of an unknown build")]
-    task, choice, count = found.task, found.choice, found.calibrated
+def _training(config: Config, prompts: PromptTotals, run: Path) -> list[tuple[str, str]]:
+    estimate = _estimate(config, prompts, run)
+    if estimate is None:
+        reason = f"{config.training.student} is not on this machine, or of an unknown architecture"
+        return [("Memory and time", f"unknown: {reason}")]
+    task, choice, count = estimate.task, estimate.choice, estimate.calibrated
     weights = f"{config.training.student}, {task.shape.weights() / 1e6:,.0f} M weights"
-    rows = [("Student", weights), ("Examples", found.source)]
-    if task.layers < found.asked:
-        rows.append(("Layers, --auto", f"{task.layers} of {found.asked}"))
+    rows = [("Student", weights), ("Examples", estimate.source)]
+    if task.layers < estimate.layers_wanted:
+        rows.append(("Layers, --auto", f"{task.layers} of {estimate.layers_wanted}"))
     rows += _memory(task, choice, f"calibrated by {plural(count, 'earlier run')}" if count else "not calibrated yet")
-    fits = fit.in_words(choice.layout) if choice.fits else f"no: {fit.advice(task, config.machine, found.factor)}"
-    return [*rows, ("Fits", fits), *_time(task, choice, found.pace)]
+    fits = fit.in_words(choice.layout) if choice.fits else f"no: {fit.advice(task, config.machine, estimate.factor)}"
+    return [*rows, ("Fits", fits), *_time(task, choice, estimate.pace)]
 
 
 def _memory(task: Task, choice: Choice, calibrated: str) -> list[tuple[str, str]]:
@@ -225,7 +229,7 @@ def _memory(task: Task, choice: Choice, calibrated: str) -> list[tuple[str, str]
         ("Logits chunks", in_gib(parts.logits)),
         ("Prefix cache", f"{in_gib(choice.prefix)}{disk}"),
         ("Peak memory, about", f"{in_gib(choice.peak)} ({calibrated})"),
-        ("Memory to be had", _limit(task.machine, choice)),
+        ("Memory limit", _limit(task.machine, choice)),
     ]
 
 
@@ -233,11 +237,11 @@ def _limit(machine: Machine, choice: Choice) -> str:
     return f"{in_gib(choice.limit)} of this machine's {in_gib(machine.memory_bytes)}"
 
 
-def _time(task: Task, choice: Choice, known: tuple[float, str] | None) -> list[tuple[str, str]]:
-    """By the FLOP/s of an earlier run on this chip."""
-    if known is None:
+def _time(task: Task, choice: Choice, pace: tuple[float, str] | None) -> list[tuple[str, str]]:
+    """Estimated from the FLOP/s of an earlier run on this chip."""
+    if pace is None:
         return [("Training time", "unknown until a run on this machine has measured it")]
-    speed, name = known
+    speed, name = pace
     steps, whole = _steps(task)
     step = flops.epoch(task, choice.layout) / steps / speed
     return [
@@ -247,7 +251,7 @@ def _time(task: Task, choice: Choice, known: tuple[float, str] | None) -> list[t
 
 
 def _steps(task: Task) -> tuple[int, int]:
-    """Of an epoch, and of the whole training."""
+    """Optimiser steps of an epoch, and of the whole training."""
     count = len(task.lengths.train)
     return task.config.epoch_steps(count), task.config.all_steps(count)
 
@@ -267,24 +271,24 @@ def in_time(seconds: float) -> str:
 # ---------------------------------------------------------------- lengths
 
 
-def _lengths(config: Config, asked: _Asked, run: Path) -> tuple[Lengths, str]:
-    """Counted with the student's tokenizer where there is something to count, or else typical; and which, in words."""
+def _lengths(config: Config, prompts: PromptTotals, run: Path) -> tuple[Lengths, str]:
+    """The lengths of the examples, and how they were found: counted with the student's tokenizer, or else typical."""
     count = students.token_counter(config.training.student)
     parts = counted_texts(config, RunDir(run))
-    found = [[[(m["role"], m["content"]) for m in c.messages] for c in part] for part in parts]
-    number = sum(map(len, found))
+    splits = [[[(m["role"], m["content"]) for m in c.messages] for c in part] for part in parts]
+    number = sum(map(len, splits))
     if count is None or not number:
-        why = "the student's tokenizer is not here yet" if number else "nothing is collected yet"
-        return _typical(config, asked, found, why)
-    train, valid = (sizes_of(turns, config.training.system, count) for turns in found)
+        reason = "the student's tokenizer is not here yet" if number else "nothing is collected yet"
+        return _typical(config, prompts, splits, reason)
+    train, valid = (sizes_of(turns, config.training.system, count) for turns in splits)
     least, most = min(train + valid)[0], max(train + valid)[0]
-    told = f"{number:,} of {least:,} to {most:,} tokens, counted with the student's tokenizer"
-    return Lengths(tuple(train), tuple(valid)), told
+    source = f"{number:,} of {least:,} to {most:,} tokens, counted with the student's tokenizer"
+    return Lengths(tuple(train), tuple(valid)), source
 
 
-def _typical(config: Config, asked: _Asked, found: Split, why: str) -> tuple[Lengths, str]:
-    train = max(1, len(found[0]) or asked.counts["train"])
-    valid = max(1, len(found[1]) or asked.counts["valid"])
+def _typical(config: Config, prompts: PromptTotals, splits: Split, reason: str) -> tuple[Lengths, str]:
+    train = max(1, len(splits[0]) or prompts.counts["train"])
+    valid = max(1, len(splits[1]) or prompts.counts["valid"])
     tokens, scored = (min(each, config.training.window) for each in TYPICAL)
     lengths = Lengths(((tokens, scored),) * train, ((tokens, scored),) * valid)
-    return lengths, f"{train + valid:,}, taken to have {tokens:,} tokens each ({why})"
+    return lengths, f"{train + valid:,}, assumed to have {tokens:,} tokens each ({reason})"

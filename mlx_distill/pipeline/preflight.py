@@ -1,7 +1,8 @@
-"""Before anything is paid, everything that can fail later is looked at: student, judges, benchmarks, extras, disk.
+"""Checks, before anything is paid, what could fail later: student, test prompts, judges, benchmarks, packages, disk.
 
-In: a configuration. Out: notes, or the error that would come after hours and dollars. Tokenizers, configurations and
-the headers of files are enough: no weight is read. The stages still check for themselves; this only asks them earlier.
+In: a configuration. Out: notes, or the error that would otherwise come after hours and dollars. Tokenizers,
+configurations and the headers of files are enough: no weight is read. The stages still check for themselves; here they
+are only asked earlier.
 """
 
 from __future__ import annotations
@@ -17,51 +18,52 @@ from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.models.students import Student
 from mlx_distill.models.students.looking import Unreachable, check_trainable, download_bytes, look
-from mlx_distill.models.teachers import check_name, is_traces, kind_of, open_teacher
+from mlx_distill.models.teachers import check_name, open_teacher
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline.agree import is_paid
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import DataError, DistillError
-from mlx_distill.run.job import STATIC, Job
+from mlx_distill.run.job import Job
 from mlx_distill.run.prompts import heldout_prompts
 from mlx_distill.run.records import Conversation
 from mlx_distill.train import fit
 from mlx_distill.train.fit import in_gib
 
-Look = Callable[[Config, Path], str | None]
-"""Raises what is wrong; what it returns should be known."""
+Check = Callable[[Config, Path], str | None]
+"""A check: raises what is wrong, and returns what the user should know."""
 
 PLAIN = 256 << 20
-"""Bytes that a run takes beside its adapters: ledger, answers, reports."""
+"""Bytes that a run needs beside its adapters: ledger, answers, reports."""
 
 COPIES = 5
-"""Of an adapter: the best, the last with its optimiser's two moments, and one that is being written."""
+"""Copies of an adapter on disk: the best, the last with its optimiser's two moments, and one being written."""
 
 
-def look_before_paying(job: Job, *, whole: bool = True) -> None:
-    """Raises the first thing that would fail; `whole`: the run goes on to training and benchmarks now, so a student or
-    benchmark that cannot be reached is one. What is made and paid for already is not looked at."""
+def check_before_paying(job: Job, *, whole: bool = True) -> None:
+    """Raises the first error that would come later. `whole`: the command goes on to training and benchmarks, so that a
+    student or benchmark that cannot be reached is an error too. A run with nothing left to pay is not checked."""
     if is_paid(job):
         return
-    for look_at in looks(whole):
+    for check in checks(whole):
         try:
-            note = look_at(job.config, job.run.path)
+            note = check(job.config, job.run.path)
         except Unreachable as error:
             if whole:
                 raise
-            note = f"Not looked at: {error}"
+            note = f"Not checked: {error}"
         if note:
             job.view.note(note)
 
 
 def rows(config: Config, run: Path) -> list[tuple[str, str]]:
-    """For a plan: everything that would fail or could not be looked at."""
-    return [("Would fail" if wrong else "Not looked at", words) for wrong, words in _problems(config, run)]
+    """For a plan: everything that would fail, or that could not be checked."""
+    return [("Would fail" if wrong else "Not checked", words) for wrong, words in _problems(config, run)]
 
 
 def _problems(config: Config, run: Path) -> Iterator[tuple[bool, str]]:
-    for look_at in looks(whole=False):
+    for check in checks(whole=False):
         try:
-            if note := look_at(config, run):
+            if note := check(config, run):
                 yield False, note
         except Unreachable as error:
             yield False, str(error)
@@ -69,8 +71,8 @@ def _problems(config: Config, run: Path) -> Iterator[tuple[bool, str]]:
             yield True, str(error)
 
 
-def looks(whole: bool) -> tuple[Look, ...]:
-    """In the order in which they are said. `whole`: benchmarks are loaded from the hub too."""
+def checks(whole: bool) -> tuple[Check, ...]:
+    """The checks, in the order of their messages. `whole`: benchmarks are loaded from the hub too."""
     return (_student, _tests, _judges, _every_benchmark if whole else _benchmark_files, _extras, _disk)
 
 
@@ -84,7 +86,7 @@ def _student(config: Config, run: Path) -> None:
 
 
 def _check_template(student: Student, config: Config) -> None:
-    """What training and comparing will render: one user's turn and its answer, under the configured system prompt."""
+    """Renders what training and comparing will render: one question and its answer, under the system prompt."""
     from mlx_distill.train.encode import encode_all
 
     training = config.training
@@ -92,11 +94,11 @@ def _check_template(student: Student, config: Config) -> None:
     turns = ({"role": "user", "content": "What is 2 + 2?"}, {"role": "assistant", "content": answer})
     example = Conversation(f"A question and its answer, in the chat template of {student.spec}", turns)
     encode_all([example], student, training.system, training.window)
-    for system in {training.system, config.bench.system if config.bench.asked else training.system}:
+    for system in {training.system, config.bench.system if config.bench.wanted else training.system}:
         student.tokens(student.under(system, turns[:1]))
 
 
-# ---------------------------------------------------------------- who and what else takes part
+# ---------------------------------------------------------------- prompts, judges, benchmarks, disk
 
 
 def _tests(config: Config, run: Path) -> None:
@@ -104,16 +106,17 @@ def _tests(config: Config, run: Path) -> None:
 
 
 def _judges(config: Config, run: Path) -> None:
-    """Files are read, and models looked at as the student is; a key and a price are asked for elsewhere."""
+    """Reads the files, and looks at local models as at the student. Keys and prices are checked in `agree`."""
     for file in config.comparison.human:
         environment.hash_of(file)
     for spec in (config.teacher.spec, *config.comparison.judges):
-        if spec != STATIC and not is_traces(spec):
-            check_name(spec)
-        if spec != STATIC and kind_of(spec) == "recorded":
+        traits = traits_of(spec)
+        if traits.kind == "recorded":
             open_teacher(spec)
-        elif kind_of(spec) == "mlx":
-            look(spec.partition(":")[2])
+        elif traits.local:
+            look(traits.name)
+        elif traits.kind not in ("static", "traces"):
+            check_name(spec)
 
 
 def _benchmark_files(config: Config, run: Path) -> None:
@@ -135,7 +138,7 @@ def _extras(config: Config, run: Path) -> None:
 
 
 def _disk(config: Config, run: Path) -> None:
-    """Raises DataError where the run's disk will not hold its adapters, or the student still to be downloaded."""
+    """Raises DataError where the disk has no room for the run's adapters, or for the student's download."""
     shape = fit.find(config.training.student) if students.is_local(config.training.student) else None
     adapter = 4 * fit.trainable(shape, config.training) if shape else 0
     steps, every = config.training.steps, config.training.save_every
@@ -143,9 +146,9 @@ def _disk(config: Config, run: Path) -> None:
     needed += download_bytes(config.training.student)
     free = shutil.disk_usage(_nearest(run)).free
     if free < needed:
-        raise DataError(f"{run} will take about {in_gib(needed)} and its disk has {in_gib(free)} free: make room.")
+        raise DataError(f"{run} needs about {in_gib(needed)} and its disk has {in_gib(free)} free: make room.")
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the first one above it that is there."""
+    """The folder, or the nearest one above it that exists."""
     return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())

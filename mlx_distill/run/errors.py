@@ -1,13 +1,13 @@
 """Every failure a user can meet, as one short tree.
 
     DistillError
-      UsageError      2    the command or configuration cannot be meant
+      UsageError      2    invalid command or configuration
       DataError       3    a file, a data set, a model folder or the disk
       TeacherError    4    the teacher or judge cannot answer
-      BudgetError     5    going on would cost more than was allowed
+      BudgetError     5    continuing would cost more than --max-cost allows
       MachineError    6    the machine: out of memory, or the GPU was taken away
-      GateError       7    the benchmarks do not let the student through (only with --gate)
-      SweepError      8    a run of a sweep failed; the others went on
+      GateError       7    the gate said no (only with --gate)
+      SweepError      8    a run of a sweep failed; the others continued
 
 The number is the exit code. A message is one line: what happened, then what to do.
 """

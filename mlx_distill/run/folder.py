@@ -1,4 +1,4 @@
-"""The run directory: where every stage's files are, written so that a crash never leaves half of one.
+"""The run directory: the names of its files, and writing them so that a crash never leaves half of one.
 
 In: records and values. Out: files. What is paid for lives in the ledger; everything here is written to a
 temporary file and renamed, or appended a line at a time. A lock keeps a second process out, and a stage
@@ -22,6 +22,45 @@ from typing import IO, Any
 
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.records import Record, digest, read_records, stream_records, to_line
+
+# ---------------------------------------------------------------- the files of a run
+
+CONFIG = "config.toml"
+ENVIRONMENT = "environment.json"
+TERMS = "terms.json"
+LEDGER = "ledger.sqlite"
+STAGE_STATES = "stages.json"
+
+PROMPTS = "prompts.jsonl"
+TEACHER_DATA = "teacher_data.jsonl"
+TRACES = "traces.json"
+"""What became of the rows of existing traces."""
+DATASET = "dataset.json"
+
+METRICS = "metrics.jsonl"
+TRAINING = "training.json"
+STUDENT = "student.json"
+DATE = "date.json"
+SELECTION = "selection.json"
+
+GENERATIONS = "generations.jsonl"
+SCORES = "scores.jsonl"
+JUDGMENTS = "judgments.jsonl"
+PREFERENCES = "preferences.jsonl"
+
+BENCH_PROTOCOL = "bench/protocol.json"
+BENCH_ITEMS = "bench/items.jsonl"
+BENCH_ANSWERS = "bench/answers.jsonl"
+BENCH_SCORES = "bench/scores.jsonl"
+BENCH_MADE = "bench/made.json"
+BENCH_PUBLISHED = "bench/published.json"
+
+RESULTS = "results.json"
+VISUALS = "visuals"
+EXPORTS = "exports"
+
+SWEEP_RUN = "sweep-run.json"
+LOG = "run.log"
 
 
 def write_atomic(path: Path, content: str | bytes | Iterable[str]) -> None:
@@ -121,6 +160,7 @@ class RunDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._contents: dict[str, tuple[tuple[int, int, int], Content]] = {}
+        self._stages: dict[str, Any] | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -147,6 +187,8 @@ class RunDir:
         write_atomic(self / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
+        if name == STAGE_STATES:
+            self._stages = value
         write_atomic(self / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
@@ -198,7 +240,10 @@ class RunDir:
     # ---- stages
 
     def stages(self) -> dict[str, Any]:
-        return self.read_json("stages.json") if (self / "stages.json").exists() else {}
+        """By stage: its fingerprint, state and seconds. Read once, because nobody else writes the file meanwhile."""
+        if self._stages is None:
+            self._stages = self.read_json(STAGE_STATES) if (self / STAGE_STATES).exists() else {}
+        return self._stages
 
     def fingerprint(self, settings: Any, inputs: Iterable[str]) -> str:
         """Of a stage: its part of the configuration and the content of the files that it reads."""
@@ -206,10 +251,10 @@ class RunDir:
         return digest(rows + [self.content(name).sha256 for name in inputs])
 
     def is_current(self, stage: str, fingerprint: str, outputs: Iterable[str]) -> bool:
-        known = self.stages().get(stage, {})
+        entry = self.stages().get(stage, {})
         return (
-            known.get("state") == "done"
-            and known.get("fingerprint") == fingerprint
+            entry.get("state") == "done"
+            and entry.get("fingerprint") == fingerprint
             and all((self / name).exists() for name in outputs)
         )
 
@@ -219,4 +264,4 @@ class RunDir:
 
     def mark(self, stage: str, fingerprint: str, state: str, seconds: float) -> None:
         entry = {"fingerprint": fingerprint, "state": state, "seconds": round(seconds, 3)}
-        self.write_json("stages.json", self.stages() | {stage: entry})
+        self.write_json(STAGE_STATES, self.stages() | {stage: entry})

@@ -1,6 +1,6 @@
-"""What each stage does: reads the run's files, calls the stage, writes what came out.
+"""A run as a command works on it: its folder, its configuration, and who watches.
 
-In: a Job. Out: files in the run directory. `pipeline` decides whether and in which order these run.
+In: what the command line opened. Out: the Job that every stage takes.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mlx_distill.run.config import Config
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import GENERATIONS, METRICS, TEACHER_DATA, RunDir
 from mlx_distill.run.patience import Patience
 from mlx_distill.run.records import StepMetrics
 
 ADAPTER = "distilled-student"
 KEPT = "kept-student"
 WEIGHTS = "adapters.safetensors"
-WORK = ("teacher_data.jsonl", "metrics.jsonl", "generations.jsonl")
+WORK = (TEACHER_DATA, METRICS, GENERATIONS)
 """What another configuration must not silently redo. Answers in the ledger stay valid under any."""
 
 STATIC = "static"

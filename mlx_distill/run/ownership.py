@@ -11,24 +11,25 @@ from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from mlx_distill.run import folder as files
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.paths import inputs_of
 
 WRITTEN = (
-    *("config.toml", "environment.json", "prompts.jsonl", "ledger.sqlite*", "teacher_data.jsonl", "dataset.json"),
-    *("metrics.jsonl", "training.json", "student.json", "date.json", "terms.json", "stages.json", "sweep-run.json"),
-    *("distilled-student/*", "kept-student/*", "selection/*", "selection.json", "prefix-cache/*", "baselines/*"),
-    *("generations.jsonl", "scores.jsonl", "judgments.jsonl", "preferences.jsonl", "bench/*", "self-check/*"),
-    *("results.json", "report.html", "results.md", "visuals/*", "run.log"),
+    *(files.CONFIG, files.ENVIRONMENT, files.PROMPTS, f"{files.LEDGER}*", files.TEACHER_DATA, files.DATASET),
+    *(files.METRICS, files.TRAINING, files.STUDENT, files.DATE, files.TERMS, files.STAGE_STATES, files.SWEEP_RUN),
+    *("distilled-student/*", "kept-student/*", "selection/*", files.SELECTION, "prefix-cache/*", "baselines/*"),
+    *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "bench/*", "self-check/*"),
+    *(files.RESULTS, "report.html", "results.md", f"{files.VISUALS}/*", files.LOG),
 )
 """What a run writes into its folder, in lower case: some disks do not tell cases apart. Not in the list: `judge_data/`,
 where every judge has a file of its own name, and `exports/`, in which people vote."""
 
-BESIDE = ("run.log", "sweep-run.json", "terms.json", "ledger.sqlite*")
+BESIDE = (files.LOG, files.SWEEP_RUN, files.TERMS, f"{files.LEDGER}*")
 """What may lie in a run's folder before the run has begun."""
 
-SHARED = ("date.json", "baselines", "prefix-cache", "ledger.sqlite")
+SHARED = (files.DATE, "baselines", "prefix-cache", files.LEDGER)
 """One of them lies in a folder that runs share."""
 
 MOST_NAMED = 3
@@ -60,10 +61,8 @@ def check_run_folder(run: Path) -> None:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder holds a run: its stages, or a configuration as a run writes it, with every section."""
-    if (folder / "stages.json").is_file():
-        return '"fingerprint"' in _text(folder / "stages.json")
-    text = _text(folder / "config.toml")
-    return all(words in text for words in SECTIONS)
+    config = _text(folder / files.CONFIG)
+    return all(words in config for words in SECTIONS) or '"fingerprint"' in _text(folder / files.STAGE_STATES)
 
 
 def check_sweep_folder(folder: Path) -> None:
@@ -93,7 +92,7 @@ def is_written(path: Path, run: Path) -> bool:
 
 def _is_shared(path: Path, config: Config) -> bool:
     shared = config.machine.shared
-    return bool(shared) and _within(path, Path(str(shared)), ("date.json", "baselines/*", "prefix-cache/*"))
+    return bool(shared) and _within(path, Path(str(shared)), (files.DATE, "baselines/*", "prefix-cache/*"))
 
 
 def _is_ledger(path: Path, config: Config) -> bool:
@@ -103,7 +102,7 @@ def _is_ledger(path: Path, config: Config) -> bool:
 
 def _check_ledger(config: Config, run: Path) -> None:
     ledger = config.collect.ledger
-    if ledger and is_written(Path(ledger), run) and not Path(ledger).name.lower().startswith("ledger.sqlite"):
+    if ledger and is_written(Path(ledger), run) and not Path(ledger).name.lower().startswith(files.LEDGER):
         raise UsageError(
             f"--ledger {ledger} is another file of the run: give it a name of its own, such as all.sqlite."
         )

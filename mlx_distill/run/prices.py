@@ -73,7 +73,7 @@ def price_of(model: str, given: str | None = None) -> Price:
     known = PRICES.get(model) or (PRICES.get(name) if suffix.isdigit() and len(suffix) == 8 else None)
     if known is not None:
         return known
-    if given is not None and model.startswith("claude-"):
+    if given is not None:
         return parse_price(given)
     raise UsageError(
         f"{model} is not in the price table of {DATED}: use one of {', '.join(PRICES)}, "

@@ -9,10 +9,10 @@ import dataclasses
 from typing import Any
 
 from mlx_distill.run.config import Config
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import METRICS, STUDENT, RunDir
 from mlx_distill.run.records import StepMetrics
 
-RECORD = "student.json"
+RECORD = STUDENT
 ADAPTER = "distilled-student/adapters.safetensors"
 DONE = "done"
 OTHERS = {
@@ -40,7 +40,7 @@ def unfinished_training(run: RunDir, config: Config) -> list[str]:
         return ["The adapter was not trained in this run: nothing is known of how, nor whether that was finished."]
     said = []
     if stages["train"].get("state") != DONE:
-        said.append(_steps(run.read("metrics.jsonl", StepMetrics), known.get("steps")))
+        said.append(_steps(run.read(METRICS, StepMetrics), known.get("steps")))
     if different := _different(known.get("settings"), config):
         said.append(f"The adapter was trained with other settings than the run has now ({'; '.join(different)}).")
     return said

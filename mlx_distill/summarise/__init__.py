@@ -15,8 +15,7 @@ from mlx_distill.evaluate.selection import read_selection
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths, prices
 from mlx_distill.run.config import Config
-from mlx_distill.run.data.material import DATASET
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import DATASET, RunDir
 from mlx_distill.run.records import Completion, Prompt, why_unusable
 from mlx_distill.run.unfinished import unfinished_part
 from mlx_distill.summarise import history

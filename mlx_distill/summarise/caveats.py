@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill.evaluate.judges import PEOPLE, STATIC_JUDGE
-from mlx_distill.models.teachers import family, is_traces, kind_of
+from mlx_distill.models.teachers import family
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.config import Config
 from mlx_distill.run.records import Generation
 from mlx_distill.run.wording import plural
@@ -55,7 +56,7 @@ def _about_judges(config: Config, comparison: dict[str, Any]) -> list[str]:
     if people and others:
         named = f"{plural(len(others), 'model')} and {plural(len(people), 'human judge')}"
         said.append(f"The preference is the mean of {named}, each with the same weight.")
-    if models and (kind_of(config.teacher.spec) == "recorded" or is_traces(config.teacher.spec)):
+    if models and traits_of(config.teacher.spec).kind in ("recorded", "traces"):
         said.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
     for judge in judges:
         if judge in (config.teacher.spec, *models):

@@ -14,21 +14,21 @@ from typing import Any, Protocol
 
 from mlx_distill.machine import environment
 from mlx_distill.models.asking.ledger import Ledger
-from mlx_distill.models.teachers import is_claude
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline.terms import accept_terms
 from mlx_distill.report.sweep import draw_sweep
 from mlx_distill.run import ownership
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.folder import RunDir, refuse_links
+from mlx_distill.run.folder import LEDGER, TERMS, RunDir, refuse_links
 from mlx_distill.run.stage import remove
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
 from mlx_distill.sweep.matrix import read_matrix
-from mlx_distill.sweep.members import FILE, LEDGER, ORIGIN, Shard, Sweep, asks_teacher
+from mlx_distill.sweep.members import FILE, ORIGIN, Shard, Sweep, asks_teacher
 from mlx_distill.sweep.running import How
 from mlx_distill.train.stage import PREFIX
 
-__all__ = ["Asked", "How", "Shard", "make", "open_sweep", "plan", "report"]
+__all__ = ["How", "Shard", "SweepOptions", "make", "open_sweep", "plan", "report"]
 
 
 class View(running.View, Protocol):
@@ -38,8 +38,8 @@ class View(running.View, Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """What the command line says beside the file. `collect`: only ask the teachers."""
+class SweepOptions:
+    """How a sweep is made, beside what its file says. `collect`: only ask the teachers."""
 
     max_cost: float | None = None
     yes: bool = False
@@ -87,7 +87,7 @@ def plan(sweep: Sweep, view: View) -> planning.Planned:
     return found
 
 
-def make(sweep: Sweep, file: Path, asked: Asked, view: View) -> None:
+def make(sweep: Sweep, file: Path, options: SweepOptions, view: View) -> None:
     """All runs that are not done, and the report. Raises SweepError where some failed, after that."""
     if environment.launched_rank() is not None:
         raise UsageError(
@@ -96,14 +96,14 @@ def make(sweep: Sweep, file: Path, asked: Asked, view: View) -> None:
         )
     text = file.read_text(encoding="utf-8-sig")
     found = plan(sweep, view)
-    _check_changes(sweep, asked)
-    _agree(sweep, found, asked, view)
+    _check_changes(sweep, options)
+    _agree(sweep, found, options, view)
     with _locked(sweep):
-        cap = _cap(sweep, asked)
-        _accept_terms(sweep, asked)
+        cap = _cap(sweep, options)
+        _accept_terms(sweep, options)
         sweep.write(text, cap, None if file == sweep.folder / FILE else file.parent)
-        flags = ("--yes", *(("--update",) if asked.update else ()))
-        how = How("collect" if asked.collect else "run", flags, asked.keep_going, planning.weights(found))
+        flags = ("--yes", *(("--update",) if options.update else ()))
+        how = How("collect" if options.collect else "run", flags, options.keep_going, planning.weights(found))
         try:
             running.run_sweep(sweep, view, how)
         finally:
@@ -127,10 +127,10 @@ def _locked(sweep: Sweep) -> Iterator[None]:
         yield
 
 
-def _check_changes(sweep: Sweep, asked: Asked) -> None:
+def _check_changes(sweep: Sweep, options: SweepOptions) -> None:
     """Raises UsageError where runs were begun with other settings, before anything is written."""
     changed = {member.name: lines for member in sweep.mine if (lines := sweep.changes(member))}
-    if changed and not asked.update:
+    if changed and not options.update:
         told = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in list(changed.items())[:3])
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise UsageError(
@@ -139,31 +139,33 @@ def _check_changes(sweep: Sweep, asked: Asked) -> None:
         )
 
 
-def _agree(sweep: Sweep, found: planning.Planned, asked: Asked, view: View) -> None:
+def _agree(sweep: Sweep, found: planning.Planned, options: SweepOptions, view: View) -> None:
     """Raises UsageError without a yes to what may be paid, and where several shards would pay for the same answers."""
     waiting = [one for one in sweep.mine if not sweep.is_done(one) and not sweep.is_collected(one)]
-    if sweep.shard.of > 1 and any(is_claude(one.config.teacher.spec) and asks_teacher(one.config) for one in waiting):
+    if sweep.shard.of > 1 and any(
+        traits_of(one.config.teacher.spec).paid and asks_teacher(one.config) for one in waiting
+    ):
         raise UsageError(
             "Shards do not share what they pay for: ask the teachers once, with --collect and without --shard, and "
             "then divide the runs."
         )
     unpriced = planning.unpriced(sweep, found)
-    if asked.yes or not (planning.most_usd(sweep, found) or unpriced):
+    if options.yes or not (planning.most_usd(sweep, found) or unpriced):
         return
     if not view.confirm(f"{', '.join(unpriced)} may cost more than the plan says. Go on?" if unpriced else "Go on?"):
         raise UsageError("Stopped before anything was sent: run it again with --yes, or another file.")
 
 
-def _accept_terms(sweep: Sweep, asked: Asked) -> None:
+def _accept_terms(sweep: Sweep, options: SweepOptions) -> None:
     """Once for all runs. Raises TeacherError where nobody has."""
-    before = any((sweep.run(member) / "terms.json").exists() for member in sweep.matrix.members)
+    before = any((sweep.run(member) / TERMS).exists() for member in sweep.matrix.members)
     for member in sweep.mine:
-        accept_terms(sweep.run(member), member.config, asked.accept_terms or before)
+        accept_terms(sweep.run(member), member.config, options.accept_terms or before)
 
 
-def _cap(sweep: Sweep, asked: Asked) -> float | None:
+def _cap(sweep: Sweep, options: SweepOptions) -> float | None:
     """Of this shard's ledger: an equal part of what is left of the whole budget."""
-    budget = sweep.matrix.budget if asked.max_cost is None else asked.max_cost
+    budget = sweep.matrix.budget if options.max_cost is None else options.max_cost
     if budget is not None and not budget >= 0:
         raise UsageError(f"--max-cost is {budget}: give dollars, 0 or more.")
     if budget is None or sweep.shard.of == 1:

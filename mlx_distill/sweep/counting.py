@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill.evaluate import benchmarks as bench
-from mlx_distill.models.teachers import is_traces
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.config import Config
 from mlx_distill.run.data.material import own_data
 from mlx_distill.run.data.rows import count_rows
@@ -35,7 +35,7 @@ class Answers:
 
 def count_answers(config: Config) -> Answers | None:
     """Raises DataError for a file that is not there."""
-    if not config.bench.asked:
+    if not config.bench.wanted:
         return Answers("", 0, 0)
     sizes, wanted = _sizes(config), config.selection.items
     drawn = [min(wanted or 0, size // 2) for size in sizes]
@@ -78,6 +78,6 @@ def _steps(config: Config) -> int | None:
     if training.data:
         own = own_data(config).conversations
         return training.all_steps(sum(conversation.split == "train" for conversation in own))
-    if is_traces(config.teacher.spec):
+    if traits_of(config.teacher.spec).kind == "traces":
         return None
     return training.all_steps(sum(prompt.split == "train" for prompt in stream_prompts(config.prompts)))

@@ -147,12 +147,10 @@ def _check_names(names: Sequence[str]) -> None:
     """Folders; on a Mac two that differ in case alone are one."""
     for name in names:
         if RESERVED.fullmatch(name):
-            raise UsageError(
-                f"a run would be called {name!r}, as something else in a sweep's folder: name it otherwise."
-            )
+            raise UsageError(f"run name {name!r} is reserved: rename the axis value.")
         if len(name) > LONGEST_NAME:
             raise UsageError(
-                f"a run would be called {name[:40]!r}…, {len(name)} characters: give the values short names, as groups."
+                f"run name {name[:40]!r}… is too long ({len(name)} characters): give the values short names, as groups."
             )
     for name, count in Counter(name.casefold() for name in names).items():
         if count > 1:

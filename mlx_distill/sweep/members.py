@@ -24,17 +24,17 @@ from typing import Any
 import tomli_w
 
 from mlx_distill.models.teachers import is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths
 from mlx_distill.run.config import Config
 from mlx_distill.run.errors import UsageError
-from mlx_distill.run.folder import RunDir, file_hash, write_atomic
+from mlx_distill.run.folder import CONFIG, LEDGER, RESULTS, SWEEP_RUN, RunDir, file_hash, write_atomic
 from mlx_distill.run.job import WORK
 from mlx_distill.run.records import Standing, digest
 from mlx_distill.sweep.matrix import Matrix, Member
 
-STATE, LOG, FILE, ORIGIN = "sweep-run.json", "run.log", "sweep.toml", ".origin"
-LEDGER = "ledger.sqlite"
+STATE, FILE, ORIGIN = SWEEP_RUN, "sweep.toml", ".origin"
 ELSEWHERE = "left to another shard"
 
 
@@ -107,7 +107,7 @@ class Sweep:
         found = _read(self.run(member) / STATE)
         if found.config != fingerprint(member.config):
             return State()
-        if found.state == "done" and not (self.run(member) / "results.json").exists():
+        if found.state == "done" and not (self.run(member) / RESULTS).exists():
             return State(seconds=found.seconds)
         if found.state == "running" and not self.is_in_hand(member):
             return dataclasses.replace(found, state="stopped")
@@ -144,11 +144,11 @@ class Sweep:
     def changes(self, member: Member) -> list[str]:
         """What differs from the configuration with which the run was begun."""
         run = self.run(member)
-        if not (run / "config.toml").exists() or not any((run / name).exists() for name in WORK):
+        if not (run / CONFIG).exists() or not any((run / name).exists() for name in WORK):
             return []
-        before = configuration.load(run / "config.toml")
+        before = configuration.load(run / CONFIG)
         now = paths.spelled_as(member.config, before)
-        return configuration.differences(before, configuration.settled(now, before))
+        return configuration.differences(before, configuration.with_chosen_layers(now, before))
 
     # ---- files
 
@@ -197,8 +197,7 @@ def _words(value: Any) -> Iterator[str]:
         for part in value.values() if isinstance(value, dict) else value:
             yield from _words(part)
     elif isinstance(value, str):
-        kind, colon, path = value.partition(":")
-        yield path if colon and kind in ("recorded", "traces") else value
+        yield traits_of(value).file or value
 
 
 def _hash(path: str) -> str | None:

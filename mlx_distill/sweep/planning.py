@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlx_distill.models.teachers import is_chosen, is_claude
+from mlx_distill.models.teachers import is_chosen
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import plan
 from mlx_distill.pipeline.plan import Figures, in_time
 from mlx_distill.run.config import Config
@@ -82,7 +83,7 @@ def _row(state: str, name: str, one: Part | str) -> tuple[str, ...]:
 def _memory(one: Figures) -> str:
     if one.peak is None or one.limit is None:
         return UNKNOWN
-    return f"{in_gib(one.peak)}{'' if one.peak <= one.limit else f', of {in_gib(one.limit)} to be had'}"
+    return f"{in_gib(one.peak)}{'' if one.peak <= one.limit else f', of {in_gib(one.limit)} allowed'}"
 
 
 def _whole(sweep: Sweep, found: Planned) -> tuple[str, ...]:
@@ -124,9 +125,9 @@ def _count(number: int) -> str:
 def most_usd(sweep: Sweep, found: Planned) -> float:
     """What this shard may still pay. Judges ask anew for every run; teachers once for all that ask the same."""
     parts = [(member, one.figures) for member in sweep.mine if isinstance(one := found[member.name], Part)]
-    there = {one.asked for member, one in parts if sweep.is_collected(member)}
+    there = {one.questions for member, one in parts if sweep.is_collected(member)}
     left = [one for member, one in parts if not sweep.is_done(member)]
-    asked = {one.asked: one.teacher_usd for one in left if one.asked not in there}
+    asked = {one.questions: one.teacher_usd for one in left if one.questions not in there}
     return sum(asked.values()) + sum(one.judge_usd for one in left)
 
 
@@ -138,7 +139,7 @@ def unpriced(sweep: Sweep, found: Planned) -> list[str]:
         if isinstance(found[member.name], str)
         and not sweep.is_done(member)
         and compares(member.config)
-        and any(map(is_claude, _paid(member.config)))
+        and any(traits_of(spec).paid for spec in _paid(member.config))
     ]
 
 

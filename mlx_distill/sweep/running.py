@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlx_distill.run.errors import BudgetError, SweepError, UsageError
-from mlx_distill.run.folder import opened
+from mlx_distill.run.folder import LOG, opened
 from mlx_distill.run.records import Standing
 from mlx_distill.sweep import awake
 from mlx_distill.sweep.matrix import Member
-from mlx_distill.sweep.members import LOG, Sweep, asks_teacher
+from mlx_distill.sweep.members import Sweep, asks_teacher
 
 PROGRAM: tuple[str, ...] = (sys.executable, "-m", "mlx_distill")
 

@@ -16,8 +16,9 @@ from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import own
 from mlx_distill.run.data.conversations import EXAMPLES
 from mlx_distill.run.data.dataset import dataset_part
-from mlx_distill.run.data.material import DATASET, collected, own_data
+from mlx_distill.run.data.material import collected, own_data
 from mlx_distill.run.errors import DataError
+from mlx_distill.run.folder import DATASET
 from mlx_distill.run.job import Job
 from mlx_distill.run.prompts import load_prompts
 from mlx_distill.run.records import Conversation

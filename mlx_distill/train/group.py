@@ -51,8 +51,8 @@ class Group:
         totals = {name: self._total(mine[name]) for name in sorted(mine)}  # what was loaded has another order
         return {name: totals[name] for name in arrays}
 
-    def tell(self, value: Any = None) -> Any:
-        """The first process's value, as JSON carries it."""
+    def broadcast(self, value: Any = None) -> Any:
+        """Broadcasts a JSON value from rank 0."""
         if self.size == 1:
             return value
         raw = json.dumps(value).encode() if self.leads else b""

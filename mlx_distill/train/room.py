@@ -73,8 +73,8 @@ def _kept(task: Task, job: Job, layout: Layout, factor: float) -> Choice:
     return choice
 
 
-def settled(job: Job, parts: Parts) -> Job:
-    """With the most trained layers that fit. Where not even one does, training says so."""
+def with_fitting_layers(job: Job, parts: Parts) -> Job:
+    """Trains only the most layers that fit in memory. Where not even one fits, training itself says so."""
     task, settings = _task(job, parts), job.config.machine
     layers = fit.most_layers(task, settings, _correction(job)) if task else None
     if task is None or layers is None or layers == task.layers:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from mlx_distill.machine import blas, environment
 from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.data import material
+from mlx_distill.run.folder import ENVIRONMENT, METRICS, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
 from mlx_distill.run.records import StepMetrics, digest
+from mlx_distill.run.stage import plain_settings
 from mlx_distill.train import examples
 from mlx_distill.train import room as fitting
 
@@ -27,13 +30,19 @@ PREFIX = "prefix-cache"
 all of them, in that."""
 
 
+def settings(job: Job) -> list[Any]:
+    """What the adapter depends on: the training's settings, the examples, the student."""
+    config = job.config.training
+    return [plain_settings(config), material.digest_of(job.config, job.run), identity(config.student)]
+
+
 def write_environment(job: Job) -> None:
     """The machine that trains; a report drawn again elsewhere keeps it."""
-    job.run.write_json("environment.json", environment.describe() | {"seed": job.config.training.seed})
+    job.run.write_json(ENVIRONMENT, environment.describe() | {"seed": job.config.training.seed})
 
 
 def train(job: Job) -> None:
-    """Alone, or as the first of the processes that `mlx.launch` started: the others are told their work."""
+    """Trains alone, or as rank 0 of the processes that `mlx.launch` started, to which it broadcasts their work."""
     from mlx_distill.train.group import launched
     from mlx_distill.train.memory import allocator
     from mlx_distill.train.store import Store
@@ -46,7 +55,7 @@ def train(job: Job) -> None:
     trained.record(job, student, config.all_steps(len(parts["train"])))
     room = fitting.room(job, parts)
     student.read_weights()
-    launched().tell(_work(config, room, parts))
+    launched().broadcast(_work(config, room, parts))
     with allocator(room.step):
         key, shared = _prefix_key(student, config), job.config.machine.shared
         folder = Path(shared, PREFIX, key[:16]) if shared else job.run / PREFIX
@@ -54,13 +63,13 @@ def train(job: Job) -> None:
         trainee = attach(student, config, room.layout, store, launched())
         job.view.note(_describe(student, trainee, parts))
         _train(job, trainee, parts)
-        job.run.write_json("training.json", _training_summary(student, trainee, parts, job.run / ADAPTER))
+        job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER))
     store.remove()
 
 
-def settled(job: Job) -> Job:
-    """With as many trained layers as fit this machine."""
-    return fitting.settled(job, examples.encoded(job)[1])
+def with_fitting_layers(job: Job) -> Job:
+    """Trains only as many layers as fit on this machine."""
+    return fitting.with_fitting_layers(job, examples.encoded(job)[1])
 
 
 def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
@@ -69,16 +78,16 @@ def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
 
     folder = job.run / ADAPTER
     done = progress(folder).step  # at 0 nothing is: the base is measured again
-    known = [row for row in job.run.read_resumable("metrics.jsonl", StepMetrics) if done and row.step <= done]
-    job.run.write_records("metrics.jsonl", known)
+    known = [row for row in job.run.read_resumable(METRICS, StepMetrics) if done and row.step <= done]
+    job.run.write_records(METRICS, known)
     with job.view.training(trainee.config.all_steps(len(parts["train"])), known) as show:
         for metrics in train(trainee, parts["train"], parts["valid"], folder):
-            job.run.append("metrics.jsonl", metrics)
+            job.run.append(METRICS, metrics)
             show(metrics)
 
 
-def follow() -> None:
-    """What every process but the first does: it computes what that one tells it, until that says that it is done."""
+def run_worker() -> None:
+    """What every process but rank 0 does: it trains what rank 0 broadcasts, until rank 0 tells it to stop."""
     from mlx_distill.models import students
     from mlx_distill.models.students.layout import Layout
     from mlx_distill.train.encode import Example
@@ -88,14 +97,14 @@ def follow() -> None:
     from mlx_distill.train.store import Store
     from mlx_distill.train.trainee import attach
 
-    while told := launched().tell():
-        config = TrainingConfig(**told["config"] | {"targets": tuple(told["config"]["targets"])})
+    while work := launched().broadcast():
+        config = TrainingConfig(**work["config"] | {"targets": tuple(work["config"]["targets"])})
         student = students.load(config.student)
-        room = told["room"]
+        room = work["room"]
         store = Store(room["prefix"])
         parts = {
             split: [Example(name, tuple(tokens), tuple(map(tuple, scored))) for name, tokens, scored in rows]
-            for split, rows in told["parts"].items()
+            for split, rows in work["parts"].items()
         }
         with allocator(room["step"]):
             layout = Layout(**room["layout"])
@@ -104,15 +113,15 @@ def follow() -> None:
                 pass
 
 
-def dismiss() -> None:
-    """Lets the processes that follow go."""
+def stop_workers() -> None:
+    """Tells the workers to stop."""
     from mlx_distill.train.group import launched
 
-    launched().tell(None)
+    launched().broadcast(None)
 
 
 def _work(config: TrainingConfig, room: fitting.Room, parts: dict[str, list[Example]]) -> dict[str, Any]:
-    """All that another process needs to take part, as JSON carries it."""
+    """Everything that a worker needs to take part, as JSON values."""
     return {
         "config": dataclasses.asdict(config),
         "room": dataclasses.asdict(room),

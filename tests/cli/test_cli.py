@@ -71,7 +71,7 @@ def test_the_same_command_again_keeps_everything(finished: Path, short: Options)
     before = files(finished)
     done = invoke("run", *short, "--run", finished)
     assert done.returncode == 0
-    assert all(f"{stage:<9} kept" in done.stdout for stage in ("collect", "train", "generate", "judge"))
+    assert all(f"{stage:<9} up to date" in done.stdout for stage in ("collect", "train", "generate", "judge"))
     assert files(finished) == before
 
 
@@ -237,7 +237,7 @@ def test_a_run_on_a_terminal_that_is_not_utf_8(finished: Path, short: Options) -
 def test_what_a_terminal_cannot_write_is_replaced(encoding: str, finished: Path) -> None:
     told = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     with redirect_stdout(told):
-        cli._replace_what_cannot_be_written()
+        cli.replace_unwritable_characters()
         Terminal().summary(json.loads((finished / "results.json").read_text()), "…")
     assert "Verdict" in told.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
     failed = invoke("plan", "--config", "…", encoding=encoding)
@@ -300,7 +300,7 @@ def test_other_test_prompts_do_not_train_again(finished: Path, tmp_path: Path, s
     adapter = (run / "distilled-student" / "adapters.safetensors").read_bytes()
     done = invoke("run", *short, "--test-prompts", "heldout", "--update", "--run", run)
     assert done.returncode == 0, done.stderr
-    assert "train     kept" in done.stdout
+    assert "train     up to date" in done.stdout
     assert (run / "distilled-student" / "adapters.safetensors").read_bytes() == adapter
     prompts = json.loads((run / "results.json").read_text())["comparison"]["prompts"]
     assert {prompt["source"] for prompt in prompts} == {"heldout"}

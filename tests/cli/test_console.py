@@ -10,7 +10,7 @@ from tables import every
 
 from mlx_distill.cli import training_panel
 from mlx_distill.cli.terminal import REFRESHES, Terminal
-from mlx_distill.cli.training_panel import POINTS, WINDOW, Curve, draw, known, line, sparkline
+from mlx_distill.cli.training_panel import POINTS, WINDOW, Curve, draw, line, sparkline, training_from
 from mlx_distill.run.records import StepMetrics
 
 GIB = 2**30
@@ -40,7 +40,7 @@ def terminal(*, live: bool, width: int = 80) -> tuple[Terminal, Clock]:
 
 def drawn(rows: list[StepMetrics], elapsed: float = 0.0, over: bool = False, total: int = 40, width: int = 80) -> str:
     console = Console(force_terminal=True, width=width, record=True, file=io.StringIO())
-    console.print(draw(known(total, rows), elapsed, over))
+    console.print(draw(training_from(total, rows), elapsed, over))
     return "\n".join(text.rstrip() for text in console.export_text().splitlines())
 
 
@@ -127,7 +127,7 @@ def test_base_best_and_last(heldout: list[float], words: str) -> None:
 @pytest.mark.parametrize(("loss", "style"), [(1.9, "[1;31m1.900"), (1.8, "[1m1.800")])
 def test_a_student_worse_than_its_base_is_red(loss: float, style: str) -> None:
     console = Console(force_terminal=True, color_system="standard", width=80, file=io.StringIO())
-    console.print(draw(known(40, [BASE, step(10, heldout=1.7), step(20, heldout=loss)]), 0.0, False))
+    console.print(draw(training_from(40, [BASE, step(10, heldout=1.7), step(20, heldout=loss)]), 0.0, False))
     assert style in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -135,7 +135,7 @@ def test_means_are_of_the_last_steps_and_weighted_by_their_tokens() -> None:
     old = [step(n, loss=9.0, accuracy=0.0, seconds=1000.0, tokens=1) for n in range(1, 30)]
     new = [step(29 + n, loss=2.0, accuracy=0.5, tokens=100, seconds=1.0) for n in range(WINDOW - 1)]
     rows = [*old, *new, step(30 + WINDOW, loss=4.0, accuracy=0.7, tokens=WINDOW * 100 - 100, seconds=1.0)]
-    training = known(110, rows)
+    training = training_from(110, rows)
     assert training.mean("loss") == pytest.approx(3.0)
     assert training.mean("accuracy") == pytest.approx(0.6)
     assert training.tokens_per_second == pytest.approx(190.0)

@@ -11,7 +11,7 @@ import tomli_w
 from command_line import fails, invoke
 from tables import every
 
-from mlx_distill.cli.options import configuration_of
+from mlx_distill.cli.configuration import configuration_of
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths
 from mlx_distill.run.config import Config
@@ -45,14 +45,14 @@ def written(folder: Path, text: str, name: str = "mine.toml") -> Path:
 
 def typed(run: Path, *arguments: str | Path, update: bool = True) -> Config:
     """The configuration that a command line means."""
-    import click
+    import cloup
 
     from mlx_distill.cli.options import settings
 
     found: list[Config] = []
 
-    @click.command()
-    @settings
+    @cloup.command()
+    @settings("run")
     def command(**options: Any) -> None:
         found.append(configuration_of(options)[0])
 
@@ -167,7 +167,7 @@ def test_epochs_take_the_place_of_steps_and_none_is_no_second_way(tmp_path: Path
 
 def test_help_says_how_a_setting_is_taken_back() -> None:
     told = invoke("run", "--help").stdout
-    assert "none takes one back" in " ".join(told.split())
+    assert "none resets a setting" in " ".join(told.split())
     assert "--limit INTEGER|NONE" in told
 
 

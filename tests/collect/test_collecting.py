@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from messages_api import BatchRules, Faults, MessagesServer, Reply
 
-from mlx_distill import pipeline
+from mlx_distill.pipeline import commands
+from mlx_distill.pipeline.prepare import prepare
 from mlx_distill.pipeline.terms import accept_terms
 from mlx_distill.run import config as configuration
 from mlx_distill.run.data.material import collected
@@ -76,8 +77,8 @@ def collect(run: Path, settings: dict[str, Any], watcher: Watcher | None = None,
     config = configuration.resolve("quick", {"training.student": "smollm2-135m"} | settings)
     waits = Patience(base_seconds=0.01, cap_seconds=0.05, poll_seconds=0.05, unheard_seconds=0.1)
     with RunDir(run).locked() as folder:
-        changed = pipeline.prepare(folder, config, update=True)
-        pipeline.collect_stage(Job(folder, config, watcher, changed, patience=waits, **more))
+        changed = prepare(folder, config, update=True)
+        commands.collect(Job(folder, config, watcher, changed, patience=waits, **more))
     return watcher
 
 
@@ -292,11 +293,11 @@ def test_the_cost_is_said_and_agreed_to_before_anything_is_sent(
 ) -> None:
     server = serve()
     no = Watcher(answer=False)
-    with pytest.raises(UsageError, match="before anything was sent"):
+    with pytest.raises(UsageError, match="nothing was sent"):
         collect(tmp_path / "run", sets(30), no)
     assert server.asked == []
     (said,) = (line for line in no.said if line.startswith("32 prompts to ask claude-sonnet-4-6"))
-    assert "$1.54 if all ran to it" in said
+    assert "at most $1.54, if every answer reaches the limit" in said
     yes = collect(tmp_path / "run", sets(30))
     assert len(yes.asked) == 1
     again = collect(tmp_path / "run", sets(30))
@@ -304,7 +305,7 @@ def test_the_cost_is_said_and_agreed_to_before_anything_is_sent(
     more = collect(tmp_path / "run", sets(60) | {"collect.max_cost": 5.0})
     said = next(line for line in more.said if "prompts to ask" in line)
     assert said.startswith("30 prompts to ask")
-    assert "going by 32 earlier answers" in said
+    assert "estimated from 32 earlier answers" in said
     assert "stops before $5.00" in said
     assert collect(tmp_path / "run", sets(61), yes=True).asked == []
 

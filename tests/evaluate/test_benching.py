@@ -70,7 +70,7 @@ def test_base_and_distilled_are_asked_scored_and_kept(finished: Path, data: Path
     assert [a for a in answers if a in few] == few  # not answered again
     assert len(answers) == len(lines(run / "bench/scores.jsonl")) == 48
 
-    assert "bench     kept" in invoke("bench", *first).stdout
+    assert "bench     up to date" in invoke("bench", *first).stdout
     written(run / "bench/answers.jsonl", answers[:-3])  # as if it had been killed
     (run / "bench/protocol.json").unlink()
     benched(*first)

@@ -10,11 +10,11 @@ import pytest
 from command_line import Options, fails, invoke
 from tables import every
 
-from mlx_distill.pipeline import agree as paying
-from mlx_distill.pipeline.agree import wants_teacher
+from mlx_distill.pipeline import wants_teacher
 from mlx_distill.run import config as configuration
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
+from mlx_distill.run.stage import Stage
 
 ALONE = "base and distilled are compared alone"
 ANIMALS = ("goats", "larks", "moths", "newts", "otters", "pikes", "quails", "rooks", "swans", "tapirs")
@@ -94,7 +94,7 @@ def test_when_a_teacher_takes_part(settings: dict[str, Any], named: bool, wanted
 
 def test_a_teacher_that_has_answered_takes_part_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(RunDir(tmp_path), configuration.resolve("standard", {"training.data": "chat.jsonl"}), None)  # type: ignore[arg-type]
-    monkeypatch.setattr(paying, "_is_collected", lambda job: True)
+    monkeypatch.setattr(Stage, "is_done", lambda stage, job: stage.name == "collect")
     assert wants_teacher(job)
 
 

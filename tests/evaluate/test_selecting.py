@@ -72,7 +72,7 @@ def test_candidates_are_answered_once_and_a_model_that_knows_nothing_keeps_its_b
     answers = {name: lines(run / "selection" / name / "bench/answers.jsonl") for name in names}
     assert {name: len(rows) for name, rows in answers.items()} == {name: 18 if name == "base" else 6 for name in names}
 
-    assert "select    kept" in invoke("select", "--run", "run", *ASKED, cwd=folder).stdout
+    assert "select    up to date" in invoke("select", "--run", "run", *ASKED, cwd=folder).stdout
     (run / "selection.json").unlink()  # as if it had been killed while the last candidate answered
     last = run / "selection/0000012-1/bench"
     written(last / "answers.jsonl", answers["0000012-1"][:2])
@@ -115,9 +115,9 @@ def test_without_a_selection_what_it_left_is_gone(folder: Path) -> None:
     [
         ("name some with --benchmark or --data", ("--select", "9")),
         ("No benchmark is of the own domain (code)", ("--select", "9", "--data", "own.jsonl")),
-        ("Nothing says how many items choose", ("--data", "own.jsonl")),
-        ("give some above 0", ("--select", "9", "--data", "own.jsonl", "--strengths", "0,1")),
-        ("are not numbers", ("--strengths", "half")),
+        ("needs --select N (items to choose by)", ("--data", "own.jsonl")),
+        ("give numbers above 0", ("--select", "9", "--data", "own.jsonl", "--strengths", "0,1")),
+        ("not a list of numbers", ("--strengths", "half")),
         ("selection.items is 0", ("--select", "0", "--data", "own.jsonl")),
     ],
 )

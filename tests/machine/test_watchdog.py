@@ -226,12 +226,11 @@ def test_it_reads_on_when_the_terminal_has_gone() -> None:
 
 def command(stage: str, platform: str, body: str, run: Path) -> subprocess.CompletedProcess[bytes]:
     """`mlx-distill STAGE` on another platform, with another stage's body."""
-    name = {"train": "train_stage", "collect": "collect_stage"}[stage]
     arguments = ["mlx-distill", stage, "--preset", "demo-short", "--run", str(run)]
     return ended(
-        "from mlx_distill import cli, pipeline\nfrom mlx_distill.machine import blas\n"
+        "from mlx_distill import cli\nfrom mlx_distill.machine import blas\nfrom mlx_distill.pipeline import commands\n"
         f"def stage(job):\n    {body}\n"
-        f"blas.ensure, pipeline.{name}, sys.argv = lambda: None, stage, {arguments!r}\n"
+        f"blas.ensure, commands.{stage}, sys.argv = lambda: None, stage, {arguments!r}\n"
         f"sys.platform = {platform!r}\ncli.main()"
     )
 

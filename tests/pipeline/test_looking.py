@@ -82,7 +82,7 @@ def test_what_is_wrong_with_a_student_is_known_from_its_files(student: Callable[
         (good, {"training__layers": 9}, "has 4 layers, not 9"),
         (good, {"training__targets": ("nothing",)}, "no layer 'nothing'"),
         (good, {"training__rank": 64}, "above the student's width"),
-        ("nowhere/at-all", {}, "Not looked at: nowhere/at-all is not on this machine"),
+        ("nowhere/at-all", {}, "Not checked: nowhere/at-all is not on this machine"),
     ):
         assert words in problem(training__student=name, **changes), name
 
@@ -141,7 +141,7 @@ def test_what_else_takes_part_is_looked_at_too(tmp_path: Path) -> None:
 
 
 def all_but_the_student(config: Config) -> None:
-    for look_at in looking.looks(whole=False)[1:]:
+    for look_at in looking.checks(whole=False)[1:]:
         look_at(config, Path("runs", "none"))
 
 
@@ -213,7 +213,7 @@ def test_a_student_that_nobody_can_reach_stops_a_run_and_is_a_note_where_only_an
     fails(3, "what would work here", "run", *options, "--run", tmp_path / "run")
     done = invoke("collect", *options, "--run", tmp_path / "collected")
     assert done.returncode == 0, done.stderr
-    assert "Not looked at: Qwen/Qwen2.5-1.5B-Instruct" in " ".join(done.stdout.split())
+    assert "Not checked: Qwen/Qwen2.5-1.5B-Instruct" in " ".join(done.stdout.split())
 
 
 def test_a_plan_says_what_would_fail(student: Callable[..., str], tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_parts_of_memory_are_told_and_add_up(tmp_path: Path) -> None:
     assert float(found["Peak memory, about"].split()[0]) == pytest.approx(total, abs=0.03)
     assert "not calibrated yet" in found["Peak memory, about"]
     assert found["Weights"] == "0.50 GiB"
-    assert found["Examples"].startswith("40, taken to have 1,000 tokens each")
+    assert found["Examples"].startswith("40, assumed to have 1,000 tokens each")
 
 
 def test_a_student_that_is_not_here_is_planned_from_its_published_shape(tmp_path: Path) -> None:
@@ -88,5 +88,5 @@ def test_benchmarks_are_planned_without_being_loaded(tmp_path: Path) -> None:
         "HumanEval+ (100), MBPP+ (100), MATH-500 (100), GSM8K (100), IFEval (100), AIME 2024 (30), 1 of your files"
     )
     tokens = 100 * (1024 + 1024 + 2048 + 1024 + 1280) + 30 * 8192
-    assert rows["Tokens of their answers, at most"] == f"{2 * tokens:,}"
+    assert rows["Tokens of the answers, at most"] == f"{2 * tokens:,}"
     assert "Benchmarks, items" not in dict(plan(configuration.resolve("demo", {}), tmp_path))

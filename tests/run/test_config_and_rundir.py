@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import every
 
-from mlx_distill import pipeline
+from mlx_distill.pipeline.prepare import prepare
 from mlx_distill.run import config as configuration
 from mlx_distill.run.data.rows import lines_of
 from mlx_distill.run.errors import DataError, UsageError
@@ -44,10 +44,10 @@ def test_presets_are_those_of_the_original_runs() -> None:
         ("training.epochs", True, "not of the right kind"),
         ("training.dropout", 1.0, "below 1"),
         ("training.nothing", 1, "no setting"),
-        ("collect.max_cost", -1.0, "0 or more"),
-        ("training.learning_rate", math.inf, "a number with an end"),
-        ("training.scale", math.inf, "a number with an end"),
-        ("training.weight_decay", math.nan, "a number with an end"),
+        ("collect.max_cost", -1.0, "at least 0"),
+        ("training.learning_rate", math.inf, "a finite number"),
+        ("training.scale", math.inf, "a finite number"),
+        ("training.weight_decay", math.nan, "a finite number"),
         ("training.layers", "some", "choose a number or all"),
     ],
 )
@@ -58,35 +58,35 @@ def test_a_setting_that_cannot_be_meant_is_refused(name: str, value: object, com
 
 def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    pipeline.prepare(run, configuration.resolve("demo"))
+    prepare(run, configuration.resolve("demo"))
     run.append("metrics.jsonl", ROW)
     before = (run / "config.toml").read_text()
     other = configuration.resolve("demo", {"training.epochs": 9})
     with pytest.raises(UsageError, match=r"training\.epochs: 2 → 9"):
-        pipeline.prepare(run, other)
+        prepare(run, other)
     assert (run / "config.toml").read_text() == before
-    pipeline.prepare(run, other, update=True)
+    prepare(run, other, update=True)
     assert configuration.load(run / "config.toml") == other
 
 
 def test_a_run_in_which_nothing_was_made_yet_takes_a_corrected_configuration(tmp_path: Path) -> None:
     run, corrected = RunDir(tmp_path), configuration.resolve("demo", {"training.epochs": 9})
-    pipeline.prepare(run, configuration.resolve("demo"))
-    pipeline.prepare(run, corrected)
+    prepare(run, configuration.resolve("demo"))
+    prepare(run, corrected)
     assert configuration.load(run / "config.toml") == corrected
 
 
 def test_a_mistyped_student_is_found_before_the_configuration_is_kept(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no student 'quen'"):
-        pipeline.prepare(RunDir(tmp_path), configuration.resolve("demo", {"training.student": "quen"}), update=True)
+        prepare(RunDir(tmp_path), configuration.resolve("demo", {"training.student": "quen"}), update=True)
     assert not (tmp_path / "config.toml").exists()
 
 
 def test_how_collecting_is_done_may_change_in_a_run(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    pipeline.prepare(run, configuration.resolve("demo"))
+    prepare(run, configuration.resolve("demo"))
     run.append("metrics.jsonl", ROW)
-    pipeline.prepare(run, configuration.resolve("demo", {"collect.concurrency": 2}))
+    prepare(run, configuration.resolve("demo", {"collect.concurrency": 2}))
 
 
 def _hold(path: Path, held: object, release: object) -> None:

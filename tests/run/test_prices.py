@@ -45,7 +45,7 @@ def test_a_price_can_be_given_for_a_model_that_the_table_lacks() -> None:
     with pytest.raises(UsageError, match="--price IN,OUT"):
         price_of("claude-new-9")
     with pytest.raises(UsageError, match="not in the price table"):
-        price_of("gpt-4", "1,2")
+        price_of("gpt-4")
 
 
 @every("text", ["", "3", "a,b", "1,2,3", "0,1", "-1,1", "nan,1", "inf,1"])

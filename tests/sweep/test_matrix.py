@@ -219,9 +219,9 @@ WRONG = {
     f"{RANKS}\n[[adjust]]\nwhen = {{ rank = 8 }}\nset = {{ training.rang = 5 }}": "rank 8: There is no setting",
     "[axes]\n'training.data' = ['a/b', 'a b']": "2 runs would be called 'a_b'",
     "[axes]\n'training.data' = ['Terse', 'terse']": "2 runs would be called 'terse'",
-    "[axes]\n'training.data' = ['shared']": "a run would be called 'shared', as something else",
-    "[axes.data]\nConfigs = {}": "a run would be called 'Configs', as something else",
-    f"[axes.data]\n{'long' * 40} = {{}}": "160 characters: give the values short names",
+    "[axes]\n'training.data' = ['shared']": "run name 'shared' is reserved",
+    "[axes.data]\nConfigs = {}": "run name 'Configs' is reserved",
+    f"[axes.data]\n{'long' * 40} = {{}}": "160 characters): give the values short names",
     f"[axes]\n'training.rank' = {list(range(1, 40))}\n'training.epochs' = {list(range(1, 40))}": "1,521 combinations",
 }
 

@@ -10,7 +10,7 @@ from sweeping import Watcher, three
 
 from mlx_distill.run import config as configuration
 from mlx_distill.run.errors import UsageError
-from mlx_distill.sweep import Asked, make, planning
+from mlx_distill.sweep import SweepOptions, make, planning
 from mlx_distill.sweep.counting import count_answers
 from mlx_distill.sweep.members import Shard, Sweep
 from mlx_distill.train import fit
@@ -140,7 +140,7 @@ def test_a_shard_plans_its_own_runs(folder: Path) -> None:
 def test_under_mlx_launch_a_run_is_started_not_a_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLX_RANK", "0")
     with pytest.raises(UsageError, match=r"mlx\.launch is for one run"):
-        make(three(folder, text=PAID), folder / "three.toml", Asked(), Watcher())
+        make(three(folder, text=PAID), folder / "three.toml", SweepOptions(), Watcher())
 
 
 # ---------------------------------------------------------------- answers

@@ -17,9 +17,8 @@ from mlx_distill import cli
 from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.students import Student
 from mlx_distill.run.errors import UsageError
-from mlx_distill.run.folder import RunDir
-from mlx_distill.sweep import Asked, make, report
-from mlx_distill.sweep.members import LEDGER
+from mlx_distill.run.folder import LEDGER, RunDir
+from mlx_distill.sweep import SweepOptions, make, report
 
 pytestmark = pytest.mark.real
 
@@ -272,4 +271,4 @@ def test_two_sweeps_in_one_folder_are_refused(tmp_path: Path) -> None:
         RunDir(sweep.shared).locked(),
         pytest.raises(UsageError, match="sweeps/three is in use by another process: wait for it, or name another"),
     ):
-        make(sweep, tmp_path / "three.toml", Asked(), Watcher())
+        make(sweep, tmp_path / "three.toml", SweepOptions(), Watcher())

@@ -327,12 +327,12 @@ def test_the_prefix_gets_half_of_what_is_left_and_never_decides() -> None:
 def test_a_settled_number_of_layers_stays_in_its_run() -> None:
     asked = configuration.resolve("demo", {"machine.auto": True})
     found = configuration.replace(asked, {"training.layers": 3})
-    assert configuration.settled(asked, found) == found
+    assert configuration.with_chosen_layers(asked, found) == found
     fewer = configuration.replace(asked, {"training.layers": 2})
-    assert configuration.settled(fewer, found) == fewer
+    assert configuration.with_chosen_layers(fewer, found) == fewer
     by_hand = configuration.resolve("demo", {"training.layers": 3})
-    assert configuration.settled(asked, by_hand) == asked
-    assert configuration.settled(by_hand, found) == by_hand
+    assert configuration.with_chosen_layers(asked, by_hand) == asked
+    assert configuration.with_chosen_layers(by_hand, found) == by_hand
 
 
 # ---------------------------------------------------------------- earlier runs
@@ -488,7 +488,7 @@ def test_a_student_of_unknown_build_is_trained_as_it_is_asked(
     asked, _ = job(chat, tmp_path, machine__batch_tokens=77, machine__grad_checkpoint=True)
     found = fitting.room(asked, {"train": [], "valid": []})
     assert (found.layout, found.step) == (Layout(77, True), None)
-    assert fitting.settled(asked, {"train": [], "valid": []}) is asked
+    assert fitting.with_fitting_layers(asked, {"train": [], "valid": []}) is asked
 
 
 # ---------------------------------------------------------------- the command line
@@ -543,7 +543,7 @@ def test_the_same_command_again_keeps_what_it_settled_on(settled: tuple[Path, st
     before = (run / "config.toml").read_text(), (run / "stages.json").read_text()
     again = invoke(*whole_layers(chat, run), "--auto")
     assert again.returncode == 0, again.stderr
-    assert "kept" in again.stdout
+    assert "up to date" in again.stdout
     assert ((run / "config.toml").read_text(), (run / "stages.json").read_text()) == before
 
 
@@ -552,7 +552,7 @@ def test_more_memory_changes_nothing_without_update(settled: tuple[Path, str], c
     run = shutil.copytree(settled[0], tmp_path / "run")
     arguments = [*whole_layers(chat, run)[:-1], "4"]
     again = invoke(*arguments, "--auto")
-    assert (again.returncode, "kept" in again.stdout) == (0, True), again.stderr
+    assert (again.returncode, "up to date" in again.stdout) == (0, True), again.stderr
     updated = invoke(*arguments, "--auto", "--update")
     assert updated.returncode == 0, updated.stderr
     assert configuration.load(run / "config.toml").training.layers == 12

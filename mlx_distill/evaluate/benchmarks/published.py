@@ -12,9 +12,9 @@ from typing import Any
 
 from mlx_distill.run.data.rows import rows_of
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import BENCH_PUBLISHED, RunDir
 
-PUBLISHED = "bench/published.json"
+PUBLISHED = BENCH_PUBLISHED
 
 
 def published_part(run: RunDir) -> list[dict[str, Any]]:

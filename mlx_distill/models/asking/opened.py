@@ -15,8 +15,10 @@ from mlx_distill.models.asking.ask import ask_all
 from mlx_distill.models.asking.budget import Budget, Forecast
 from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.asking.rate import Rate, rate_of
-from mlx_distill.models.teachers import Options, Reply, Request, Teacher, is_claude, open_teacher
+from mlx_distill.models.teachers import Options, Reply, Request, Teacher, open_teacher
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.folder import LEDGER
 from mlx_distill.run.job import Job
 
 TICK_SECONDS = 1.0
@@ -34,7 +36,7 @@ class Asking:
 
     def ask(self, requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
         budget, patience = self.budget, self.job.patience
-        if self.job.config.collect.batch and is_claude(self.teacher.model):
+        if self.job.config.collect.batch and traits_of(self.teacher.model).batches:
             return self._ask_in_batches(requests)
         return ask_all(requests, self.teacher, self.ledger, budget=budget, patience=patience, rate=self.rate)
 
@@ -60,7 +62,7 @@ class Asking:
 
     def money(self, forecast: Forecast) -> str:
         """Spent, of what cap, and what the whole is likely to cost."""
-        if not is_claude(self.teacher.model):
+        if not traits_of(self.teacher.model).paid:
             return ""
         text = f"${self.budget.spent:.2f}"
         if self.budget.cap is not None:
@@ -108,7 +110,7 @@ def _tell_uncertain(job: Job, ledger: Ledger) -> None:
 
 
 def ledger_path(job: Job) -> Path:
-    return Path(job.config.collect.ledger) if job.config.collect.ledger else job.run / "ledger.sqlite"
+    return Path(job.config.collect.ledger) if job.config.collect.ledger else job.run / LEDGER
 
 
 @contextlib.asynccontextmanager

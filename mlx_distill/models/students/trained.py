@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 from mlx_distill.models import students
 from mlx_distill.models.students.files import weights_digest
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import DATE, RunDir
 from mlx_distill.run.job import ADAPTER, WEIGHTS, Job
 from mlx_distill.run.unfinished import RECORD, unfinished_training
 
 if TYPE_CHECKING:
     from mlx_distill.models.students import Student
-
-DATE = "date.json"
 
 
 def load(job: Job, *, lazy: bool = False) -> Student:

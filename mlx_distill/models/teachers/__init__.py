@@ -1,7 +1,7 @@
 """What answers a prompt. A teacher is one class with one method; this file is the list of them.
 
 In: a Request, which holds everything that decides the answer. Out: a Reply. A judge is a teacher that is asked
-with a rubric. To add one, write the class and put its prefix into TEACHERS.
+with a rubric. To add one, write the class, put it into TEACHERS, and say in `traits` which specs are its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from mlx_distill.models.teachers.secrets import KEYS
+from mlx_distill.models.teachers.traits import Kind, traits_of
 from mlx_distill.run.config import Config, resolve
 from mlx_distill.run.errors import TeacherError, UsageError
 from mlx_distill.run.folder import file_hash
@@ -158,58 +159,51 @@ class Options:
 def _claude(model: str, options: Options) -> Teacher:
     from mlx_distill.models.teachers.claude import ClaudeTeacher
 
-    check_name(model)
     return ClaudeTeacher(model, price_of(model, options.price), options)
 
 
 def _recorded(spec: str, options: Options) -> Teacher:
     from mlx_distill.models.teachers.recorded import RecordedTeacher
 
-    return RecordedTeacher(spec.partition(":")[2])
+    return RecordedTeacher(traits_of(spec).name)
 
 
 def _local(spec: str, options: Options) -> Teacher:
     from mlx_distill.models.teachers.local import LocalTeacher
 
-    return LocalTeacher(spec.partition(":")[2])
+    return LocalTeacher(traits_of(spec).name)
 
 
-TEACHERS: dict[str, Callable[[str, Options], Teacher]] = {"claude": _claude, "recorded": _recorded, "mlx": _local}
-"""By kind: what stands before the colon of a spec; a spec without a known kind is a Claude model id."""
-
-
-TRACES = ("hf:", "traces:")
+TEACHERS: dict[Kind, Callable[[str, Options], Teacher]] = {"claude": _claude, "recorded": _recorded, "mlx": _local}
+"""By the kind that a spec's traits say."""
 
 
 BASE_URL = "ANTHROPIC_BASE_URL"
-
-
-def kind_of(spec: str) -> str:
-    kind = spec.partition(":")[0]
-    return kind if kind in TEACHERS else "claude"
 
 
 def open_teacher(spec: str, options: Options = Options()) -> Teacher:
     """`claude-…`: a model id of the Messages API. `recorded` or `recorded:FILE`: answers from a file.
     `mlx:MODEL`: a local model, by hub id, folder or GGUF file.
 
-    Raises UsageError for a model without a price, TeacherError or DataError for one that cannot work here.
+    Raises UsageError for another spec and for a model without a price, TeacherError or DataError for a model that
+    cannot work here.
     """
-    return TEACHERS[kind_of(spec)](spec, options)
+    check_name(spec)
+    return TEACHERS[traits_of(spec).kind](spec, options)
 
 
 def check(spec: str, price: str | None = None) -> None:
     """Raises what `open_teacher` would for a model without a price or a missing key, without opening anything."""
-    if kind_of(spec) == "claude":
-        check_name(spec)
+    check_name(spec)
+    if traits_of(spec).paid:
         price_of(spec, price)
         require_key(spec)
         require_address()
 
 
 def check_name(spec: str) -> None:
-    """Raises UsageError for what is neither a Claude model id nor another kind of teacher."""
-    if kind_of(spec) == "claude" and not is_claude(spec):
+    """Raises UsageError for a spec of which nobody can be asked."""
+    if traits_of(spec).kind not in TEACHERS:
         inside = spec[spec.index("claude-") :] if "claude-" in spec else "claude-sonnet-4-6"
         raise UsageError(
             f"There is no teacher or judge {spec!r}: give a Claude model id (such as {inside}), recorded:FILE or "
@@ -250,19 +244,14 @@ def require_key(model: str) -> None:
 
 def identity(spec: str) -> str:
     """What a teacher is, without opening it: its spec, and for a file the hash of its content."""
-    kind, name = kind_of(spec), spec.partition(":")[2]
-    if kind == "recorded":
-        return f"recorded:{file_hash(Path(name) if name else data_folder() / 'recorded.jsonl')}"
-    if kind == "mlx":
+    traits = traits_of(spec)
+    if traits.kind == "recorded":
+        return f"recorded:{file_hash(Path(traits.file) if traits.file else data_folder() / 'recorded.jsonl')}"
+    if traits.local:
         from mlx_distill.models import students
 
-        return f"mlx:{students.identity(name)}"
+        return f"mlx:{students.identity(traits.name)}"
     return spec
-
-
-def is_claude(spec: str) -> bool:
-    """Whether this teacher is Claude over the Messages API."""
-    return spec.startswith("claude-")
 
 
 FAMILIES = {
@@ -292,16 +281,3 @@ def is_chosen(config: Config) -> bool:
     if config.training.data is None or config.comparison.against_teacher:
         return True
     return config.teacher.spec != resolve(config.preset).teacher.spec
-
-
-def is_traces(spec: str) -> bool:
-    """Whether the answers exist already, in a data set or a file, so that nobody is asked."""
-    return spec.startswith(TRACES)
-
-
-CLAUDE_NAMES = ("claude", "anthropic", "sonnet", "opus")
-
-
-def needs_terms(spec: str) -> bool:
-    """Whether Anthropic's terms apply: Claude answers, or the name of existing answers says that Claude did."""
-    return is_claude(spec) or (is_traces(spec) and any(word in spec.lower() for word in CLAUDE_NAMES))

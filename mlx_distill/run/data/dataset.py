@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mlx_distill.run.data.material import DATASET
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import DATASET, RunDir
 
 
 def read_dataset(run: RunDir) -> dict[str, Any] | None:

@@ -14,10 +14,8 @@ from mlx_distill.run.config import Config, TrainingConfig
 from mlx_distill.run.data.conversations import parse_columns
 from mlx_distill.run.data.own import OwnData, load_conversations
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, RunDir
 from mlx_distill.run.records import Completion, Conversation, Prompt, digest
-
-DATASET = "dataset.json"
 
 
 def own_data(config: Config) -> OwnData:
@@ -47,8 +45,8 @@ def digest_of(config: Config, run: RunDir) -> str:
 
 def collected(run: RunDir, config: TrainingConfig) -> list[Conversation]:
     """What is trained on and held out: dataset.json says which answers are left out of training."""
-    split = {prompt.id: prompt.split for prompt in run.stream("prompts.jsonl", Prompt)}
-    completions = run.read("teacher_data.jsonl", Completion)
+    split = {prompt.id: prompt.split for prompt in run.stream(PROMPTS, Prompt)}
+    completions = run.read(TEACHER_DATA, Completion)
     if not completions:
         raise DataError(f"{run.path} has no answers to train on: run `mlx-distill collect` first.")
     left_out = run.read_json(DATASET)["left_out_lines"]
@@ -75,6 +73,6 @@ def counted_texts(config: Config, run: RunDir) -> tuple[list[Conversation], list
     if config.training.data:
         found: Iterable[Conversation] = own_data(config).conversations
     else:
-        found = collected(run, config.training) if (run / DATASET).exists() else ()
+        found = collected(run, config.training) if (run / DATASET).exists() and (run / PROMPTS).exists() else ()
     found = list(found)
     return [c for c in found if c.split == "train"], [c for c in found if c.split == "valid"]

@@ -17,6 +17,7 @@ from typing import Any
 from mlx_distill.models.students.layout import Layout
 from mlx_distill.run import config as configuration
 from mlx_distill.run.errors import DistillError
+from mlx_distill.run.folder import CONFIG, RESULTS, TRAINING
 from mlx_distill.train.fit import flops
 from mlx_distill.train.fit.choose import choose
 from mlx_distill.train.fit.memory import Lengths, Machine, Task
@@ -68,10 +69,10 @@ def speed(runs: Sequence[Earlier], student: str, chip: str) -> tuple[float, str]
 def _read(run: Path, shape_of: FindShape) -> Earlier | None:
     """None for a run whose training is not finished, or whose files are not those of one training."""
     try:
-        results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+        results = json.loads((run / RESULTS).read_text(encoding="utf-8"))
         training, hardware = results["training"], results["run"]["hardware"]
-        config = configuration.load(run / "config.toml")
-        counted = json.loads((run / "training.json").read_text(encoding="utf-8"))
+        config = configuration.load(run / CONFIG)
+        counted = json.loads((run / TRAINING).read_text(encoding="utf-8"))
         if not training or any(training[name] != getattr(config.training, name) for name in ("student", "layers")):
             return None
         shape = shape_of(config.training.student)

@@ -6,7 +6,7 @@ import pytest
 from tables import every
 from tiny import tiny, tiny_folder
 
-from mlx_distill.cli.options import Layers
+from mlx_distill.cli.values import NumberOr
 from mlx_distill.models import students
 from mlx_distill.models.students import Student, adapter
 from mlx_distill.run.config import TrainingConfig
@@ -101,7 +101,8 @@ def test_the_rank_ends_at_the_width(smollm: Student) -> None:
 
 
 def test_all_layers_may_be_written_as_one_likes() -> None:
-    assert [Layers().convert(word, None, None) for word in ("all", "ALL", "All", "3")] == ["all", "all", "all", 3]
+    layers = NumberOr("all")
+    assert [layers.convert(word, None, None) for word in ("all", "ALL", "All", "3")] == ["all", "all", "all", 3]
 
 
 def test_an_error_keeps_its_names() -> None:

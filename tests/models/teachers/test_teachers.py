@@ -3,8 +3,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tables import every
 
-from mlx_distill.models.teachers import Request, identity, is_traces, open_teacher
+from mlx_distill.models.teachers import Request, identity, open_teacher
+from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.errors import DataError, TeacherError, UsageError
 
 
@@ -53,7 +55,43 @@ def test_a_recording_without_completions_is_refused(tmp_path: Path) -> None:
         open_teacher(f"recorded:{tmp_path / 'missing.jsonl'}")
 
 
-def test_specs_of_traces_are_known_by_their_kind() -> None:
-    assert is_traces("hf:open-r1/OpenR1-Math-220k")
-    assert is_traces("traces:data.jsonl")
-    assert not any(is_traces(spec) for spec in ("claude-sonnet-4-6", "recorded:traces:x", "mlx:hf/x", ""))
+@every(
+    "spec, kind, name",
+    [
+        ("claude-sonnet-4-6", "claude", "claude-sonnet-4-6"),
+        ("recorded", "recorded", ""),
+        ("recorded:traces:x", "recorded", "traces:x"),
+        ("mlx:hf/x", "mlx", "hf/x"),
+        ("hf:open-r1/OpenR1-Math-220k", "traces", "open-r1/OpenR1-Math-220k"),
+        ("traces:data.jsonl", "traces", "data.jsonl"),
+        ("static", "static", ""),
+        ("", "unknown", ""),
+        ("gpt-4", "unknown", ""),
+        ("claude", "unknown", ""),
+        ("mlx", "unknown", ""),
+    ],
+)
+def test_a_spec_says_its_kind_and_its_name(spec: str, kind: str, name: str) -> None:
+    traits = traits_of(spec)
+    assert (traits.kind, traits.name) == (kind, name)
+    assert (traits.paid, traits.batches) == (kind == "claude", kind == "claude")
+    assert traits.local == (kind == "mlx")
+
+
+def test_only_what_claude_wrote_needs_the_acknowledgement() -> None:
+    for spec in ("claude-sonnet-4-6", "hf:someone/Sonnet-answers", "traces:claude.jsonl"):
+        assert traits_of(spec).needs_terms, spec
+    for spec in ("recorded:claude.jsonl", "mlx:claude", "hf:open-r1/OpenR1-Math-220k", "static"):
+        assert not traits_of(spec).needs_terms, spec
+
+
+def test_only_answers_in_a_file_have_a_file() -> None:
+    assert [traits_of(spec).file for spec in ("recorded:a", "traces:b", "recorded", "hf:c", "mlx:d", "static")] == (
+        ["a", "b", None, None, None, None]
+    )
+
+
+@every("spec", ["gpt-4", "hf:a/b", "traces:x", "static", "", "mlx"])
+def test_a_spec_that_cannot_be_asked_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match="no teacher or judge"):
+        open_teacher(spec)
