@@ -20,6 +20,7 @@ import click
 from mlx_distill.cli import cli
 from mlx_distill.run import records
 from mlx_distill.run.config import PRESETS, Config
+from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.folder import write_atomic
 
 WIDTH = 110
@@ -40,10 +41,10 @@ def command_line() -> str:
 
 
 def _commands(command: click.Command, context: click.Context) -> Iterator[tuple[click.Context, click.Command]]:
-    """A command and those below it, in the order in which --help lists them."""
+    """A command and those below it, in the order in which they are declared."""
     yield context, command
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
+        for name in command.commands:
             below = command.get_command(context, name)
             if below is not None and not below.hidden:
                 yield from _commands(below, _context(below, name, context))
@@ -51,7 +52,7 @@ def _commands(command: click.Command, context: click.Context) -> Iterator[tuple[
 
 def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
     settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH, "color": False}
-    return click.Context(command, info_name=name, parent=parent, **settings)
+    return command.context_class(command, info_name=name, parent=parent, **settings)
 
 
 def _help(context: click.Context, command: click.Command) -> str:
@@ -76,8 +77,7 @@ def settings() -> str:
     sections = [_section(field) for field in dataclasses.fields(Config) if field.name != "preset"]
     return _page(
         "Settings",
-        "Every setting of a run's `config.toml`, by section. Defaults are those of the preset `standard`. A flag with "
-        "`(bench)` beside it belongs to `mlx-distill bench`; the others belong to every command that changes a run. A "
+        "Every setting of a run's `config.toml`, by section. Defaults are those of the preset `standard`. A "
         "setting without a flag can be set in a `--config FILE`.",
         'The top of the file names the preset from which everything starts, as in `preset = "quick"`.',
         *sections,
@@ -87,24 +87,17 @@ def settings() -> str:
 
 
 def _section(field: dataclasses.Field[Any]) -> str:
-    section = getattr(Config(), field.name)
-    rows = [
-        (f"`{setting.name}`", _value(getattr(section, setting.name)), *_flag(f"{field.name}.{setting.name}"))
-        for setting in dataclasses.fields(section)
-    ]
-    about = _about(type(section))
-    return f"## {field.name}\n\n" + (f"{about}\n\n" if about else "") + _table(("setting", "default", "flag", ""), rows)
+    kind = type(getattr(Config(), field.name))
+    rows = [_setting(each) for each in fields_of(kind).values()]
+    head = ("setting", "default", "flag", "", "bounds")
+    about = _about(kind)
+    return f"## {field.name}\n\n" + (f"{about}\n\n" if about else "") + _table(head, rows)
 
 
-def _flag(name: str) -> tuple[str, str]:
-    """A setting's flag and its help. The same setting may have a flag at the run's commands and another at bench."""
-    for command in ("run", "bench"):
-        found = cli.commands[command]
-        for option in found.params:
-            if isinstance(option, click.Option) and option.name == name.replace(".", "__"):
-                where = "" if command == "run" else f" ({command})"
-                return f"`{'`, `'.join((*option.opts, *option.secondary_opts))}`{where}", option.help or ""
-    return "", ""
+def _setting(field: Field) -> tuple[str, ...]:
+    flag = f"`{field.setting.flag}`" if field.setting.flag else ""
+    choices = ", ".join(f"`{choice}`" for choice in field.setting.choices)
+    return f"`{field.name}`", _value(field.default), flag, field.setting.help, choices or str(field.setting.bounds)
 
 
 def _presets() -> list[tuple[str, str, str]]:
