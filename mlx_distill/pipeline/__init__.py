@@ -45,6 +45,7 @@ from mlx_distill.run.errors import DataError, TeacherError, UsageError
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import ADAPTER, KEPT, WORK, Job, adapter_file
 from mlx_distill.run.records import Split
+from mlx_distill.run.results import Results
 from mlx_distill.run.stage import plain_settings, remove, run_stage
 from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.summarise.gate import check_rules
@@ -84,8 +85,8 @@ def _write_config(run: RunDir, config: Config) -> None:
     run.write_text("config.toml", tomli_w.dumps(configuration.to_table(config)))
 
 
-def run_all(job: Job) -> dict[str, Any]:
-    """Every stage, in order. Returns results.json's content."""
+def run_all(job: Job) -> Results:
+    """Every stage, in order. Returns what results.json holds."""
     check_teachers(job)
     if job.config.selection.items:
         selecting.check(job)
@@ -271,7 +272,7 @@ def dismiss() -> None:
 # ---------------------------------------------------------------- select
 
 
-def select_stages(job: Job) -> dict[str, Any]:
+def select_stages(job: Job) -> Results:
     """The selection, and the report with what it says. Raises UsageError where none is configured."""
     if job.config.selection.items is None:
         raise UsageError("Nothing says how many items choose: give --select N, and benchmarks with --benchmark.")
@@ -305,7 +306,7 @@ def judge_stage(job: Job) -> None:
     run_stage(job, "judge", *judging.made_from(job), lambda: judging.judge(job))
 
 
-def self_check_stage(job: Job) -> dict[str, Any]:
+def self_check_stage(job: Job) -> Results:
     """The comparison of the base with itself, sampled, reported in a folder of its own: any difference that it shows is
     false. Returns its results."""
     prompts_stage(job, _splits(job))
@@ -330,7 +331,7 @@ def self_check_stage(job: Job) -> dict[str, Any]:
 # ---------------------------------------------------------------- bench
 
 
-def bench_stages(job: Job, given: Sequence[Given] = (), inspect_log: bool = False) -> dict[str, Any]:
+def bench_stages(job: Job, given: Sequence[Given] = (), inspect_log: bool = False) -> Results:
     """The benchmarks, and the report with what they say. `given`: answers made elsewhere, instead of the student's."""
     if inspect_log:
         check_installed()
@@ -359,7 +360,7 @@ def bench_stage(job: Job, given: Sequence[Given] = ()) -> None:
 # ---------------------------------------------------------------- report
 
 
-def report_stage(job: Job, look: Look = DEFAULT, animated: bool = False) -> dict[str, Any]:
+def report_stage(job: Job, look: Look = DEFAULT, animated: bool = False) -> Results:
     """results.json from the run's files, and from it alone the charts, RESULTS.md and report.html."""
     from mlx_distill.report import draw
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.records import Record, digest, read_records, stream_records, to_line
 
@@ -147,7 +149,7 @@ class RunDir:
         write_atomic(self / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
-        write_atomic(self / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        write_atomic(self / name, json.dumps(msgspec.to_builtins(value), indent=1, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
         try:

@@ -199,10 +199,19 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The mean and, where there is an interval, its ends."""
+        return tuple(end for end in (self.mean, self.low, self.high) if end is not None)
 
-def plain(estimate: Estimate | None) -> dict[str, Any] | None:
-    """As results.json has it."""
-    return None if estimate is None else dataclasses.asdict(estimate)
+    def times(self, factor: float) -> Estimate:
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        return Estimate(factor * self.mean, self.n, low, high)
+
+    @property
+    def spans_zero(self) -> bool:
+        """Whether zero lies in the interval, or there is none."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)

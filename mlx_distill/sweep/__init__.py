@@ -20,6 +20,7 @@ from mlx_distill.report.sweep import draw_sweep
 from mlx_distill.run import ownership
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import RunDir, refuse_links
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.stage import remove
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
@@ -185,7 +186,7 @@ def _charged(sweep: Sweep) -> float | None:
     return None
 
 
-def report(sweep: Sweep, file: Path) -> dict[str, Any]:
+def report(sweep: Sweep, file: Path) -> SweepResults:
     """sweep.json from the runs' files, and from it alone sweep.md, sweep.html and the chart."""
     made = [
         Made(member.values, sweep.standing(member), member.config, sweep.run(member)) for member in sweep.matrix.members

@@ -21,6 +21,7 @@ from mlx_distill.run.errors import DataError
 from mlx_distill.run.job import Job
 from mlx_distill.run.prompts import load_prompts
 from mlx_distill.run.records import Conversation
+from mlx_distill.run.results.training import Dataset
 from mlx_distill.run.wording import counts, dataset
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
     account = _account(found) if mine is None else _account(found) | mine.account.plain()
     part = _say(job, account)
     for split, name in (("train", "train on"), ("valid", "hold out")):
-        if not found[split].examples and (split == "train" or part["left_out"]):
+        if not found[split].examples and (split == "train" or part.left_out):
             raise DataError(_nothing(name, part, config))
     return student, {split: part.examples for split, part in found.items()}
 
 
-def _nothing(name: str, part: Mapping[str, Any], config: TrainingConfig) -> str:
-    reasons = counts(part["left_out"]) or "nothing"
+def _nothing(name: str, part: Dataset, config: TrainingConfig) -> str:
+    reasons = counts(part.left_out) or "nothing"
     window = f"a larger --window than {config.window} keeps what is too long, or " if "too long" in reasons else ""
     return f"There is nothing to {name} (left out: {reasons}): {window}give other rows."
 
@@ -88,7 +89,7 @@ def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
     }
 
 
-def _say(job: Job, account: dict[str, Any]) -> dict[str, Any]:
+def _say(job: Job, account: dict[str, Any]) -> Dataset:
     """Keeps the account in dataset.json, and tells it: of the user's rows all, of answers what encoding left out."""
     known = job.run.read_json(DATASET) if (job.run / DATASET).exists() and not job.config.training.data else {}
     job.run.write_json(DATASET, known | account)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlx_distill.evaluate.choosing import Candidate, level
+from mlx_distill.run.results.selection import Candidate
+from mlx_distill.evaluate.choosing import level
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
 
 N, MORE = 30, 60

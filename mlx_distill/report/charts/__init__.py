@@ -23,6 +23,7 @@ from mlx_distill.report.charts.scorecard import model_scorecard
 from mlx_distill.report.charts.tradeoff import gain_against_forgetting
 from mlx_distill.report.charts.training import training_curves
 from mlx_distill.report.look import Look
+from mlx_distill.run.results import Results
 
 CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
     "benchmark_comparison": benchmark_comparison,
@@ -41,6 +42,6 @@ CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
 """Every chart, by its file's name: results, a look and the animation's progress in; None: its stage has not run."""
 
 
-def drawing(name: str, results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
+def drawing(name: str, results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
     with drawn_so():
         return CHARTS[name](results, look, progress)

@@ -63,5 +63,5 @@ def _mark(canvas: Canvas, scale: Scale, line: Line, box: Box, reference: float |
         canvas.whisker(scale, y, line.estimate, tall * 0.7)
         start = scale(scale.low if reference is None else reference)
         canvas.dot(
-            start + (scale(line.estimate["mean"]) - start) * canvas.grown(), y, line.colour, line.marker, tall * 1.45
+            start + (scale(line.estimate.mean) - start) * canvas.grown(), y, line.colour, line.marker, tall * 1.45
         )
