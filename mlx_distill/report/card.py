@@ -15,6 +15,7 @@ from mlx_distill.report.markdown import benchmarks, comparison, unfinished
 from mlx_distill.report.markdown.selection import unreported
 from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
 from mlx_distill.report.page.views import trained
+from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results, Teacher
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.training import Training
@@ -28,7 +29,6 @@ TERMS = (
     "The teacher was Claude. Anthropic's terms restrict using Claude's outputs to train models without authorisation; "
     "whether you may train, use or share this model is for you to find out: https://www.anthropic.com/legal."
 )
-MODELS = ("base", "distilled")
 
 
 def model_card(results: Results) -> str:
@@ -43,7 +43,7 @@ def model_card(results: Results) -> str:
         _selected(results.selection),
         comparison.changes(results),
         comparison.caveats(results),
-        _made(results) if results.training else "",
+        _made(results, results.training) if results.training else "",
         _use(results.training) if results.training else "",
         section("Terms", TERMS if _from_claude(results.teacher) else ""),
         f"Written by mlx-distill {inline(results.run.versions.get('mlx-distill', ''))} from its results.json.",
@@ -53,7 +53,7 @@ def model_card(results: Results) -> str:
 
 def card_folder(results: Results, run: Path) -> Path | None:
     """Of the adapter that the card describes; None where there is none."""
-    chosen = (results.selection or {}).chosen
+    chosen = results.selection.chosen if results.selection else None
     found = [run / name for name in ((CHOSEN, FOLDER) if chosen else (FOLDER,)) if (run / name).is_dir()]
     trained = results.training is not None or results.unfinished
     return found[0] if found and trained else None
@@ -104,7 +104,7 @@ def _scores(results: Results) -> str:
             NOTHING if row.gained is None else f"{row.gained} / {row.lost}",
             "; ".join(filter(None, (strong(row.verdict), worth(row)))),
         )
-        for row in results.benchmarks or []
+        for row in results.benchmarks
     ]
     header = ("Benchmark", "n", "base, %", "this model, %", "difference", "gained / lost", "verdict")
     words = "Brackets are 95 % intervals. No difference shown is not the same as no difference."
@@ -129,8 +129,8 @@ def _selected(found: Selection | None) -> str:
 # ---------------------------------------------------------------- how it was made
 
 
-def _made(results: Results) -> str:
-    training, teacher = results.training, results.teacher
+def _made(results: Results, training: Training) -> str:
+    teacher = results.teacher
     loss, examples = training.heldout_loss, training.examples
     counts = ", ".join(f"{count:,} {inline(name)}" for name, count in examples.items())
     lines = [
@@ -142,8 +142,7 @@ def _made(results: Results) -> str:
         f"Settings: {training.epochs:g} epochs, {plural(training.steps, 'step')}, learning rate "
         f"{training.learning_rate:g}, batch size {training.batch_size}, seed {results.run.seed}",
     ]
-    if loss:
-        lines.append(f"Held-out loss: {estimate(loss.base, 3)} → {estimate(loss.best, 3)} nats per token")
+    lines.append(f"Held-out loss: {estimate(loss.base, 3)} → {estimate(loss.best, 3)} nats per token")
     return section("How it was made", bullets(lines))
 
 

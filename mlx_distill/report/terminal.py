@@ -18,7 +18,7 @@ from mlx_distill.report.terminal_text import line as _line
 from mlx_distill.report.terminal_text import table as _table
 from mlx_distill.report.terminal_text import text as _text
 from mlx_distill.report.terminal_text import word as _word
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import MODELS, ROLES
 from mlx_distill.run.results import Results, RunSummary
 from mlx_distill.run.results.comparison import Comparison, ExecutedPairs, JudgeOfPairs, PairPreference
 from mlx_distill.run.results.training import Training
@@ -42,7 +42,7 @@ UNDECIDED = UNSHOWN
 
 def summary(results: Results, folder: str, width: int) -> Iterable[RenderableType]:
     """A finished run: what was measured, gains and losses in the same place and size."""
-    yield from (_text(f"\n! {sentence}", "bold red") for sentence in results.unfinished or [])
+    yield from (_text(f"\n! {sentence}", "bold red") for sentence in results.unfinished)
     if training := results.training:
         yield _text("")
         yield _heldout(training)
@@ -74,7 +74,7 @@ def _preference(comparison: Comparison) -> Iterable[Text]:
         yield _text("")
         counts = f"{entry.won} won, {entry.lost} lost, {entry.tied} tied"
         who = f"{entry.pair[0].capitalize()} preferred to {entry.pair[1]}: {percent(entry.share)}"
-        if entry.verdict is not None:
+        if entry.verdict:
             yield _line(f"{who}  ", entry.verdict, f" ({tested(entry.p_holm)}, {counts}){_could_have(entry)}")
         else:
             yield _text(f"{who} ({counts})")
@@ -98,11 +98,11 @@ def _scorecard(comparison: Comparison, width: int) -> Table:
     rows, wide = comparison.dimensions, width >= WIDE
     counts = {row.n for row in rows}
     title = f"Scorecard, 0-10, n = {counts.pop()}" if len(counts) == 1 else "Scorecard, 0-10"
-    roles = ROLES if wide else ("base", "distilled")
+    roles = ROLES if wide else MODELS
     header = ["", *roles, "difference", *(["n", "p (Holm)"] if wide else []), "verdict"]
     table = _table(title, header, left=("", "verdict"))
     for row in rows:
-        means = [NOTHING if row.of(role) is None else f"{row.of(role).mean:.1f}" for role in roles]
+        means = [f"{found.mean:.1f}" if (found := row.of(role)) else NOTHING for role in roles]
         more = [str(row.n), p_value(row.p_holm)] if wide else []
         cells = (row.name, *means, estimate(row.difference, 2, "+"), *more)
         table.add_row(*map(_text, cells), _word(row.verdict))
@@ -129,7 +129,7 @@ def _checks(comparison: Comparison) -> Iterable[Text]:
 
 def _judges(comparison: Comparison) -> Iterable[Text]:
     """A line for each judge of the primary pair, and one for what they agree on."""
-    for entry in comparison.preferences[:1]:
+    for entry in [comparison.primary] if comparison.primary else []:
         for judge in entry.judges:
             yield _text(f"{'' if judge.person else 'Judge '}{judge.judge}: {_trust(judge)}")
         if entry.agreement:
@@ -157,7 +157,7 @@ def _beside(results: Results) -> Iterable[Text]:
     if before := results.previous:
         student = f", {before.student}, {before.epochs:g} epochs" if before.student else ""
         loss = f", held-out loss {best.mean:.3f}" if (best := before.heldout_loss.best) else ""
-        yield _line(f"\nPrevious run: {before.name}{student}{loss}, ", before.verdict, ".")
+        yield _line(f"\nPrevious run: {before.name}{student}{loss}, ", before.verdict or "not compared", ".")
 
 
 # ---------------------------------------------------------------- several runs
@@ -210,7 +210,7 @@ def _paired(title: str, rows: Sequence[Paired]) -> Table:
     table = _table(title, ["", "difference", "n", "p (Holm)", "could show", "verdict"], left=("", "verdict"))
     for row in rows:
         smallest = NOTHING if row.verdict != UNDECIDED or row.smallest is None else f"{row.smallest:.2f}"
-        n = str(row.difference.n)
+        n = str(row.difference.n if row.difference else 0)
         cells = (row.name, estimate(row.difference, 2, "+"), n, p_value(row.p_holm), smallest)
         table.add_row(*map(_text, cells), _word(row.verdict))
     return table

@@ -13,15 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mlx_distill.report.terminal_text import WIDE, line, table, text, word
+from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow, Gate
 from mlx_distill.run.wording import NOTHING, form, p_value, points, tested, worth
 
-MODELS = ("base", "distilled")
-
 
 def benchmarks(results: Results, width: int) -> Iterable[RenderableType]:
-    rows = results.benchmarks or []
+    rows = results.benchmarks
     if rows:
         yield text("")
         yield _table(rows, width)
@@ -49,7 +48,7 @@ def _table(rows: Sequence[Benchmark], width: int) -> Table:
 
 
 def _cells(row: Benchmark, wide: bool) -> list[str]:
-    means = [NOTHING if row.of(role) is None else f"{100 * row.of(role).mean:.1f}" for role in MODELS]
+    means = [f"{100 * found.mean:.1f}" if (found := row.of(role)) else NOTHING for role in MODELS]
     difference = [points(row.difference, sign="+"), _changed(row)]
     if not wide:
         return [row.title, " → ".join(means), *difference]

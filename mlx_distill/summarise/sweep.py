@@ -24,11 +24,11 @@ from mlx_distill.run.results.sweep import (
     Axis,
     Baseline,
     BaselineCell,
-    Cell,
     DomainOfRun,
     Finding,
     GateOfRun,
     LossOfRun,
+    RunCell,
     SweepPart,
     SweepResults,
     SweepRun,
@@ -103,7 +103,7 @@ def _run(one: Made, results: Results | None) -> SweepRun:
         selection=results.selection if results else None,
         gate=GateOfRun(verdict=gate.verdict, because=gate.because) if gate else None,
         benchmarks=tuple(
-            Cell(**{name: getattr(row, name) for name in Cell.__struct_fields__})
+            RunCell(**{name: getattr(row, name) for name in RunCell.__struct_fields__})
             for row in (results.benchmarks if results else ())
         ),
         forgetting=tuple(DomainOfRun.from_row(row) for row in gate.forgetting) if gate else (),

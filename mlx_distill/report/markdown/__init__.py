@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.report.markdown import benchmarks, comparison, making, prompts, selection
 from mlx_distill.report.markdown.making import pipeline_diagram

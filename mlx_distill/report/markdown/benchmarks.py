@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
+from mlx_distill.run.records import MODELS, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, ChangedItem, Coverage, RuleResult
 from mlx_distill.run.wording import (
@@ -25,7 +26,6 @@ from mlx_distill.run.wording import (
     worth,
 )
 
-MODELS = ("base", "distilled")
 COULD = "could have shown"
 SHOWN_ITEMS = 10
 EXPLAINED = (
@@ -58,7 +58,7 @@ def _rule(rule: RuleResult) -> str:
 
 
 def _rows(results: Results) -> Sequence[Benchmark]:
-    return results.benchmarks or []
+    return results.benchmarks
 
 
 # ---------------------------------------------------------------- scores
@@ -144,7 +144,7 @@ def _answers(rows: Sequence[Benchmark]) -> str:
     return section("Answers", table(header, found), level=3) if found else ""
 
 
-def _characters(row: Benchmark, role: str) -> str:
+def _characters(row: Benchmark, role: Role) -> str:
     return estimate(row.roles[role].characters, 0)
 
 
@@ -276,7 +276,7 @@ def protocol(results: Results) -> str:
     ]
     header = ("Benchmark", "items", "source", "scorer", "cap, tokens", "answers an item", "answers")
     overlap = (f"{inline(row.title)}: {_overlap(row)}." for row in rows if overlapping(row))
-    deviations = (f"{inline(row.title)}: {inline(sentence)}" for row in rows for sentence in row.deviations or [])
+    deviations = (f"{inline(row.title)}: {inline(sentence)}" for row in rows for sentence in row.deviations)
     return section(
         "How the benchmarks were asked",
         table(header, found),

@@ -5,13 +5,13 @@ In: results. Out: sections, empty where nothing was compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
 from mlx_distill.run.records import ROLES, Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark
-from mlx_distill.run.results.comparison import Agreement, Comparison, Dimension, ExecutedPairs, PairPreference
+from mlx_distill.run.results.comparison import Agreement, Comparison, ExecutedPairs, Measure, PairPreference
 from mlx_distill.run.wording import (
     NOTHING,
     UNSHOWN,
@@ -58,8 +58,8 @@ def _basis(comparison: Comparison) -> str:
     said.append(f"{' and '.join(asked) or 'no judgments'} by {names or 'nobody'}")
     if comparison.repeats > 1:
         said.append(f"every question asked {comparison.repeats} times")
-    if pairs := comparison.checks.pairs:
-        said.append(f"and the executed checks of {plural(pairs.n, 'prompt')}")
+    if checked := comparison.checks.pairs:
+        said.append(f"and the executed checks of {plural(checked.n, 'prompt')}")
     return "; ".join(said) + "."
 
 
@@ -69,13 +69,6 @@ def caveats(results: Results) -> str:
         *(results.comparison.caveats if results.comparison else ()),
     ]
     return section("Read with care", bullets(inline(caveat) for caveat in found))
-
-
-def measures(comparison: Comparison) -> Sequence[Dimension | ExecutedPairs | PairPreference]:
-    """Everything that was tested together: preference, dimensions, executed checks."""
-    primary = [entry for entry in comparison.preferences[:1] if entry.verdict is not None]
-    pairs = comparison.checks.pairs
-    return [*primary, *comparison.dimensions, *([pairs] if pairs else [])]
 
 
 # ---------------------------------------------------------------- better, worse, neither
@@ -89,15 +82,14 @@ TITLES = {
 
 def changes(results: Results) -> str:
     """Never left out, and of equal size, whatever there is to say. The benchmarks first: they are no opinion."""
-    comparison, benchmarks = results.comparison, results.benchmarks or []
+    comparison, benchmarks = results.comparison, results.benchmarks
     if comparison is None and not benchmarks:
         return ""
     lines: dict[str, list[str]] = {name: [] for name in TITLES}
-    found = [(row, _passed(row)) for row in benchmarks]
-    found += [(row, _change(row)) for row in (measures(comparison) if comparison else [])]
-    for row, text in found:
-        if row.difference is not None:
-            lines[row.verdict if row.verdict in lines else UNDECIDED].append(text)
+    for benchmark in (row for row in benchmarks if row.difference):
+        lines[benchmark.verdict if benchmark.verdict in lines else UNDECIDED].append(_passed(benchmark))
+    for row in (row for row in (comparison.measures if comparison else []) if row.difference):
+        lines[row.verdict if row.verdict in lines else UNDECIDED].append(_change(row))
     if results.training is not None:
         change = results.training.heldout_loss.change
         lines[_direction(change)].append(f"Held-out loss: {estimate(change, 3, '+')} nats per token (less is better)")
@@ -116,7 +108,7 @@ def _passed(row: Benchmark) -> str:
 UNITS = {"Preference": " (won minus lost, −1 to 1)", "Executed checks": " (share of prompts passed whole)"}
 
 
-def _change(row: Dimension | ExecutedPairs | PairPreference) -> str:
+def _change(row: Measure) -> str:
     unit = UNITS.get(row.name, " points of 10")
     by = f"n = {row.n}, {tested(row.p_holm)}"
     text = f"{inline(row.name)}: {estimate(row.difference, 2, '+')}{unit}; {by}"
@@ -125,7 +117,7 @@ def _change(row: Dimension | ExecutedPairs | PairPreference) -> str:
     return f"{text}: {inline(row.verdict)}{_could_have(row)}"
 
 
-def _could_have(row: Dimension | ExecutedPairs | PairPreference) -> str:
+def _could_have(row: Measure) -> str:
     if row.verdict != UNDECIDED or row.smallest is None:
         return ""
     return f"; {plural(row.n, 'prompt')} could have shown {row.smallest:.2f} or more"
@@ -133,14 +125,13 @@ def _could_have(row: Dimension | ExecutedPairs | PairPreference) -> str:
 
 def _direction(change: Estimate) -> str:
     """Of a loss: less is better."""
-    if change.low is None or change.low * change.high <= 0:
+    if change.spans_zero:
         return UNDECIDED
     return "better" if change.mean < 0 else "worse"
 
 
-def _smallest(row: Dimension | ExecutedPairs | PairPreference) -> str:
-    wanted = row.verdict == UNDECIDED and row.smallest is not None
-    return f"{row.smallest:.2f}" if wanted else NOTHING
+def _smallest(row: Measure) -> str:
+    return f"{row.smallest:.2f}" if row.verdict == UNDECIDED and row.smallest is not None else NOTHING
 
 
 # ---------------------------------------------------------------- the measures
@@ -166,15 +157,14 @@ def preference(results: Results) -> str:
 
 
 def _preference(entry: PairPreference) -> Mapping[str, str]:
-    decided = entry.verdict is not None
     return {
-        "Verdict": strong(entry.verdict) if decided else NOTHING,
+        "Verdict": strong(entry.verdict) if entry.verdict else NOTHING,
         "Share preferred (ties count half)": percent(entry.share),
         "Won minus lost, −1 to 1": estimate(entry.difference, 2, "+"),
         "p": p_value(entry.p),
         "p (Holm)": p_value(entry.p_holm),
         "Prompts won, lost, tied": f"{entry.won}, {entry.lost}, {entry.tied} (n = {entry.n})",
-        COULD.capitalize(): _smallest(entry) if decided else NOTHING,
+        COULD.capitalize(): _smallest(entry),
         "At equal length and Markdown": estimate(entry.adjusted, 2, "+"),
         "Length, first over second": estimate(entry.length_ratio),
         "Questions asked, unscored": f"{entry.questions:,}, {entry.unscored:,}",
@@ -241,7 +231,7 @@ def checks(results: Results) -> str:
     )
 
 
-def _pairs(pairs: ExecutedPairs) -> str:
+def _pairs(pairs: ExecutedPairs | None) -> str:
     if pairs is None:
         return ""
     counts = [pairs.gained, pairs.lost, pairs.both, pairs.neither]

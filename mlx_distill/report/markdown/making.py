@@ -10,7 +10,7 @@ import re
 from mlx_distill.report.markdown_text import inline, section, table
 from mlx_distill.run.results import Results, RunSummary
 from mlx_distill.run.results.training import Training
-from mlx_distill.run.wording import NOTHING, dataset, dollars, duration, estimate, money, percent
+from mlx_distill.run.wording import NOTHING, dataset, dollars, duration, estimate, memory, money, percent
 from mlx_distill.summarise import history
 
 
@@ -77,7 +77,7 @@ def _settings(training: Training) -> list[tuple[str, str]]:
         ("Student", inline(training.student)),
         ("Trainable parameters", f"{trained:,} of {total:,} ({trained / total:.2%})"),
         ("Examples", _counts(training.examples)),
-        *((name, inline(words)) for name, words in dataset(training.dataset or {})),
+        *((name, inline(words)) for name, words in dataset(training.dataset)),
         ("Trained", _trained(training)),
         ("Epochs, steps", f"{training.epochs:g}, {training.steps}{early}"),
         ("Time in steps", duration(training.seconds) + (f", {speed:,.0f} scored tokens/s" if speed else "")),
@@ -117,12 +117,11 @@ def cost(results: Results) -> str:
 def environment(results: Results) -> str:
     run = results.run
     hardware = run.hardware
-    memory = f"{hardware.memory_bytes / 2**30:.0f} GiB"
     versions = ", ".join(f"{inline(name)} {inline(version)}" for name, version in run.versions.items() if version)
     rows = [
         ("Date", inline(run.created)),
         ("Preset, seed", f"{inline(run.preset)}, {run.seed}"),
-        ("Hardware", f"{inline(hardware.chip)}, {hardware.cores} cores, {memory}"),
+        ("Hardware", f"{inline(hardware.chip)}, {hardware.cores} cores, {memory(hardware.memory_bytes)}"),
         ("System", inline(f"{hardware.os}, {hardware.backend}, BLAS {hardware.blas or 'of MLX'}")),
         ("Versions", versions),
     ]
@@ -149,7 +148,7 @@ def previous(results: Results) -> str:
         ("Cost of teacher and judges", *(money(run.usd) for run in (now, before))),
         ("Time", *(duration(run.seconds) for run in (now, before))),
     ]
-    other = [f"{what} differ" for what in ("judges", "samples") if now[what] != before[what]]
+    other = [f"{what} differ" for what in ("judges", "samples") if getattr(now, what) != getattr(before, what)]
     care = f"Not to be compared number by number: {' and '.join(other)}." if other else ""
     return section("Previous run", table(("", "this run", inline(before.name)), rows), care)
 

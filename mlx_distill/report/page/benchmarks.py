@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlx_distill.report.page.numbers import MODELS, Table
+from mlx_distill.report.page.numbers import Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.run.records import Estimate
+from mlx_distill.run.records import MODELS, Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow, Gate, Group
 from mlx_distill.run.wording import (
@@ -69,9 +69,9 @@ def _reach(rows: Sequence[Benchmark | DomainRow]) -> float:
 
 
 def _counts(row: Benchmark | DomainRow) -> list[tuple[str, int]]:
-    if not row.n or not isinstance(row, Benchmark) or row.gained is None:
+    if not row.n or not isinstance(row, Benchmark) or row.gained is None or row.lost is None:
         return []
-    return [("gained", row.gained), ("unchanged", row.both + row.neither), ("lost", row.lost)]
+    return [("gained", row.gained), ("unchanged", row.n - row.gained - row.lost), ("lost", row.lost)]
 
 
 def _items(count: int) -> str:
@@ -184,6 +184,7 @@ def _lengths(row: Benchmark) -> Table:
 def facts(row: Benchmark) -> list[tuple[str, str]]:
     """How it was asked."""
     strength = "" if row.strength in (None, 1) else f", adapter at strength {row.strength:g} of 1"
+    checked = (row.overlap.checked if row.overlap else None) or 0
     found = [
         ("Items", row.subset or f"all {plural(row.size or row.items, 'item')}"),
         ("Source", row.source),
@@ -192,16 +193,15 @@ def facts(row: Benchmark) -> list[tuple[str, str]]:
         ("Answers an item", answers_an_item(row) + strength),
         ("Answers", row.answers),
         ("Length", f"{estimate(row.length_ratio)} times the base's" if row.length_ratio else ""),
-        ("Overlap", overlapping(row) or f"none with {row.overlap.checked:,} training prompts"),
+        ("Overlap", overlapping(row) or f"none with {checked:,} training prompts"),
         ("Overlapping", ", ".join(row.overlap.items) if row.overlap else ""),
     ]
     return [(name, text) for name, text in found if text]
 
 
 def coverage(gate: Gate) -> Table:
-    rows = [
-        (row.name, f"{row.share:.1%}", f"{row.n:,}", f"{100 * row.difference:+.1f}") for row in gate.coverage.categories
-    ]
+    found = gate.coverage.categories if gate.coverage else ()
+    rows = [(row.name, f"{row.share:.1%}", f"{row.n:,}", f"{100 * row.difference:+.1f}") for row in found]
     return Table(("category", "share of the training prompts", "items", "difference"), rows)
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mlx_distill.report.markdown.comparison import measures
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import MODELS, ROLES
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
-from mlx_distill.run.results.comparison import Dimension, ExecutedPairs, PairPreference
+from mlx_distill.run.results.comparison import Measure, PairPreference
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share, standing
 
@@ -54,10 +53,10 @@ def _scorecard(results: Results) -> Table | None:
     if results.comparison is None:
         return None
     header = ("measure", *ROLES, "distilled − base", "p", "p (Holm)", "n", "could have shown", "verdict")
-    return Table(header, [_measure(row) for row in measures(results.comparison)])
+    return Table(header, [_measure(row) for row in results.comparison.measures])
 
 
-def _measure(row: Dimension | ExecutedPairs | PairPreference) -> tuple[str, ...]:
+def _measure(row: Measure) -> tuple[str, ...]:
     return (
         row.name,
         *(estimate(getattr(row, role, None)) for role in ROLES),
@@ -112,8 +111,8 @@ def judges_table(entry: PairPreference) -> Table:
 
 
 def _judges(results: Results) -> Table | None:
-    entries = results.comparison.preferences if results.comparison else ()
-    return judges_table(entries[0]) if entries and entries[0].judges else None
+    entry = results.comparison.primary if results.comparison else None
+    return judges_table(entry) if entry and entry.judges else None
 
 
 def _lengths(results: Results) -> Table | None:
@@ -137,8 +136,6 @@ def _lengths(results: Results) -> Table | None:
 
 # ---------------------------------------------------------------- benchmarks
 
-MODELS = ("base", "distilled")
-
 
 def _benchmarks(results: Results) -> Table | None:
     counts = ("gained", "lost", "both", "neither")
@@ -151,7 +148,7 @@ def _benchmarks(results: Results) -> Table | None:
 
 
 def _asked(results: Results) -> Sequence[Benchmark]:
-    return results.benchmarks or []
+    return results.benchmarks
 
 
 def _tested(row: Benchmark | DomainRow) -> tuple[str, ...]:

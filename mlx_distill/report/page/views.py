@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mlx_distill.report.markdown.comparison import measures
 from mlx_distill.report.page.numbers import Table
 from mlx_distill.report.page.strips import Strip, reach, strip
-from mlx_distill.run.records import ROLES, Estimate
+from mlx_distill.run.records import MODELS, ROLES, Estimate, Role
 from mlx_distill.run.results import Results, RunPart, Teacher
 from mlx_distill.run.results.comparison import (
     CheckCounts,
     Comparison,
-    Dimension,
     ExecutedPairs,
+    Measure,
     PairPreference,
     PromptResult,
     RoleOnPrompt,
@@ -31,6 +29,7 @@ from mlx_distill.run.wording import (
     dataset,
     duration,
     estimate,
+    memory,
     money,
     percent,
     plural,
@@ -48,7 +47,7 @@ MOST = 5
 class Row:
     """One measure of the scorecard. `lanes`: a strip and a number for each role."""
 
-    measure: dict[str, Any]
+    measure: Measure
     lanes: Sequence[tuple[str, Strip | None, str]]
     counts: Sequence[tuple[str, int]]
     difference: str
@@ -59,16 +58,16 @@ class Row:
 
 def scorecard(comparison: Comparison) -> list[Row]:
     most = reach(row.difference for row in comparison.dimensions)
-    return [_row(row, comparison, most) for row in measures(comparison)]
+    return [_row(row, comparison, most) for row in comparison.measures]
 
 
-def _row(row: Dimension | ExecutedPairs | PairPreference, comparison: Comparison, most: float) -> Row:
-    if row.name == "Preference":
+def _row(row: Measure, comparison: Comparison, most: float) -> Row:
+    if isinstance(row, PairPreference):
         counts = [("won", row.won), ("tied", row.tied), ("lost", row.lost)]
         could = f"{row.smallest / 2:.0%} from even" if row.smallest is not None else ""
         return Row(row, (), counts, percent(row.share), "won", strip(row.share, (0, 1), 0.5), could)
-    if row.name == CHECKS:
-        counts = [(word, getattr(row, word)) for word in ("gained", "lost")]
+    if isinstance(row, ExecutedPairs):
+        counts = [("gained", row.gained), ("lost", row.lost)]
         could = f"{100 * row.smallest:.0f} points" if row.smallest is not None else ""
         lanes, shown = _passed(comparison.checks.roles), strip(row.difference, (-1, 1), 0)
         return Row(row, lanes, counts, points(row.difference, 0, "+"), "% points", shown, could)
@@ -78,7 +77,7 @@ def _row(row: Dimension | ExecutedPairs | PairPreference, comparison: Comparison
     return Row(row, lanes, (), difference, "", strip(row.difference, (-most, most), 0), could)
 
 
-def _passed(roles: Mapping[str, CheckCounts]) -> list[tuple[str, Strip | None, str]]:
+def _passed(roles: Mapping[Role, CheckCounts]) -> list[tuple[str, Strip | None, str]]:
     def lane(found: CheckCounts) -> tuple[Strip | None, str]:
         if not found.run:
             return None, "not run"
@@ -94,7 +93,7 @@ def _passed(roles: Mapping[str, CheckCounts]) -> list[tuple[str, Strip | None, s
 def changes(results: Results) -> dict[str, list[tuple[str, str]]]:
     """Measures by verdict: gains and losses under headings of one size, whatever there is to say."""
     found: dict[str, list[tuple[str, str]]] = {"better": [], "worse": [], "undecided": []}
-    for benchmark in results.benchmarks or []:
+    for benchmark in results.benchmarks:
         word, told = benchmark.verdict, worth(benchmark)
         text = f"{points(benchmark.difference, sign='+')} points, n = {benchmark.n}"
         beside = f": {word}" if word not in (*found, UNSHOWN) else f": {told}" if told else ""
@@ -107,8 +106,7 @@ def changes(results: Results) -> dict[str, list[tuple[str, str]]]:
         )
     if results.training:
         change = results.training.heldout_loss.change
-        known = change.low is not None and change.low * change.high > 0
-        word = "undecided" if not known else "better" if change.mean < 0 else "worse"
+        word = "undecided" if change.spans_zero else "better" if change.mean < 0 else "worse"
         found[word].append(("Held-out loss", f"{estimate(change, 3, '+')} nats per token: likeness to the teacher"))
     return found
 
@@ -143,7 +141,7 @@ def outcome(prompt: PromptResult, measure: str) -> str:
     if measure == OVERALL:
         return str(prompt.outcome)
     value = _all_passed if measure == CHECKS else lambda role: (role.scores or {}).get(measure)
-    base, distilled = (value(prompt.of(role)) for role in ("base", "distilled"))
+    base, distilled = (value(prompt.of(role)) for role in MODELS)
     if base is None or distilled is None:
         return "unscored"
     return "better" if distilled > base else "worse" if distilled < base else "same"
@@ -180,7 +178,7 @@ def _teacher(teacher: Teacher | None) -> Facts:
     ]
 
 
-def _training(training: Training) -> Facts:
+def _training(training: Training | None) -> Facts:
     if training is None:
         return []
     loss, accuracy = training.heldout_loss, training.token_accuracy
@@ -190,7 +188,7 @@ def _training(training: Training) -> Facts:
         ("Trained", trained(training)),
         ("Parameters", f"{moved:,} of {total:,} ({moved / total:.2%})"),
         ("Examples", counts(training.examples)),
-        *dataset(training.dataset or {}),
+        *dataset(training.dataset),
         (
             "Epochs, steps",
             f"{training.epochs:g}, {training.steps}{' (stopped early)' * training.stopped_early}",
@@ -240,7 +238,7 @@ def _run(run: RunPart) -> Facts:
     return [
         ("Date", run.created[:16].replace("T", " ")),
         ("Preset, seed", f"{run.preset}, {run.seed}"),
-        ("Chip", f"{hardware.chip}, {hardware.cores} cores, {hardware.memory_bytes / 2**30:.0f} GiB"),
+        ("Chip", f"{hardware.chip}, {hardware.cores} cores, {memory(hardware.memory_bytes)}"),
         ("System", f"{hardware.os}, {hardware.backend}, BLAS {hardware.blas or 'of MLX'}"),
         *((name, version) for name, version in run.versions.items() if version),
     ]
