@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typed import as_dict
 
 from mlx_distill.run.records import Generation, Preference, Role
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
@@ -57,7 +58,7 @@ def test_a_pair_of_which_one_order_is_missing_is_unscored_but_a_persons_one_vote
 def test_a_judge_who_always_takes_the_first_answer_prefers_nobody_and_is_found_out() -> None:
     prompts = [f"p{i}" for i in range(12)]
     said = [p for name in prompts for p in both(name, "distilled", "base")]
-    (entry,) = preferences_part(said, generations(prompts))
+    (entry,) = as_dict(preferences_part(said, generations(prompts)))
     assert entry["difference"]["mean"] == 0
     assert entry["share"]["mean"] == 0.5
     assert (entry["won"], entry["lost"], entry["tied"]) == (0, 0, 12)
@@ -70,7 +71,7 @@ def test_a_judge_who_always_takes_the_first_answer_prefers_nobody_and_is_found_o
 def test_a_steady_judge_is_consistent_and_takes_each_place_half_of_the_time() -> None:
     prompts = [f"p{i}" for i in range(12)]
     said = [p for name in prompts for p in both(name, "distilled", "distilled")]
-    (entry,) = preferences_part(said, generations(prompts))
+    (entry,) = as_dict(preferences_part(said, generations(prompts)))
     (judge,) = entry["judges"]
     assert entry["share"]["mean"] == 1
     assert judge["swap_consistency"]["mean"] == 1
@@ -81,7 +82,7 @@ def test_a_steady_judge_is_consistent_and_takes_each_place_half_of_the_time() ->
 def test_equal_answers_say_nothing_of_a_judge() -> None:
     prompts = [f"p{i}" for i in range(6)]
     said = [p for name in prompts for p in both(name, "tie", "tie")]
-    (entry,) = preferences_part(said, generations(prompts, "same", "same"))
+    (entry,) = as_dict(preferences_part(said, generations(prompts, "same", "same")))
     (judge,) = entry["judges"]
     assert entry["n"] == 6
     assert judge["swap_consistency"] is None
@@ -94,7 +95,7 @@ def test_repeats_that_contradict_each_other_are_counted() -> None:
         *both("p", "base", "base", repeat=1),
         *both("p", "distilled", "distilled", repeat=2),
     ]
-    (entry,) = preferences_part(said, generations(["p"]))
+    (entry,) = as_dict(preferences_part(said, generations(["p"])))
     assert entry["judges"][0]["repeat_agreement"]["mean"] == pytest.approx(1 / 3)
     assert entry["difference"]["mean"] == pytest.approx(1 / 3)
     assert (entry["won"], entry["n"]) == (1, 1)
@@ -116,7 +117,7 @@ def test_judges_who_say_the_same_agree_and_who_say_the_opposite_do_not() -> None
         other: Role = "base" if word == "distilled" else "distilled"
         said += both(name, word, word, judge="a") + both(name, word, word, judge="b")
         said += both(name, other, other, judge="c")
-    (entry,) = preferences_part(said, generations(prompts))
+    (entry,) = as_dict(preferences_part(said, generations(prompts)))
     kappas = {tuple(row["judges"]): row["kappa"]["mean"] for row in entry["agreement"]["kappa"]}
     assert kappas["a", "b"] == 1
     assert kappas["a", "c"] == -1
@@ -125,13 +126,13 @@ def test_judges_who_say_the_same_agree_and_who_say_the_opposite_do_not() -> None
 
 def test_unscored_pairs_are_counted_and_left_out() -> None:
     said = both("p", "distilled", "distilled") + both("q", None, "distilled")
-    (entry,) = preferences_part(said, generations(["p", "q"]))
+    (entry,) = as_dict(preferences_part(said, generations(["p", "q"])))
     assert (entry["n"], entry["unscored"], entry["questions"]) == (1, 1, 4)
     assert entry["difference"]["mean"] == 1
 
 
 def test_when_nothing_could_be_scored_there_is_no_number() -> None:
-    (entry,) = preferences_part(both("p", None, None), generations(["p"]))
+    (entry,) = as_dict(preferences_part(both("p", None, None), generations(["p"])))
     assert entry["n"] == 0
     assert entry["difference"] is None
     assert entry["share"] is None
