@@ -221,7 +221,8 @@ class Terminal:
         self._draw(report_terminal.summary(results, folder, self.console.width))
 
     def runs(self, entries: Sequence[Entry], folder: str) -> None:
-        self._draw([report_terminal.runs(entries, folder, self.console.width)])
+        unread = [words(f"! {entry.name}: {entry.why}", "yellow") for entry in entries if entry.why]
+        self._draw([report_terminal.runs(entries, folder, self.console.width), *unread])
 
     def diff(self, found: Diff) -> None:
         self._draw(report_terminal.diff(found))

@@ -31,7 +31,8 @@ def typed(kind: type[Typed], value: Any, where: str, remedy: str) -> Typed:
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise DataError(f"{where} does not fit this version ({error}): {remedy}.") from error
+        words = " ".join(str(error).split())  # a key may hold a line break
+        raise DataError(f"{where} does not fit this version ({words}): {remedy}.") from error
 
 
 def read_results(folder: Path) -> Results:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typed import as_dict
+from rich.console import Console
+from runs import Made, made_run
+from typed import as_dict, typed
 
+from mlx_distill.cli.terminal import Terminal
+from mlx_distill.report.charts import CHARTS, drawing
+from mlx_distill.report.look import Look
+from mlx_distill.report.markdown import results_markdown
+from mlx_distill.report.page import page
+from mlx_distill.report.page.numbers import numbers_of
 from mlx_distill.run.records import Generation, Preference, Role
+from mlx_distill.summarise import history, summarise
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 
 PAIR: tuple[Role, Role] = ("distilled", "base")
@@ -136,6 +147,44 @@ def test_when_nothing_could_be_scored_there_is_no_number() -> None:
     assert entry["n"] == 0
     assert entry["difference"] is None
     assert entry["share"] is None
+
+
+# ---------------------------------------------------------------- what is compared with what
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> dict[str, Any]:
+    """A run whose distilled model was held against the teacher alone."""
+    run, config = made_run(tmp_path / "run", Made(prompts=24, against_teacher=True))
+    kept = [p for p in run.read("preferences.jsonl", Preference) if {p.first, p.second} == {"distilled", "teacher"}]
+    run.write_records("preferences.jsonl", kept)
+    found: dict[str, Any] = as_dict(summarise(run, config))
+    return found
+
+
+def test_a_pair_with_the_teacher_is_never_taken_for_the_one_that_is_tested(taught: dict[str, Any]) -> None:
+    results = typed(taught)
+    comparison = results.comparison
+    assert comparison
+    assert [entry.pair for entry in comparison.preferences] == [("distilled", "teacher")]
+    assert comparison.primary is None
+    assert "Preference" not in [row.name for row in comparison.measures]
+    assert history.summary(results).preference is None
+    assert results.comparison.preferences[0].verdict == ""
+
+
+def test_every_report_of_such_a_run_is_whole_and_says_whom_it_was_held_against(taught: dict[str, Any]) -> None:
+    results = typed(taught)
+    text = results_markdown(results, [], Path("visuals"))
+    assert "distilled against teacher" in text
+    assert "Distilled preferred to teacher" not in page(results).split('id="scorecard"')[0]
+    assert numbers_of("judge_agreement", results)[1] is None
+    assert "Preference" not in [row[0] for row in numbers_of("model_scorecard", results)[1].rows]
+    screen = io.StringIO()
+    Terminal(Console(width=120, file=screen)).summary(results, "runs/x")
+    assert "Distilled preferred to teacher" in screen.getvalue()
+    drawn = [name for name in CHARTS if drawing(name, results, Look(size=(320, 320)))]
+    assert {"model_scorecard", "answer_lengths"} <= set(drawn)
 
 
 WORDS = st.sampled_from(["distilled", "base", "tie", None])
