@@ -26,7 +26,7 @@ class RunPart(Part, frozen=True, kw_only=True):
     created: str
     preset: str
     seed: int
-    versions: dict[str, str]
+    versions: dict[str, str | None]
     hardware: Hardware
     stages: dict[str, float]
 

@@ -105,7 +105,7 @@ class Benchmark(TestedOfBoth, frozen=True, kw_only=True):
     temperature: float | None
     strength: float | None
     deviations: tuple[str, ...]
-    floor: str | None
+    floor: float | None
     answers: str
     overlap: Overlap | None
     items_digest: str

@@ -24,7 +24,7 @@ class SweepPart(Part, frozen=True, kw_only=True):
     usd: float | None
     seconds: float
     hardware: Hardware | None
-    versions: dict[str, str] | None
+    versions: dict[str, str | None] | None
     seed: int | None
 
 
