@@ -46,7 +46,7 @@ def model_card(results: Results) -> str:
         _made(results, results.training) if results.training else "",
         _use(results.training) if results.training else "",
         section("Terms", TERMS if _from_claude(results.teacher) else ""),
-        f"Written by mlx-distill {inline(results.run.versions.get('mlx-distill', ''))} from its results.json.",
+        f"Written by mlx-distill {inline(results.run.versions.get('mlx-distill') or '')} from its results.json.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

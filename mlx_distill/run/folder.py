@@ -22,7 +22,9 @@ from typing import IO, Any
 
 import msgspec
 
+from mlx_distill.run.decode import Typed, typed
 from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.files import Stage
 from mlx_distill.run.records import Record, digest, read_records, stream_records, to_line
 
 
@@ -161,6 +163,14 @@ class RunDir:
                 f"{self / name} is not JSON ({error}): delete it, then run the same command again."
             ) from error
 
+    def read_as(self, name: str, kind: type[Typed]) -> Typed:
+        """As `read_json`, of the shape that it should have. Raises DataError, naming the place, for another."""
+        return typed(kind, self.read_json(name), str(self / name), "delete it, then run the same command again")
+
+    def find(self, name: str, kind: type[Typed]) -> Typed | None:
+        """As `read_as`; None where there is no such file."""
+        return self.read_as(name, kind) if (self / name).exists() else None
+
     def write_records(self, name: str, records: Iterable[Any]) -> None:
         """Streams: the records are never all in memory."""
         write_atomic(self / name, (to_line(record) + "\n" for record in records))
@@ -199,8 +209,12 @@ class RunDir:
 
     # ---- stages
 
-    def stages(self) -> dict[str, Any]:
-        return self.read_json("stages.json") if (self / "stages.json").exists() else {}
+    def stages(self) -> dict[str, Stage]:
+        return self.find("stages.json", dict[str, Stage]) or {}
+
+    def stage(self, name: str) -> Stage | None:
+        """None where it was never begun."""
+        return self.stages().get(name)
 
     def fingerprint(self, settings: Any, inputs: Iterable[str]) -> str:
         """Of a stage: its part of the configuration and the content of the files that it reads."""
@@ -208,17 +222,15 @@ class RunDir:
         return digest(rows + [self.content(name).sha256 for name in inputs])
 
     def is_current(self, stage: str, fingerprint: str, outputs: Iterable[str]) -> bool:
-        known = self.stages().get(stage, {})
-        return (
-            known.get("state") == "done"
-            and known.get("fingerprint") == fingerprint
-            and all((self / name).exists() for name in outputs)
-        )
+        known = self.stage(stage)
+        made = known is not None and (known.state, known.fingerprint) == ("done", fingerprint)
+        return made and all((self / name).exists() for name in outputs)
 
     def started_from(self, stage: str, fingerprint: str) -> bool:
         """Whether what an earlier attempt at this stage left behind was made from the same inputs."""
-        return bool(self.stages().get(stage, {}).get("fingerprint") == fingerprint)
+        known = self.stage(stage)
+        return known is not None and known.fingerprint == fingerprint
 
     def mark(self, stage: str, fingerprint: str, state: str, seconds: float) -> None:
-        entry = {"fingerprint": fingerprint, "state": state, "seconds": round(seconds, 3)}
+        entry = Stage(fingerprint=fingerprint, state=state, seconds=round(seconds, 3))
         self.write_json("stages.json", self.stages() | {stage: entry})

@@ -32,7 +32,7 @@ def run_stage(
         return
     before = 0.0
     if job.run.started_from(name, fingerprint):
-        before = job.run.stages()[name]["seconds"]
+        before = job.run.stages()[name].seconds
     else:
         for path in partial:
             remove(job.run / path)

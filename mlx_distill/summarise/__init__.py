@@ -16,11 +16,11 @@ from mlx_distill.run import paths, prices
 from mlx_distill.run.config import Config
 from mlx_distill.run.data.material import DATASET
 from mlx_distill.run.decode import read_results
+from mlx_distill.run.files import DatasetFile, Environment, TrainingFile
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.records import Completion, Prompt, why_unusable
 from mlx_distill.run.results import SCHEMA, Results, RunPart, Teacher
 from mlx_distill.run.results.comparison import SelfCheck
-from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.run.unfinished import unfinished_part
 from mlx_distill.summarise import history
 from mlx_distill.summarise.benchmarks import benchmarks_part
@@ -34,21 +34,21 @@ SELF_CHECK = "self-check"
 
 def summarise(run: RunDir, config: Config) -> Results:
     """Parts whose stage has not run are None."""
-    environment = run.read_json("environment.json")
+    environment = run.read_as("environment.json", Environment)
     completions = run.read("teacher_data.jsonl", Completion)
-    training = run.read_json("training.json") if (run / "training.json").exists() else None
+    training = run.find("training.json", TrainingFile)
     benchmarks, gate = benchmarks_part(run, config)
     return Results(
         schema=SCHEMA,
         unfinished=tuple(unfinished_part(run, config)),
         run=RunPart(
             name=run.path.resolve().name,
-            created=environment["created"],
+            created=environment.created,
             preset=config.preset,
             seed=config.training.seed,
-            versions=environment["versions"],
-            hardware=Hardware(**{name: environment[name] for name in Hardware.__struct_fields__}),
-            stages={name: entry["seconds"] for name, entry in run.stages().items()},
+            versions=environment.versions,
+            hardware=environment.hardware,
+            stages={name: stage.seconds for name, stage in run.stages().items()},
         ),
         teacher=_teacher(run, config, completions),
         training=training_part(run, config, training),
@@ -59,7 +59,7 @@ def summarise(run: RunDir, config: Config) -> Results:
         gate=gate,
         published=published_part(run),
         cost_scaling=cost_part(config, completions, training),
-        previous=history.previous(run.path, environment["created"]),
+        previous=history.previous(run.path, environment.created),
     )
 
 
@@ -79,22 +79,23 @@ def _self_check(run: RunDir, config: Config) -> SelfCheck | None:
 def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> Teacher | None:
     if not completions:
         return None
-    dataset = run.read_json(DATASET) if not config.training.data else {}
+    dataset = DatasetFile() if config.training.data else run.read_as(DATASET, DatasetFile)
+    collect = run.stage("collect")
     flawed = Counter(why_unusable(answer.stop_reason, answer.completion) for answer in completions)
     paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
-    prompts = dataset.get("prompts") or dict(Counter(prompt.split for prompt in run.stream("prompts.jsonl", Prompt)))
+    prompts = dataset.prompts or dict(Counter(prompt.split for prompt in run.stream("prompts.jsonl", Prompt)))
     return Teacher(
         spec=paths.shown(config.teacher.spec),
         models=tuple(sorted({answer.model for answer in completions})),
         prompts=prompts,
-        categories=dataset.get("categories", {}),
+        categories=dataset.categories,
         completions=len(completions),
-        left_out={} if config.training.data else dataset["left_out"],
+        left_out=dataset.left_out,
         truncated=flawed["truncated"],
         refused=flawed["refused"],
         input_tokens=sum(answer.input_tokens for answer in completions),
         output_tokens=sum(answer.output_tokens for answer in completions),
         usd=sum(paid.values()) if paid else None,
-        seconds=run.stages().get("collect", {}).get("seconds"),
+        seconds=collect.seconds if collect else None,
         prices_dated=prices.DATED,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlx_distill.run.config import Config, TrainingConfig
 from mlx_distill.run.data.dataset import read_dataset
+from mlx_distill.run.files import Heldout, TrainingFile
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.paths import shown
 from mlx_distill.run.records import Estimate, StepMetrics
@@ -20,7 +21,7 @@ CURVE = CurvePoint.__struct_fields__
 """What of a step's metrics the training chart reads."""
 
 
-def training_part(run: RunDir, config: Config, training: dict[str, Any] | None) -> Training | None:
+def training_part(run: RunDir, config: Config, training: TrainingFile | None) -> Training | None:
     metrics = run.read("metrics.jsonl", StepMetrics)
     if not metrics or training is None:
         return None
@@ -29,9 +30,9 @@ def training_part(run: RunDir, config: Config, training: dict[str, Any] | None) 
     counted = ("trainable_parameters", "total_parameters", "examples")
     return Training(
         **_settings(config.training),
-        **{name: training[name] for name in counted},
-        **_steps(metrics, config.training.all_steps(training["examples"]["train"])),
-        **_heldout(training["heldout"], validated[-1]),
+        **{name: getattr(training, name) for name in counted},
+        **_steps(metrics, config.training.all_steps(training.examples["train"])),
+        **_heldout(training.heldout, validated[-1]),
         dataset=read_dataset(run),
         best_step=best.step,
         curve=tuple(CurvePoint(**{name: getattr(row, name) for name in CURVE}) for row in metrics),
@@ -58,10 +59,12 @@ def _steps(metrics: Sequence[StepMetrics], planned: int) -> dict[str, Any]:
     }
 
 
-def _heldout(heldout: dict[str, Any], last: StepMetrics) -> dict[str, Any]:
+def _heldout(heldout: Heldout, last: StepMetrics) -> dict[str, Any]:
     """Losses and accuracies of base, best and last step, from (nats, hits, tokens) of each example."""
-    nats, hits = ({name: [row[column] for row in heldout[name]] for name in ("base", "best")} for column in (0, 1))
-    counts = [row[2] for row in heldout["base"]]
+    nats, hits = (
+        {name: [row[column] for row in getattr(heldout, name)] for name in ("base", "best")} for column in (0, 1)
+    )
+    counts = [row[2] for row in heldout.base]
     change = [after - before for before, after in zip(nats["base"], nats["best"], strict=True)]
     return {
         "heldout_prompts": len(counts),

@@ -124,7 +124,7 @@ def _run(results: Results) -> dict[str, str]:
     return {
         "created": found.created[:16],
         "preset": found.preset,
-        "version": results.run.versions.get("mlx-distill", wording.NOTHING),
+        "version": results.run.versions.get("mlx-distill") or wording.NOTHING,
         "total cost": wording.money(found.usd),
         "time": wording.duration(found.seconds),
     }
