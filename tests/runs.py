@@ -108,8 +108,8 @@ def _prompts(made: Made) -> list[Prompt]:
 def _completion(prompt: Prompt, draw: random.Random) -> Completion:
     tokens = draw.randint(200, 900)
     return Completion(
-        prompt.id, prompt.text, _text(prompt, "teacher", 0, draw), "end_turn", "claude-sonnet-4-6", 60, tokens,
-        seconds=4.0, usd=tokens * 15e-6,
+        prompt.id, prompt.text, _text(prompt, "teacher", 0, draw), "end_turn", "claude-sonnet-4-6",
+        input_tokens=60, output_tokens=tokens, seconds=4.0, usd=tokens * 15e-6,
     )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _judgment(g: Generation, judge: str, repeat: int, worth: float, draw: random
         return Judgment(g.prompt_id, g.role, judge, None, problem="the judge stopped with refusal", repeat=repeat)
     scores = {name: float(min(10, max(0, round(draw.gauss(worth, 1))))) for name in DIMENSIONS}
     reason = "; ".join(f"{name}: said because of {ATTACK}" for name in DIMENSIONS)
-    return Judgment(g.prompt_id, g.role, judge, scores, reason, usd=0.004, sample=g.sample, repeat=repeat)
+    return Judgment(g.prompt_id, g.role, judge, scores, reason=reason, usd=0.004, sample=g.sample, repeat=repeat)
 
 
 def _preference(
@@ -187,7 +187,8 @@ def _preference(
 ) -> Preference:
     difference = worth[prompt, order[0]] - worth[prompt, order[1]] + draw.gauss(0.2, 0.8)
     better = order[0] if difference > 0.5 else order[1] if difference < -0.5 else "tie"
-    return Preference(prompt, *order, judge, better, f"It is shorter & {ATTACK}", "", 0.003, sample, repeat)
+    reason = f"It is shorter & {ATTACK}"
+    return Preference(prompt, *order, judge, better, reason=reason, usd=0.003, sample=sample, repeat=repeat)
 
 
 def _score(g: Generation, worth: float, draw: random.Random) -> Score:

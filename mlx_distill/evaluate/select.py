@@ -116,7 +116,7 @@ def _tests(job: Job) -> list[_Test]:
         choosing, confirming = (
             dataclasses.replace(greedy, items=list(items)) for items in (parts.choosing, parts.confirming)
         )
-        found.append(_Test(domain(vars(one.benchmark), job.config.bench.own), choosing, confirming))
+        found.append(_Test(domain(one.benchmark, job.config.bench.own), choosing, confirming))
     return found
 
 

@@ -195,7 +195,7 @@ def _trained(config: Config, asked: _Asked, run: Path) -> _Trained | None:
     wanted, layers = task.layers, fit.most_layers(task, config.machine, factor) if config.machine.auto else None
     if layers and layers < wanted:
         task = fit.with_layers(task, layers)
-    pace = fit.speed(runs, config.training.student, hardware["chip"])
+    pace = fit.speed(runs, config.training.student, hardware.chip)
     return _Trained(task, wanted, fit.choose(task, config.machine, factor), source, factor, count, pace)
 
 

@@ -41,7 +41,7 @@ def _role(asked: Asked, role: Role) -> RoleCounts:
 
 def degraded(asked: Asked, roles: Mapping[Role, RoleCounts]) -> tuple[str, ...]:
     """A sentence for whatever goes above DEGRADED."""
-    limit = asked.protocol.get("max_tokens")
+    limit = asked.protocol.max_tokens
     at = f" at {limit:,} tokens" if limit else ""
     said = []
     for role, counts in roles.items():

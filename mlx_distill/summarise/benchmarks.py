@@ -14,7 +14,7 @@ from mlx_distill.evaluate.selection import read_selection
 from mlx_distill.run.config import Config
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.records import MODELS, Role
-from mlx_distill.run.results.benchmarks import Benchmark, Equivalence, Gate, Overlap
+from mlx_distill.run.results.benchmarks import Benchmark, Equivalence, Gate
 from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.unfinished import unfinished_training
 from mlx_distill.run.wording import ELSEWHERE
@@ -29,12 +29,6 @@ from mlx_distill.summarise.scored import Asked, read_asked
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
-
-GIVEN = (
-    *("name", "title", "capability", "size", "items", "subset", "source", "scorer", "max_tokens", "samples"),
-    *("temperature", "strength", "deviations", "floor", "answers", "overlap", "items_digest", "template", "system"),
-)
-"""What the protocol says, and the results repeat."""
 
 
 def benchmarks_part(run: RunDir, config: Config) -> tuple[tuple[Benchmark, ...], Gate | None]:
@@ -101,13 +95,10 @@ def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
     }
     roles, base = roles_part(asked), shares["base"]
     length_ratio, length_by_category = lengths_part(asked)
-    overlap = asked.protocol.get("overlap")
     return {
-        **{name: asked.protocol.get(name) for name in GIVEN},
+        **fields_of(asked.protocol),
         "base": shares["base"],
         "distilled": shares["distilled"],
-        "deviations": tuple(asked.protocol.get("deviations") or ()),
-        "overlap": overlap and Overlap(checked=overlap["checked"], items=tuple(overlap["items"])),
         "domain": domain(asked.protocol, own),
         "roles": roles,
         "degraded": degraded(asked, roles),

@@ -88,9 +88,8 @@ class Overlap(Part, frozen=True, kw_only=True):
     items: tuple[str, ...]
 
 
-class Benchmark(TestedOfBoth, frozen=True, kw_only=True):
-    """One benchmark: its protocol, shares passed, and what changed. `passed` has a character for each item: 1 passed,
-    0 did not, . has no score, ~ passed in some samples."""
+class BenchProtocol(Part, frozen=True, kw_only=True):
+    """How a benchmark was asked; what is not known of answers made elsewhere is None."""
 
     name: str
     title: str
@@ -111,6 +110,20 @@ class Benchmark(TestedOfBoth, frozen=True, kw_only=True):
     items_digest: str
     template: str | None
     system: str | None
+
+
+class Benchmark(BenchProtocol, frozen=True, kw_only=True):
+    """One benchmark: its protocol, shares passed, and what changed. `passed` has a character for each item: 1 passed,
+    0 did not, . has no score, ~ passed in some samples."""
+
+    n: int
+    difference: Estimate | None
+    p: float | None
+    p_holm: float | None
+    verdict: str
+    smallest: float | None
+    base: Estimate | None
+    distilled: Estimate | None
     domain: str
     roles: dict[Role, RoleCounts]
     degraded: tuple[str, ...]
@@ -129,6 +142,10 @@ class Benchmark(TestedOfBoth, frozen=True, kw_only=True):
     neither: int | None
     equivalence: Equivalence | None
     format: Format | None = None
+
+    def of(self, role: Role) -> Estimate | None:
+        value: Estimate | None = getattr(self, role)
+        return value
 
 
 # ---------------------------------------------------------------- the gate
