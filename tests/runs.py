@@ -12,6 +12,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from typed import as_dict
+
 from mlx_distill.evaluate.judges import DIMENSIONS
 from mlx_distill.run import config as configuration
 from mlx_distill.run.config import Config
@@ -52,7 +54,8 @@ class Made:
 
 def results_of(folder: Path, made: Made = Made()) -> dict[str, Any]:
     """results.json of such a run, computed from its files as for any run."""
-    return summarise(*made_run(folder / made.name, made))
+    found: dict[str, Any] = as_dict(summarise(*made_run(folder / made.name, made)))
+    return found
 
 
 def made_run(folder: Path, made: Made = Made()) -> tuple[RunDir, Config]:
@@ -105,8 +108,8 @@ def _prompts(made: Made) -> list[Prompt]:
 def _completion(prompt: Prompt, draw: random.Random) -> Completion:
     tokens = draw.randint(200, 900)
     return Completion(
-        prompt.id, prompt.text, _text(prompt, "teacher", 0, draw), "end_turn", "claude-sonnet-4-6", 60, tokens,
-        seconds=4.0, usd=tokens * 15e-6,
+        prompt.id, prompt.text, _text(prompt, "teacher", 0, draw), "end_turn", "claude-sonnet-4-6",
+        input_tokens=60, output_tokens=tokens, seconds=4.0, usd=tokens * 15e-6,
     )  # fmt: skip
 
 
@@ -176,7 +179,7 @@ def _judgment(g: Generation, judge: str, repeat: int, worth: float, draw: random
         return Judgment(g.prompt_id, g.role, judge, None, problem="the judge stopped with refusal", repeat=repeat)
     scores = {name: float(min(10, max(0, round(draw.gauss(worth, 1))))) for name in DIMENSIONS}
     reason = "; ".join(f"{name}: said because of {ATTACK}" for name in DIMENSIONS)
-    return Judgment(g.prompt_id, g.role, judge, scores, reason, usd=0.004, sample=g.sample, repeat=repeat)
+    return Judgment(g.prompt_id, g.role, judge, scores, reason=reason, usd=0.004, sample=g.sample, repeat=repeat)
 
 
 def _preference(
@@ -184,7 +187,8 @@ def _preference(
 ) -> Preference:
     difference = worth[prompt, order[0]] - worth[prompt, order[1]] + draw.gauss(0.2, 0.8)
     better = order[0] if difference > 0.5 else order[1] if difference < -0.5 else "tie"
-    return Preference(prompt, *order, judge, better, f"It is shorter & {ATTACK}", "", 0.003, sample, repeat)
+    reason = f"It is shorter & {ATTACK}"
+    return Preference(prompt, *order, judge, better, reason=reason, usd=0.003, sample=sample, repeat=repeat)
 
 
 def _score(g: Generation, worth: float, draw: random.Random) -> Score:

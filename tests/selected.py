@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.selection import Candidate
 from mlx_distill.run.wording import candidate, points
 from mlx_distill.stats.proportions import wilson
 
@@ -103,11 +105,12 @@ def _words(made: Made, best: Value | None, eligible: int, count: int) -> str:
     title, half = made.asked[0][0], made.items // 2
     if best is None:
         return f"each of the {count} candidates loses on some benchmark or gains nothing on {title}"
+    named, gain = candidate(Candidate(best["step"], best["strength"])), Estimate(**best["gain"])
     of = f"of the {eligible} of {count} candidates that lose nowhere"
     if made.confirmed:
-        gains = f"{candidate(best)} gains most on {title} ({points(best['gain'], sign='+')} points, n = {half})"
+        gains = f"{named} gains most on {title} ({points(gain, sign='+')} points, n = {half})"
         return f"{gains} {of}, and loses nothing on {half} further items"
-    return f"{candidate(best)} gained most {of}, but on {half} further items it loses on {made.asked[-1][0]}"
+    return f"{named} gained most {of}, but on {half} further items it loses on {made.asked[-1][0]}"
 
 
 def _candidate(made: Made, bases: list[list[bool]], step: int, strength: float) -> Value:
@@ -127,7 +130,7 @@ def _candidate(made: Made, bases: list[list[bool]], step: int, strength: float) 
     return {
         "step": step,
         "strength": strength,
-        "scores": [{key: value for key, value in score.items() if key != "base"} for score in scores],
+        "scores": [dict(score) for score in scores],
         "gain": _pooled(made, own),
         "elsewhere": _pooled(made, others) if others else None,
         "loses": [asked[0] for asked, score in zip(made.asked, scores, strict=True) if score["loses"]],

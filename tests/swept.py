@@ -15,7 +15,14 @@ STEPS = tuple(range(100, 700, 100))
 STRENGTHS = (0.25, 0.5, 1.0)
 CHOOSING = 60
 BENCHMARKS = {"math-500": ("MATH-500", 500), "mbpp-plus": ("MBPP+", 378), "ifeval": ("IFEval", 541)}
-HARDWARE = {"chip": "Apple M4 Max", "cores": 16, "memory_bytes": 64 << 30, "os": "macOS 26", "backend": "Metal"}
+HARDWARE = {
+    "chip": "Apple M4 Max",
+    "cores": 16,
+    "memory_bytes": 64 << 30,
+    "os": "macOS 26",
+    "backend": "Metal",
+    "blas": None,
+}
 
 BASES = {
     "qwen2.5-3b": {"math-500": 0.642, "mbpp-plus": 0.62, "ifeval": 0.58},
@@ -103,6 +110,7 @@ def _candidate(step: int, strength: float, base: Mapping[str, float], end: Mappi
         change = max(-base[name], change)
         score = share(base[name] + change, CHOOSING)
         row = {"name": name, "score": score, "difference": difference(change, CHOOSING), "gained": 3, "lost": 1}
+        row |= {"base": share(base[name], CHOOSING)}
         scores.append(row | {"loss_p": 0.1 if change < -0.04 else 0.9, "loses": change < -0.04})
     lost = [BENCHMARKS[row["name"]][0] for row in scores if row["loses"]]
     pooled = difference(0.01, CHOOSING)

@@ -137,7 +137,7 @@ def bench(answers: tuple[str, ...], as_json: bool, inspect_log: bool, gate: bool
 
         results = commands.bench(job, files, inspect_log)
         if as_json:
-            terminal.json({name: results[name] for name in ("benchmarks", "gate", "published")})
+            terminal.json({name: getattr(results, name) for name in ("benchmarks", "gate", "published")})
         else:
             terminal.summary(results, str(job.run.path))
         if gate:

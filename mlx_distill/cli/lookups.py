@@ -83,14 +83,12 @@ def export(form: str, run_path: Path, folder: Path | None) -> None:
 @JSON
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs of FOLDER [runs], the latest first: verdict, losses, dollars, minutes."""
-    from dataclasses import asdict
-
     from mlx_distill.cli.terminal import Terminal
     from mlx_distill.summarise import history
 
     entries, terminal = history.listed(folder), Terminal()
     if as_json:
-        terminal.json([asdict(entry) for entry in entries])
+        terminal.json(entries)
     else:
         terminal.runs(entries, str(folder))
 
@@ -104,14 +102,12 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 
     A and B are run directories, or names of runs in runs/.
     """
-    from dataclasses import asdict
-
     from mlx_distill.cli.terminal import Terminal
     from mlx_distill.summarise import history
 
     difference, terminal = history.diff(a, b), Terminal()
     if as_json:
-        terminal.json(asdict(difference))
+        terminal.json(difference)
     else:
         terminal.diff(difference)
 

@@ -25,8 +25,11 @@ from mlx_distill.cli import sweep_board, training_panel
 from mlx_distill.report import terminal as report_terminal
 from mlx_distill.report import terminal_sweep
 from mlx_distill.report.terminal_text import text as words
+from mlx_distill.run.decode import plain
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.records import Standing, StepMetrics
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.wording import visible
 from mlx_distill.summarise.history import Diff, Entry
 
@@ -200,8 +203,8 @@ class Terminal:
 
         return show
 
-    def sweep(self, results: dict[str, Any], folder: str) -> None:
-        self._draw(terminal_sweep.sweep(results, folder, self.console.width))
+    def sweep(self, found: SweepResults, folder: str) -> None:
+        self._draw(terminal_sweep.sweep(found, folder, self.console.width))
 
     # ---- tables
 
@@ -213,18 +216,19 @@ class Terminal:
             table.add_row(*map(words, row))
         self.console.print(table)
 
-    def summary(self, results: dict[str, Any], folder: str) -> None:
+    def summary(self, results: Results, folder: str) -> None:
         self._draw(report_terminal.summary(results, folder, self.console.width))
 
     def runs(self, entries: Sequence[Entry], folder: str) -> None:
-        self._draw([report_terminal.runs(entries, folder, self.console.width)])
+        unread = [words(f"! {entry.name}: {entry.why}", "yellow") for entry in entries if entry.why]
+        self._draw([report_terminal.runs(entries, folder, self.console.width), *unread])
 
     def diff(self, difference: Diff) -> None:
         self._draw(report_terminal.diff(difference))
 
     def json(self, value: Any) -> None:
         """For programs: ASCII, neither wrapped nor coloured."""
-        self._values.out(json.dumps(value, indent=1), highlight=False)
+        self._values.out(json.dumps(plain(value), indent=1), highlight=False)
 
     def _draw(self, parts: Iterable[RenderableType]) -> None:
         for part in parts:

@@ -16,9 +16,7 @@ from mlx_distill.run.config import Config
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import GENERATIONS, PROMPTS, TEACHER_DATA
 from mlx_distill.run.job import Job, adapter_folder
-from mlx_distill.run.records import ROLES, Completion, Generation, Prompt, Role, digest
-
-COMPARED: tuple[Role, ...] = ("base", "distilled")
+from mlx_distill.run.records import MODELS, ROLES, Completion, Generation, Prompt, Role, digest
 
 
 def read_test_prompts(job: Job) -> list[Prompt]:
@@ -68,8 +66,8 @@ def generate(job: Job) -> None:
         job.run.write_records(GENERATIONS, known)
     student = trained.load(job)
     dial = dialled(job, student, wanted.strength)
-    with job.view.tracking("generate", len(COMPARED) * len(prompts) * (wanted.samples or 1)) as update:
-        for role in COMPARED:
+    with job.view.tracking("generate", len(MODELS) * len(prompts) * (wanted.samples or 1)) as update:
+        for role in MODELS:
             dial(role)
             done = {(generation.prompt_id, generation.sample) for generation in known if generation.role == role}
             for batch in generate(student, role, texts, decoding, done):

@@ -10,14 +10,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from mlx_distill.evaluate.answers import COMPARED, dialled, speed
+from mlx_distill.evaluate.answers import dialled, speed
 from mlx_distill.evaluate.bench_answers import Made
 from mlx_distill.evaluate.bench_plan import Asked
 from mlx_distill.models import students
 from mlx_distill.models.students import trained
 from mlx_distill.models.students.generate import generate
 from mlx_distill.run.job import Job, adapter_file
-from mlx_distill.run.records import Generation, Role, digest
+from mlx_distill.run.records import MODELS, Generation, Role, digest
 
 ANY_DAY = datetime(2025, 1, 1)
 
@@ -64,7 +64,7 @@ def answered(made: Made) -> Answered:
 
 def _roles(job: Job) -> tuple[Role, ...]:
     if (job.run / adapter_file(job.run)).exists() or not job.config.comparison.strength:
-        return COMPARED
+        return MODELS
     job.view.warn(f"{job.run.path} holds no adapter: the base answers alone, and there is no verdict.")
     return ("base",)
 

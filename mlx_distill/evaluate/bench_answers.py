@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from mlx_distill.evaluate.answers import COMPARED
 from mlx_distill.evaluate.bench_plan import Asked
 from mlx_distill.evaluate.benchmarks import Given
 from mlx_distill.machine import environment, sandbox
@@ -18,7 +17,7 @@ from mlx_distill.models import students
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.folder import BENCH_ANSWERS, BENCH_MADE, BENCH_SCORES, RunDir, file_hash
 from mlx_distill.run.job import Job, adapter_file
-from mlx_distill.run.records import Generation, Role, Score, digest
+from mlx_distill.run.records import MODELS, Generation, Role, Score, digest
 
 ANSWERS, SCORES = BENCH_ANSWERS, BENCH_SCORES
 MADE = BENCH_MADE
@@ -107,9 +106,9 @@ def made(job: Job, asked: Sequence[Asked], given: Sequence[Given]) -> Made:
 def _keys(job: Job, asked: Asked, given: Sequence[Given]) -> dict[str, str]:
     if given:
         files = digest(f"{file.role} {environment.hash_of(str(file.path))}" for file in given)
-        return dict.fromkeys(("teacher", *COMPARED), files) | {"scores": scorer_key(job, asked)}
+        return dict.fromkeys(("teacher", *MODELS), files) | {"scores": scorer_key(job, asked)}
     adapter = digest([file_hash(job.run / adapter_file(job.run)), str(job.config.comparison.strength)])
-    return {role: answers_key(job, asked, role, adapter) for role in COMPARED} | {"scores": scorer_key(job, asked)}
+    return {role: answers_key(job, asked, role, adapter) for role in MODELS} | {"scores": scorer_key(job, asked)}
 
 
 def scorer_key(job: Job, asked: Asked) -> str:

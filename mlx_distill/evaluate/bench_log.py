@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.evaluate.answers import COMPARED
 from mlx_distill.evaluate.bench import ITEMS, PROTOCOL
 from mlx_distill.evaluate.bench_answers import ANSWERS, SCORES
 from mlx_distill.evaluate.benchmarks.inspect_log import write_log
 from mlx_distill.run.data.rows import lines_of
 from mlx_distill.run.job import Job
-from mlx_distill.run.records import Generation, Score
+from mlx_distill.run.records import MODELS, Generation, Score
+from mlx_distill.run.results.benchmarks import BenchProtocol
 
 
 def write_logs(job: Job, created: str) -> list[Path]:
@@ -20,22 +20,22 @@ def write_logs(job: Job, created: str) -> list[Path]:
     items = list(lines_of(job.run / ITEMS))
     return [
         path
-        for protocol in job.run.read_json(PROTOCOL)
-        for role in COMPARED
+        for protocol in job.run.read_as(PROTOCOL, tuple[BenchProtocol, ...])
+        for role in MODELS
         if (path := _write(job, protocol, role, items, answers, scores, created))
     ]
 
 
 def _write(
     job: Job,
-    protocol: dict[str, Any],
+    protocol: BenchProtocol,
     role: str,
     items: list[dict[str, Any]],
     answers: list[Generation],
     scores: list[Score],
     created: str,
 ) -> Path | None:
-    name = protocol["name"]
+    name = protocol.name
     prompts = {item["id"]: item["prompt"] for item in items if item["benchmark"] == name}
     mine = [s for s in scores if (s.benchmark, s.role) == (name, role) and s.item_id in prompts]
     if not mine:

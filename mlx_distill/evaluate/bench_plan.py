@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate.benchmarks import DEFAULT, Benchmark, Item, Loaded
@@ -18,6 +17,7 @@ from mlx_distill.run.data.material import own_data
 from mlx_distill.run.folder import PROMPTS
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Generation, Prompt
+from mlx_distill.run.results.benchmarks import BenchProtocol, Overlap
 from mlx_distill.run.wording import ELSEWHERE
 
 
@@ -86,35 +86,40 @@ def answered(asked: Asked, answers: Sequence[Generation]) -> Asked:
 # ---------------------------------------------------------------- the protocol
 
 
-def protocol(job: Job, asked: Asked, template: str | None, elsewhere: bool) -> dict[str, Any]:
-    """As results.json has it. What is not known of answers made elsewhere is None."""
+def protocol(job: Job, asked: Asked, template: str | None, elsewhere: bool) -> BenchProtocol:
     benchmark, decoding = asked.benchmark, asked.decoding
-    names = ("name", "title", "capability", "size", "scorer", "floor")
-    return {name: getattr(benchmark, name) for name in names} | {
-        "items": len(asked.items),
-        "subset": asked.subset,
-        "source": asked.loaded.source,
-        "items_digest": dataclasses.replace(asked.loaded, items=asked.items).digest,
-        "max_tokens": None if elsewhere else decoding.max_tokens,
-        "template": None if elsewhere else template,
-        "system": None if elsewhere else decoding.system,
-        "samples": decoding.samples,
-        "temperature": decoding.temperature if decoding.samples and not elsewhere else None,
-        "strength": job.config.comparison.strength,
-        "deviations": list(benchmark.deviations),
-        "answers": ELSEWHERE if elsewhere else "made here",
-        "overlap": _overlap(job, asked),
-    }
+    return BenchProtocol(
+        name=benchmark.name,
+        title=benchmark.title,
+        capability=benchmark.capability,
+        size=benchmark.size,
+        scorer=benchmark.scorer,
+        floor=benchmark.floor,
+        items=len(asked.items),
+        subset=asked.subset,
+        source=asked.loaded.source,
+        items_digest=dataclasses.replace(asked.loaded, items=asked.items).digest,
+        max_tokens=None if elsewhere else decoding.max_tokens,
+        template=None if elsewhere else template,
+        system=None if elsewhere else decoding.system,
+        samples=decoding.samples,
+        temperature=decoding.temperature if decoding.samples and not elsewhere else None,
+        strength=job.config.comparison.strength,
+        deviations=tuple(benchmark.deviations),
+        answers=ELSEWHERE if elsewhere else "made here",
+        overlap=_overlap(job, asked),
+    )
 
 
-def _overlap(job: Job, asked: Asked) -> dict[str, Any]:
+def _overlap(job: Job, asked: Asked) -> Overlap:
     """Items that share 13 words in a row with a training prompt."""
     from mlx_distill.run.overlap import overlapping
 
     texts = list(_training_texts(job))
     if not texts:
-        return {"checked": None, "items": []}
-    return {"checked": len(texts), "items": overlapping({item.id: item.prompt for item in asked.items}, texts)}
+        return Overlap(checked=None, items=())
+    found = overlapping({item.id: item.prompt for item in asked.items}, texts)
+    return Overlap(checked=len(texts), items=tuple(found))
 
 
 def _training_texts(job: Job) -> Iterator[str]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from mlx_distill.run.results.selection import Candidate
 from mlx_distill.stats.inference import CONFIDENCE, loss_p
 
 RULE = "choosing 1"
@@ -19,14 +20,6 @@ RULE = "choosing 1"
 
 Pairs = Sequence[tuple[bool, bool]]
 """Items of one benchmark: whether the base passed, whether the candidate did."""
-
-
-@dataclass(frozen=True, order=True)
-class Candidate:
-    """An optimiser step whose adapter was saved, and how strongly that is applied (0 is the base)."""
-
-    step: int
-    strength: float
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mlx_distill.evaluate.bench import open_cases, scoring
 from mlx_distill.evaluate.bench_answering import answering
 from mlx_distill.evaluate.bench_answers import Made, answers_key, scorer_key
 from mlx_distill.evaluate.bench_plan import Asked, asked_of, loaded
-from mlx_distill.evaluate.choosing import RULE, Candidate
+from mlx_distill.evaluate.choosing import RULE
 from mlx_distill.evaluate.domains import OWN, domain
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
 from mlx_distill.machine import environment
@@ -32,6 +32,7 @@ from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import SELECTION, RunDir, file_hash
 from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job
 from mlx_distill.run.records import Role, digest
+from mlx_distill.run.results.selection import Candidate, Selection
 from mlx_distill.run.wording import candidate as named
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _tests(job: Job) -> list[_Test]:
         choosing, confirming = (
             dataclasses.replace(greedy, items=list(items)) for items in (parts.choosing, parts.confirming)
         )
-        found.append(_Test(domain(vars(one.benchmark), job.config.bench.own), choosing, confirming))
+        found.append(_Test(domain(one.benchmark, job.config.bench.own), choosing, confirming))
     return found
 
 
@@ -176,7 +177,7 @@ class _Answering:
     def of(self, candidate: Candidate | None, asked: Sequence[Asked]) -> Passed:
         """What it passed, by benchmark and item; None is the base. What is on disk already is not asked again."""
         role: Role = "distilled" if candidate else "base"
-        words, before = named(dataclasses.asdict(candidate) if candidate else None), self.count
+        words, before = named(candidate), self.count
         made = self._made(role, candidate, asked)
         made.take_over(asked)
         for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
@@ -221,15 +222,15 @@ def _passed(made: Made, asked: Sequence[Asked]) -> Passed:
     return passed
 
 
-def _keep(job: Job, adapter: Adapter, saved: dict[int, Path], part: dict[str, Any]) -> None:
+def _keep(job: Job, adapter: Adapter, saved: dict[int, Path], part: Selection) -> None:
     """kept-student/: the chosen candidate as an adapter of its own, or nothing."""
     from mlx_distill.models.students.adapter import read_weights
 
     shutil.rmtree(job.run / KEPT, ignore_errors=True)
-    chosen = part["chosen"]
+    chosen = part.chosen
     if chosen is None:
-        job.view.warn(f"The base is kept: {part['words']}.")
+        job.view.warn(f"The base is kept: {part.words}.")
         return
-    adapter.set_weights(read_weights(saved[chosen["step"]]))
-    adapter.save_at(chosen["strength"], job.run / KEPT, job.config.training.student)
-    job.view.note(f"Kept: {part['words']}.")
+    adapter.set_weights(read_weights(saved[chosen.step]))
+    adapter.save_at(chosen.strength, job.run / KEPT, job.config.training.student)
+    job.view.note(f"Kept: {part.words}.")

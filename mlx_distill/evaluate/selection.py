@@ -1,20 +1,20 @@
 """The selection of results.json: what candidates passed, which one was put to confirmation, and why it is kept or not.
 
-In: what base and candidates passed, by benchmark and item. Out: results["selection"]. The rule is in `choosing`; here
-it is applied, and told.
+In: what base and candidates passed, by benchmark and item. Out: the Selection of results.json. The rule is in
+`choosing`; here it is applied, and told.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mlx_distill.evaluate.choosing import Candidate, Change, Pairs, change, level, order
+from mlx_distill.evaluate.choosing import Change, Pairs, change, level, order
 from mlx_distill.evaluate.domains import OWN
+from mlx_distill.run.decode import typed
 from mlx_distill.run.folder import SELECTION, RunDir
-from mlx_distill.run.records import plain
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.selection import Candidate, CandidateRow, CandidateScore, Selection, SelectionBenchmark
 from mlx_distill.run.wording import candidate as named
 from mlx_distill.run.wording import plural
 from mlx_distill.stats import inference as stats
@@ -66,7 +66,7 @@ class Tried:
         return not any(one.loses for one in self.changes(candidate, confirming=True).values())
 
 
-def selection_part(tried: Tried, items: int, heldout_best: int) -> dict[str, Any]:
+def selection_part(tried: Tried, items: int, heldout_best: int) -> Selection:
     """`items`: selection items that were asked for, of each benchmark; `heldout_best`: the step of the lowest held-out
     loss. `first` in it is what is kept, or what gained most where nothing is, with its confirmation; `refused` are
     those that did not hold."""
@@ -75,20 +75,20 @@ def selection_part(tried: Tried, items: int, heldout_best: int) -> dict[str, Any
     kept = last is not None and tried.holds(last)
     shown = last if kept else confirmed[0] if confirmed else None
     candidates = [_candidate(tried, candidate) for candidate in sorted(tried.candidates)]
-    return {
-        "items": items,
-        "level": level(len(tried.grounds)),
-        "strengths": sorted({candidate.strength for candidate in tried.candidates}),
-        "steps": sorted({candidate.step for candidate in tried.candidates}),
-        "benchmarks": [_benchmark(tried, ground) for ground in tried.grounds],
-        "candidates": candidates,
-        "refused": [dataclasses.asdict(one) for one in (confirmed[:-1] if kept else confirmed)],
-        "first": shown and dataclasses.asdict(shown),
-        "confirmation": [] if shown is None else [_score(tried, shown, ground, True) for ground in tried.grounds],
-        "chosen": dataclasses.asdict(last) if last and kept else None,
-        "heldout_best": heldout_best,
-        "words": _words(tried, confirmed, candidates) if last else _none(candidates, heldout_best),
-    }
+    return Selection(
+        items=items,
+        level=level(len(tried.grounds)),
+        strengths=tuple(sorted({candidate.strength for candidate in tried.candidates})),
+        steps=tuple(sorted({candidate.step for candidate in tried.candidates})),
+        benchmarks=tuple(_benchmark(tried, ground) for ground in tried.grounds),
+        candidates=tuple(candidates),
+        refused=tuple(confirmed[:-1] if kept else confirmed),
+        first=shown,
+        confirmation=() if shown is None else tuple(_score(tried, shown, ground, True) for ground in tried.grounds),
+        chosen=last if kept else None,
+        heldout_best=heldout_best,
+        words=_words(tried, confirmed, candidates) if last else _none(candidates, heldout_best),
+    )
 
 
 def _confirmed(tried: Tried) -> list[Candidate]:
@@ -101,63 +101,65 @@ def _confirmed(tried: Tried) -> list[Candidate]:
     return found
 
 
-def _benchmark(tried: Tried, ground: Ground) -> dict[str, Any]:
+def _benchmark(tried: Tried, ground: Ground) -> SelectionBenchmark:
     base = tried.base.get(ground.name, {})
     passed = [base[item] for item in ground.choosing if item in base]
-    return {
-        "name": ground.name,
-        "title": ground.title,
-        "domain": ground.domain,
-        "choosing": len(ground.choosing),
-        "confirming": len(ground.confirming),
-        "base": plain(wilson(sum(passed), len(passed))) if passed else None,
-    }
+    return SelectionBenchmark(
+        name=ground.name,
+        title=ground.title,
+        domain=ground.domain,
+        choosing=len(ground.choosing),
+        confirming=len(ground.confirming),
+        base=wilson(sum(passed), len(passed)) if passed else None,
+    )
 
 
-def _candidate(tried: Tried, candidate: Candidate) -> dict[str, Any]:
+def _candidate(tried: Tried, candidate: Candidate) -> CandidateRow:
     own, other = ([g for g in tried.grounds if (g.domain == OWN) is mine] for mine in (True, False))
-    scores = [_score(tried, candidate, ground, False) for ground in tried.grounds]
-    return dataclasses.asdict(candidate) | {
-        "scores": scores,
-        "gain": _pooled(tried, candidate, own),
-        "elsewhere": _pooled(tried, candidate, other),
-        "loses": [g.title for g, row in zip(tried.grounds, scores, strict=True) if row["loses"]],
-    }
+    scores = tuple(_score(tried, candidate, ground, False) for ground in tried.grounds)
+    return CandidateRow(
+        step=candidate.step,
+        strength=candidate.strength,
+        scores=scores,
+        gain=_pooled(tried, candidate, own),
+        elsewhere=_pooled(tried, candidate, other),
+        loses=tuple(g.title for g, row in zip(tried.grounds, scores, strict=True) if row.loses),
+    )
 
 
-def _score(tried: Tried, candidate: Candidate, ground: Ground, confirming: bool) -> dict[str, Any]:
+def _score(tried: Tried, candidate: Candidate, ground: Ground, confirming: bool) -> CandidateScore:
     pairs = tried.pairs(candidate, ground, confirming)
     found = change(pairs, len(tried.grounds))
     share = wilson(sum(after for _, after in pairs), len(pairs)) if pairs else None
     before = wilson(sum(before for before, _ in pairs), len(pairs)) if pairs else None
-    return {
-        "name": ground.name,
-        "base": plain(before),
-        "score": plain(share),
-        "difference": _difference(pairs),
-        "gained": found.gained,
-        "lost": found.lost,
-        "loss_p": found.p,
-        "loses": found.loses,
-    }
+    return CandidateScore(
+        name=ground.name,
+        base=before,
+        score=share,
+        difference=_difference(pairs),
+        gained=found.gained,
+        lost=found.lost,
+        loss_p=found.p,
+        loses=found.loses,
+    )
 
 
-def _pooled(tried: Tried, candidate: Candidate, grounds: Sequence[Ground]) -> dict[str, Any] | None:
+def _pooled(tried: Tried, candidate: Candidate, grounds: Sequence[Ground]) -> Estimate | None:
     return _difference([pair for ground in grounds for pair in tried.pairs(candidate, ground)])
 
 
-def _difference(pairs: Pairs) -> dict[str, Any] | None:
-    return plain(stats.estimate([float(after) - float(before) for before, after in pairs])) if pairs else None
+def _difference(pairs: Pairs) -> Estimate | None:
+    return stats.estimate([float(after) - float(before) for before, after in pairs]) if pairs else None
 
 
 # ---------------------------------------------------------------- words
 
 
-def _points(found: Mapping[str, Any] | None) -> str:
-    return "untested" if found is None else f"{100 * found['mean']:+.1f} points, n = {found['n']}"
+def _points(found: Estimate | None) -> str:
+    return "untested" if found is None else f"{100 * found.mean:+.1f} points, n = {found.n}"
 
 
-def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[Mapping[str, Any]]) -> str:
+def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[CandidateRow]) -> str:
     best, last = confirmed[0], confirmed[-1]
     if not tried.holds(last):
         weaker = ", ".join(f"{one.strength:g}" for one in confirmed[1:])
@@ -167,7 +169,7 @@ def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[Ma
     gained = f"{_name(last)} gains{'' if confirmed[1:] else ' most'} in the own domain ({_gain(tried, last)})"
     if confirmed[1:]:
         return f"{gained} and {nowhere}; {_refused(tried, best)}"
-    count, eligible = len(candidates), sum(not row["loses"] for row in candidates)
+    count, eligible = len(candidates), sum(not row.loses for row in candidates)
     return f"{gained} of the {eligible} of {plural(count, 'candidate')} that lose nowhere, and {nowhere}"
 
 
@@ -184,25 +186,26 @@ def _refused(tried: Tried, candidate: Candidate) -> str:
 
 
 def _name(candidate: Candidate) -> str:
-    return named(dataclasses.asdict(candidate))
+    return named(candidate)
 
 
 def _gain(tried: Tried, candidate: Candidate) -> str:
     return _points(_pooled(tried, candidate, [ground for ground in tried.grounds if ground.domain == OWN]))
 
 
-def _none(candidates: Sequence[Mapping[str, Any]], heldout_best: int) -> str:
+def _none(candidates: Sequence[CandidateRow], heldout_best: int) -> str:
     """With what became of the candidate that a training without selection would have kept."""
     said = f"none of {plural(len(candidates), 'candidate')} gains in the own domain and loses nowhere"
-    whole = [row for row in candidates if row["strength"] == 1 and row["step"] == heldout_best]
+    whole = [row for row in candidates if row.strength == 1 and row.step == heldout_best]
     for row in whole:
-        lost = f", and loses on {', '.join(row['loses'])}" if row["loses"] else ""
-        gain = _points(row["gain"])
-        said += f"; {named(row)}, which has the lowest held-out loss, changes the own domain by {gain}{lost}"
+        lost = f", and loses on {', '.join(row.loses)}" if row.loses else ""
+        gain = _points(row.gain)
+        said += f"; {named(row.candidate)}, which has the lowest held-out loss, changes the own domain by {gain}{lost}"
     return said
 
 
-def read_selection(run: RunDir) -> dict[str, Any] | None:
+def read_selection(run: RunDir) -> Selection | None:
     """None where nothing was selected."""
-    found: dict[str, Any] | None = run.read_json(SELECTION) if (run / SELECTION).exists() else None
-    return found
+    if not (run / SELECTION).exists():
+        return None
+    return typed(Selection, run.read_json(SELECTION), str(run / SELECTION), "run `mlx-distill select` again")

@@ -9,12 +9,13 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from mlx_distill import __version__
 from mlx_distill.machine import blas, sandbox
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import file_hash
+from mlx_distill.run.results.hardware import Hardware
+from mlx_distill.run.results.part import fields_of
 
 PACKAGES = ("mlx", "mlx-lm", "anthropic", "datasets", "matplotlib", "gguf")
 
@@ -43,23 +44,23 @@ def sandbox_trials() -> dict[str, str]:
     return {level: sandbox.trial(level) for level in sandbox.levels()}
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> Hardware:
     """What decides how much fits and how fast it is."""
-    return {
-        "chip": chip(),
-        "cores": os.cpu_count(),
-        "memory_bytes": memory_bytes(),
-        "backend": "Metal" if sys.platform == "darwin" else "CPU",
-    }
+    return Hardware(
+        chip=chip(),
+        cores=os.cpu_count(),
+        memory_bytes=memory_bytes(),
+        os=f"{platform.system()} {platform.release().partition('-')[0]}",
+        backend="Metal" if sys.platform == "darwin" else "CPU",
+        blas=Path(name).name if (name := blas.preloaded()) else None,
+    )
 
 
-def describe() -> dict[str, Any]:
+def describe() -> dict[str, object]:
     """environment.json. No user name, host name or path."""
-    return hardware() | {
+    return fields_of(hardware()) | {
         "created": now(),
-        "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "blas": Path(name).name if (name := blas.preloaded()) else None,
         "sandbox": sandbox_level(),
         "versions": {"mlx-distill": __version__, **{name: version(name) for name in PACKAGES}},
         "revision": _revision(),

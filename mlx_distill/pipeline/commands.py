@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.evaluate import answers as generating
 from mlx_distill.evaluate import select as selecting
@@ -28,12 +27,13 @@ from mlx_distill.run import folder as files
 from mlx_distill.run.errors import DataError, TeacherError, UsageError
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import WORK, Job
+from mlx_distill.run.results import Results
 from mlx_distill.run.stage import remove, run_stage
 from mlx_distill.summarise import SELF_CHECK, summarise
 from mlx_distill.train import stage as training
 
 
-def run_all(job: Job) -> dict[str, Any]:
+def run_all(job: Job) -> Results:
     """Every stage that the configuration wants, in order."""
     check_teachers(job)
     if STAGES["select"].wanted(job):
@@ -93,7 +93,7 @@ def _with_fitting_layers(job: Job) -> Job:
 # ---------------------------------------------------------------- select
 
 
-def select(job: Job) -> dict[str, Any]:
+def select(job: Job) -> Results:
     """The selection, and the report with what it says. Raises UsageError where none is configured."""
     if not STAGES["select"].wanted(job):
         raise UsageError("`select` needs --select N (items to choose by) and --benchmark.")
@@ -154,7 +154,7 @@ def _ask_about_tests(job: Job) -> None:
     job.view.note(f"No teacher: {reason}. Base and distilled are compared alone.")
 
 
-def self_check(job: Job) -> dict[str, Any]:
+def self_check(job: Job) -> Results:
     """Compares the base with itself, sampled, in a folder of its own; any difference it shows is judge error."""
     _run_wanted(job, "prompts")
     folder = RunDir(job.run / SELF_CHECK)
@@ -178,7 +178,7 @@ def self_check(job: Job) -> dict[str, Any]:
 # ---------------------------------------------------------------- bench
 
 
-def bench(job: Job, answer_files: Sequence[Given] = (), inspect_log: bool = False) -> dict[str, Any]:
+def bench(job: Job, answer_files: Sequence[Given] = (), inspect_log: bool = False) -> Results:
     """Scores the benchmarks, and reports. `answer_files`: answers made elsewhere, instead of the student's own."""
     if inspect_log:
         check_installed()
@@ -196,7 +196,7 @@ def bench(job: Job, answer_files: Sequence[Given] = (), inspect_log: bool = Fals
 # ---------------------------------------------------------------- report and export
 
 
-def report(job: Job, look: Look = DEFAULT, animated: bool = False) -> dict[str, Any]:
+def report(job: Job, look: Look = DEFAULT, animated: bool = False) -> Results:
     """results.json from the run's files; from it alone the charts, RESULTS.md and report.html."""
     from mlx_distill.report import draw
 

@@ -198,7 +198,7 @@ def _estimate(config: Config, prompts: PromptTotals, run: Path) -> TrainingEstim
     wanted, layers = task.layers, fit.most_layers(task, config.machine, factor) if config.machine.auto else None
     if layers and layers < wanted:
         task = fit.with_layers(task, layers)
-    pace = fit.speed(runs, config.training.student, hardware["chip"])
+    pace = fit.speed(runs, config.training.student, hardware.chip)
     return TrainingEstimate(task, wanted, fit.choose(task, config.machine, factor), source, factor, count, pace)
 
 

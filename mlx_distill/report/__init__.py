@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.run.folder import write_atomic
+from mlx_distill.run.results import Results
 
 __all__ = ["draw"]
 
 
 def draw(
-    results: dict[str, Any], report_folder: Path, visuals_folder: Path, look: Look = DEFAULT, animated: bool = False
+    results: Results, report_folder: Path, visuals_folder: Path, look: Look = DEFAULT, animated: bool = False
 ) -> list[Path]:
     """Writes RESULTS.md and report.html into one folder, charts and pipeline.mmd into the other, and a model card to
     the adapter, where the folder has one. Returns the paths."""
@@ -32,7 +32,7 @@ def draw(
     return [*(chart.path for chart in charts), *moving, diagram, text, shown, *_card(results, report_folder)]
 
 
-def _card(results: dict[str, Any], report_folder: Path) -> list[Path]:
+def _card(results: Results, report_folder: Path) -> list[Path]:
     from mlx_distill.report.card import card_folder, model_card
 
     folder = card_folder(results, report_folder)
@@ -42,7 +42,7 @@ def _card(results: dict[str, Any], report_folder: Path) -> list[Path]:
     return [folder / "README.md"]
 
 
-def _animated(results: dict[str, Any], folder: Path, look: Look) -> list[Path]:
+def _animated(results: Results, folder: Path, look: Look) -> list[Path]:
     from mlx_distill.report.animate import animate
 
     return animate(results, folder, look)

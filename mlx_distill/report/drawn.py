@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlx_distill.report.look import THEMES, Look
+from mlx_distill.run.results import Results
 
 if TYPE_CHECKING:
     from mlx_distill.report.charts.canvas import Canvas
@@ -38,7 +39,7 @@ def draw_chart(drawing: Callable[[Look], Canvas | None], path: Path, look: Look)
     return Drawn(shown.save(path), picture(path.stem, light.image, dark.image))
 
 
-def draw_charts(results: dict[str, Any], folder: Path, look: Look) -> list[Drawn]:
+def draw_charts(results: Results, folder: Path, look: Look) -> list[Drawn]:
     """Every chart of a run that can be drawn."""
     from mlx_distill.report.charts import CHARTS, drawing
 

@@ -8,100 +8,91 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from mlx_distill.report.terminal_text import STYLES, WIDE, table, text, word
+from mlx_distill.run.results.sweep import DomainOfRun, SweepResults, SweepRun
 from mlx_distill.run.wording import NOTHING, duration, money, plural, points
-
-Values = dict[str, Any]
 
 OWN = "own domain"
 MARKS = {"better": "▲", "worse": "▼"}
 
 
-def sweep(found: Values, folder: str, width: int) -> Iterable[RenderableType]:
+def sweep(found: SweepResults, folder: str, width: int) -> Iterable[RenderableType]:
     """`folder`: where sweep.md, sweep.html and visuals/ lie."""
     yield text("")
     yield _table(found, width)
-    yield from _undone(found["runs"])
+    yield from _undone(found.runs)
     degraded = [
-        f"{run['name']}, {row['title']}: {said}."
-        for run in found["runs"]
-        for row in run["benchmarks"]
-        for said in row["degraded"]
+        f"{run.name}, {row.title}: {said}." for run in found.runs for row in run.benchmarks for said in row.degraded
     ]
-    yield from (text(f"! {said}", "yellow") for said in dict.fromkeys([*degraded, *found["caveats"]]))
+    yield from (text(f"! {said}", "yellow") for said in dict.fromkeys([*degraded, *found.caveats]))
     yield from _findings(found)
     yield text(f"\n{folder}/sweep.md, sweep.html, sweep.json and visuals/ hold it all.")
 
 
-def _table(found: Values, width: int) -> Table:
-    wide, sweep_ = width >= WIDE, found["sweep"]
-    counted = Counter(run["state"] for run in found["runs"])
+def _table(found: SweepResults, width: int) -> Table:
+    wide, sweep_ = width >= WIDE, found.sweep
+    counted = Counter(run.state for run in found.runs)
     states = ", ".join(f"{count} {state}" for state, count in counted.items())
-    title = f"Sweep {sweep_['name']}: {states}; {duration(sweep_['seconds'])}, {money(sweep_['usd'])}"
+    title = f"Sweep {sweep_.name}: {states}; {duration(sweep_.seconds)}, {money(sweep_.usd)}"
     header = ["", "state", "kept", *(["held-out loss", "time", "cost"] if wide else []), f"{OWN}, points", "gate"]
     made = table(title, header, left=("", "state", "kept", "gate"))
     for column in made.columns[1:]:
         column.no_wrap = True  # a long name folds instead
-    for run in found["runs"]:
+    for run in found.runs:
         made.add_row(*_cells(run, wide))
     made.caption = text(f"{OWN}: its reported items together, distilled − base, tested within the run", "dim")
     made.caption_justify = "left"
     return made
 
 
-def _cells(run: Values, wide: bool) -> list[Text]:
-    loss, gate, own = run["heldout_loss"], run["gate"], _own(run)
-    state = text(run["state"], {"done": "", "failed": "bold red"}.get(run["state"], "dim"))
-    losses = (
-        f"{loss['base']['mean']:.3f} → {loss['best']['mean']:.3f}"
-        if loss and loss["base"] and loss["best"]
-        else NOTHING
-    )
-    made = [losses, duration(run["seconds"]), money(run["usd"])] if wide else []
-    changed = text(points(own["difference"], sign="+"), STYLES.get(own["verdict"], "")) if own else text(NOTHING)
-    verdict = word(gate["verdict"]) if gate else text(NOTHING)
-    return [text(run["name"]), state, text(_kept(run)), *map(text, made), changed, verdict]
+def _cells(run: SweepRun, wide: bool) -> list[Text]:
+    loss, gate, own = run.heldout_loss, run.gate, _own(run)
+    state = text(run.state, {"done": "", "failed": "bold red"}.get(run.state, "dim"))
+    losses = f"{loss.base.mean:.3f} → {loss.best.mean:.3f}" if loss and loss.base and loss.best else NOTHING
+    made = [losses, duration(run.seconds), money(run.usd)] if wide else []
+    changed = text(points(own.difference, sign="+"), STYLES.get(own.verdict, "")) if own else text(NOTHING)
+    verdict = word(gate.verdict) if gate else text(NOTHING)
+    return [text(run.name), state, text(_kept(run)), *map(text, made), changed, verdict]
 
 
-def _own(run: Values) -> Values | None:
-    return next((row for row in run["forgetting"] if row["domain"] == OWN), None)
+def _own(run: SweepRun) -> DomainOfRun | None:
+    return next((row for row in run.forgetting if row.domain == OWN), None)
 
 
-def _kept(run: Values) -> str:
+def _kept(run: SweepRun) -> str:
     """Shortly: `300 × 0.5` is step 300 at strength 0.5."""
-    if run["selection"] is None:
+    if run.selection is None:
         return NOTHING
-    chosen = run["selection"]["chosen"]
+    chosen = run.selection.chosen
     if chosen is None:
         return "base"
-    return f"{chosen['step']}" if chosen["strength"] == 1 else f"{chosen['step']} × {chosen['strength']:g}"
+    return f"{chosen.step}" if chosen.strength == 1 else f"{chosen.step} × {chosen.strength:g}"
 
 
-def _undone(runs: Sequence[Values]) -> Iterable[Text]:
+def _undone(runs: Sequence[SweepRun]) -> Iterable[Text]:
     for run in runs:
-        if run["state"] == "failed" or run["why"]:
-            style = "bold red" if run["state"] == "failed" else ""
-            why = " ".join(str(run["why"] or "no reason is known").split())
-            yield Text.assemble(text(f"✗ {run['name']} {run['state']}: ", style), text(why))
+        if run.state == "failed" or run.why:
+            style = "bold red" if run.state == "failed" else ""
+            why = " ".join(str(run.why or "no reason is known").split())
+            yield Text.assemble(text(f"✗ {run.name} {run.state}: ", style), text(why))
 
 
-def _findings(found: Values) -> Iterable[Text]:
+def _findings(found: SweepResults) -> Iterable[Text]:
     """The headline, then each of them: losses first, in the same size as gains."""
-    counted = Counter(finding["verdict"] for finding in found["findings"])
+    counted = Counter(finding.verdict for finding in found.findings)
     told = ", ".join(f"{counted[verdict]} {verdict}" for verdict in ("worse", "better") if counted[verdict])
-    cells = found["cells"]
+    cells = found.cells
     if not cells:
         yield text("\nNo cell was tested.", "bold")
     elif not told:
         yield text(f"\nNo cell of {cells:,} shows a difference (Holm over all of them).", "bold")
     else:
         yield text(f"\n{told} of {plural(cells, 'cell')} (Holm over all of them):", "bold")
-    for finding in found["findings"]:
-        mark = text(f"  {MARKS.get(finding['verdict'], '●')} ", STYLES.get(finding["verdict"], ""))
-        yield Text.assemble(mark, text(" ".join(str(finding["words"]).split())))
+    for finding in found.findings:
+        mark = text(f"  {MARKS.get(finding.verdict, '●')} ", STYLES.get(finding.verdict, ""))
+        yield Text.assemble(mark, text(" ".join(str(finding.words).split())))

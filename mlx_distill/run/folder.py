@@ -20,7 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+
+from mlx_distill.run.decode import RESULTS as RESULTS
+from mlx_distill.run.decode import Typed, typed
 from mlx_distill.run.errors import DataError, UsageError
+from mlx_distill.run.files import Stage
 from mlx_distill.run.records import Record, digest, read_records, stream_records, to_line
 
 # ---------------------------------------------------------------- the files of a run
@@ -55,7 +60,6 @@ BENCH_SCORES = "bench/scores.jsonl"
 BENCH_MADE = "bench/made.json"
 BENCH_PUBLISHED = "bench/published.json"
 
-RESULTS = "results.json"
 VISUALS = "visuals"
 EXPORTS = "exports"
 
@@ -189,7 +193,7 @@ class RunDir:
     def write_json(self, name: str, value: Any) -> None:
         if name == STAGE_STATES:
             self._stages = value
-        write_atomic(self / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        write_atomic(self / name, json.dumps(msgspec.to_builtins(value), indent=1, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any:
         try:
@@ -200,6 +204,14 @@ class RunDir:
             raise DataError(
                 f"{self / name} is not JSON ({error}): delete it, then run the same command again."
             ) from error
+
+    def read_as(self, name: str, kind: type[Typed]) -> Typed:
+        """As `read_json`, of the shape that it should have. Raises DataError, naming the place, for another."""
+        return typed(kind, self.read_json(name), str(self / name), "delete it, then run the same command again")
+
+    def find(self, name: str, kind: type[Typed]) -> Typed | None:
+        """As `read_as`; None where there is no such file."""
+        return self.read_as(name, kind) if (self / name).exists() else None
 
     def write_records(self, name: str, records: Iterable[Any]) -> None:
         """Streams: the records are never all in memory."""
@@ -239,11 +251,15 @@ class RunDir:
 
     # ---- stages
 
-    def stages(self) -> dict[str, Any]:
-        """By stage: its fingerprint, state and seconds. Read once, because nobody else writes the file meanwhile."""
+    def stages(self) -> dict[str, Stage]:
+        """By name. Read once, because nobody else writes the file meanwhile."""
         if self._stages is None:
-            self._stages = self.read_json(STAGE_STATES) if (self / STAGE_STATES).exists() else {}
+            self._stages = self.find(STAGE_STATES, dict[str, Stage]) or {}
         return self._stages
+
+    def stage(self, name: str) -> Stage | None:
+        """None where it was never begun."""
+        return self.stages().get(name)
 
     def fingerprint(self, settings: Any, inputs: Iterable[str]) -> str:
         """Of a stage: its part of the configuration and the content of the files that it reads."""
@@ -251,17 +267,15 @@ class RunDir:
         return digest(rows + [self.content(name).sha256 for name in inputs])
 
     def is_current(self, stage: str, fingerprint: str, outputs: Iterable[str]) -> bool:
-        entry = self.stages().get(stage, {})
-        return (
-            entry.get("state") == "done"
-            and entry.get("fingerprint") == fingerprint
-            and all((self / name).exists() for name in outputs)
-        )
+        known = self.stage(stage)
+        made = known is not None and (known.state, known.fingerprint) == ("done", fingerprint)
+        return made and all((self / name).exists() for name in outputs)
 
     def started_from(self, stage: str, fingerprint: str) -> bool:
         """Whether what an earlier attempt at this stage left behind was made from the same inputs."""
-        return bool(self.stages().get(stage, {}).get("fingerprint") == fingerprint)
+        known = self.stage(stage)
+        return known is not None and known.fingerprint == fingerprint
 
     def mark(self, stage: str, fingerprint: str, state: str, seconds: float) -> None:
-        entry = {"fingerprint": fingerprint, "state": state, "seconds": round(seconds, 3)}
+        entry = Stage(fingerprint=fingerprint, state=state, seconds=round(seconds, 3))
         self.write_json(STAGE_STATES, self.stages() | {stage: entry})

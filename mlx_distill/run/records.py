@@ -20,6 +20,8 @@ from mlx_distill.run.reasoning import answer_of
 
 Role = Literal["teacher", "base", "distilled"]
 ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
+MODELS: tuple[Role, Role] = ("base", "distilled")
+"""Before and after training, which everything is measured of."""
 Split = Literal["train", "valid", "test"]
 
 SCORED_STOPS = ("end_turn", "stop_sequence")
@@ -50,20 +52,14 @@ class Prompt:
     checks: tuple[Check, ...] = ()
 
 
-@dataclass(frozen=True)
-class Completion:
-    """One answer of the teacher. `usd` is what it cost; None where nothing is charged by the token.
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What came with an answer. `usd` is what it cost; None where nothing is charged by the token.
 
-    `system` is what was asked under, where an existing trace says so; "" is the run's own.
     `input_tokens` are those that no prompt cache wrote or read; `batch`: asked at the price of a message batch;
-    `answered_at` is in Unix seconds.
+    `attempt` counts what was sent until it came; `answered_at` is in Unix seconds.
     """
 
-    prompt_id: str
-    prompt: str
-    completion: str
-    stop_reason: str
-    model: str
     input_tokens: int = 0
     output_tokens: int = 0
     cache_write_tokens: int = 0
@@ -72,7 +68,6 @@ class Completion:
     usd: float | None = None
     batch: bool = False
     reasoning: str = ""
-    system: str = ""
     refusal_category: str | None = None
     message_id: str = ""
     request_id: str = ""
@@ -80,6 +75,19 @@ class Completion:
     answered_at: float = 0.0
     sdk: str = ""
     prices_dated: str = ""
+
+
+@dataclass(frozen=True)
+class Completion(Delivery):
+    """One answer of the teacher. `system` is what was asked under, where an existing trace says so; "" is the run's
+    own."""
+
+    prompt_id: str
+    prompt: str
+    completion: str
+    stop_reason: str
+    model: str
+    system: str = ""
 
     @property
     def complete(self) -> bool:
@@ -128,17 +136,10 @@ class Generation:
         return answer_of(self.text)
 
 
-@dataclass(frozen=True)
-class Judgment:
-    """One answer alone: whole scores 0-10 by dimension.
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a judge said beside the mark. `problem` says why there is none; `repeat` counts how often it was asked."""
 
-    `scores` None means unscored (`problem` says why); it is never read as zero.
-    """
-
-    prompt_id: str
-    role: Role
-    judge: str
-    scores: dict[str, float] | None
     reason: str = ""
     problem: str = ""
     usd: float | None = None
@@ -147,7 +148,17 @@ class Judgment:
 
 
 @dataclass(frozen=True)
-class Preference:
+class Judgment(Verdict):
+    """One answer alone: whole scores 0-10 by dimension. `scores` None means unscored; it is never read as zero."""
+
+    prompt_id: str
+    role: Role
+    judge: str
+    scores: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Preference(Verdict):
     """Two answers side by side, `first` shown first. `better` is one of the two, or "tie"; None means unscored."""
 
     prompt_id: str
@@ -155,11 +166,6 @@ class Preference:
     second: Role
     judge: str
     better: Role | Literal["tie"] | None
-    reason: str = ""
-    problem: str = ""
-    usd: float | None = None
-    sample: int = 0
-    repeat: int = 0
 
 
 FORMAT = "format"
@@ -199,10 +205,28 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The mean and, where there is an interval, its ends."""
+        return (self.mean, *(self.interval or ()))
 
-def plain(estimate: Estimate | None) -> dict[str, Any] | None:
-    """As results.json has it."""
-    return None if estimate is None else dataclasses.asdict(estimate)
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def top(self) -> float:
+        """The interval's upper end, or the mean where there is no interval."""
+        return self.mean if self.high is None else self.high
+
+    def times(self, factor: float) -> Estimate:
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        return Estimate(factor * self.mean, self.n, low, high)
+
+    @property
+    def spans_zero(self) -> bool:
+        """Whether zero lies in the interval, or there is none."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -259,7 +283,10 @@ def content_id(text: str) -> str:
 
 
 def to_line(record: Any) -> str:
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+    """As JSON: what is a record's own before what it shares with others."""
+    values = dataclasses.asdict(record)
+    own = {name: values[name] for name in type(record).__annotations__}
+    return json.dumps(own | values, ensure_ascii=False)
 
 
 def stream_records(path: Path, kind: type[Record], skip: int = 0, step: int = 1) -> Iterator[Record]:

@@ -72,7 +72,7 @@ def run_stage(job: Job, stage: Stage) -> None:
         return
     seconds_before = 0.0
     if job.run.started_from(stage.name, fingerprint):
-        seconds_before = job.run.stages()[stage.name]["seconds"]
+        seconds_before = job.run.stages()[stage.name].seconds
     else:
         for name in stage.stale:
             remove(job.run / name)

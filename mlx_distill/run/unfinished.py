@@ -6,9 +6,11 @@ In: the run's files. Out: sentences, the gravest first; [] for a run in order.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from mlx_distill.run.config import Config
+from mlx_distill.run.files import StudentFile
 from mlx_distill.run.folder import METRICS, STUDENT, RunDir
 from mlx_distill.run.records import StepMetrics
 
@@ -26,7 +28,7 @@ OTHERS = {
 def unfinished_part(run: RunDir, config: Config) -> list[str]:
     """results["unfinished"]."""
     stages, said = run.stages(), unfinished_training(run, config)
-    begun = [name for name in OTHERS if stages.get(name, {}).get("state", DONE) != DONE]
+    begun = [name for name in OTHERS if name in stages and stages[name].state != DONE]
     return said + [f"{OTHERS[name]} is not finished: what rests on it counts what was there." for name in begun]
 
 
@@ -35,13 +37,13 @@ def unfinished_training(run: RunDir, config: Config) -> list[str]:
     if not (run / ADAPTER).exists():
         return []
     stages = run.stages()
-    known: dict[str, Any] = run.read_json(RECORD) if (run / RECORD).exists() else {}
+    known = run.find(RECORD, StudentFile) or StudentFile()
     if "train" not in stages:
         return ["The adapter was not trained in this run: nothing is known of how, nor whether that was finished."]
     said = []
-    if stages["train"].get("state") != DONE:
-        said.append(_steps(run.read(METRICS, StepMetrics), known.get("steps")))
-    if different := _different(known.get("settings"), config):
+    if stages["train"].state != DONE:
+        said.append(_steps(run.read(METRICS, StepMetrics), known.steps))
+    if different := _different(known.settings, config):
         said.append(f"The adapter was trained with other settings than the run has now ({'; '.join(different)}).")
     return said
 
@@ -55,8 +57,8 @@ def _steps(metrics: list[StepMetrics], planned: int | None) -> str:
     return f"The training is not finished: {done:,} of {planned or '?'} steps are done, and the adapter is {whose}."
 
 
-def _different(settings: dict[str, Any] | None, config: Config) -> list[str]:
+def _different(settings: Mapping[str, Any], config: Config) -> list[str]:
     """What of the training's configuration has changed since; a list that JSON made of a tuple has not."""
     now = dataclasses.asdict(config.training)
-    before = {name: tuple(value) if isinstance(value, list) else value for name, value in (settings or {}).items()}
+    before = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
     return [f"{name}: {before[name]} → {now[name]}" for name in before if name in now and before[name] != now[name]]

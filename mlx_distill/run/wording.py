@@ -1,7 +1,6 @@
 """Measured numbers as people read them, the same in the terminal, RESULTS.md and the history.
 
-In: values of results.json; an Estimate there is a dict of mean, low, high and n. Out: short text, "—" for what is
-not known.
+In: values of results.json. Out: short text, "—" for what is not known.
 """
 
 from __future__ import annotations
@@ -9,6 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.benchmarks import Benchmark, DomainRow, Published
+from mlx_distill.run.results.comparison import Comparison
+from mlx_distill.run.results.selection import Candidate, CandidateRow, Selection
+from mlx_distill.run.results.training import Dataset
 
 NOTHING = "—"
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -21,31 +27,31 @@ def visible(text: Any) -> str:
     return CONTROLS.sub("\ufffd", LINE_ENDS.sub("\n", str(text)))
 
 
-def estimate(found: dict[str, Any] | None, digits: int = 2, sign: str = "") -> str:
+def estimate(found: Estimate | None, digits: int = 2, sign: str = "") -> str:
     """The mean with its interval: `+1.06 [+0.18, +1.96]`."""
     return _interval(found, f"{sign}.{digits}f")
 
 
-def percent(found: dict[str, Any] | None) -> str:
+def percent(found: Estimate | None) -> str:
     return _interval(found, ".0%")
 
 
-def points(found: dict[str, Any] | None, digits: int = 1, sign: str = "") -> str:
+def points(found: Estimate | None, digits: int = 1, sign: str = "") -> str:
     """A share, or a difference of shares, in points of a hundred: `+28.0 [+20.1, +36.0]`."""
-    scaled = found and {end: None if found[end] is None else 100 * found[end] for end in ("mean", "low", "high")}
-    return estimate(scaled, digits, sign)
+    return estimate(found and found.times(100), digits, sign)
 
 
-def dollars(found: dict[str, Any] | None) -> str:
+def dollars(found: Estimate | None) -> str:
     return _interval(found, ",.2f")
 
 
-def _interval(found: dict[str, Any] | None, form: str) -> str:
+def _interval(found: Estimate | None, form: str) -> str:
     if found is None:
         return NOTHING
-    if found["low"] is None:
-        return f"{found['mean']:{form}}"
-    return f"{found['mean']:{form}} [{found['low']:{form}}, {found['high']:{form}}]"
+    if found.interval is None:
+        return f"{found.mean:{form}}"
+    low, high = found.interval
+    return f"{found.mean:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def share(value: float | None) -> str:
@@ -65,6 +71,10 @@ def money(usd: float | None) -> str:
     return NOTHING if usd is None else f"${usd:,.2f}"
 
 
+def memory(size: int | None) -> str:
+    return NOTHING if size is None else f"{size / 2**30:.0f} GiB"
+
+
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return NOTHING
@@ -75,11 +85,11 @@ def plural(count: int, thing: str) -> str:
     return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
-def answers_made(comparison: Mapping[str, Any]) -> str:
+def answers_made(comparison: Comparison) -> str:
     """How the compared answers came about."""
-    if comparison["samples"] is None:
+    if comparison.samples is None:
         return "one greedy answer a prompt"
-    return f"{plural(comparison['samples'], 'answer')} a prompt, sampled at temperature {comparison['temperature']:g}"
+    return f"{plural(comparison.samples, 'answer')} a prompt, sampled at temperature {comparison.temperature:g}"
 
 
 def capital(words: str) -> str:
@@ -96,97 +106,94 @@ ELSEWHERE = "made elsewhere"
 """The answers of a benchmark that came in a file."""
 
 
-def answers_an_item(row: Mapping[str, Any]) -> str:
+def answers_an_item(row: Benchmark) -> str:
     """How many answers of a benchmark's item there are, and how they were drawn, as far as that is known."""
-    if row["answers"] == ELSEWHERE:
-        return f"{row['samples'] or 'one'}, drawn as their maker did"
-    return f"{row['samples']} at temperature {row['temperature']:g}" if row["samples"] else "one, greedy"
+    if row.answers == ELSEWHERE:
+        return f"{row.samples or 'one'}, drawn as their maker did"
+    return f"{row.samples} at temperature {row.temperature:g}" if row.samples else "one, greedy"
 
 
-def changed(row: Mapping[str, Any]) -> str:
+def changed(row: Benchmark) -> str:
     """Items gained and lost; several answers an item have none that simply is."""
-    if row["gained"] is None:
-        return f"{plural(row['samples'], 'answer')} an item"
-    return f"{row['gained']} gained, {row['lost']} lost"
+    if row.gained is None:
+        return f"{plural(row.samples or 1, 'answer')} an item"
+    return f"{row.gained} gained, {row.lost} lost"
 
 
-def equivalence(row: Mapping[str, Any]) -> str:
+def equivalence(row: Benchmark) -> str:
     """Whether both models are shown to be alike: "yes" only where a test says so."""
-    found = row["equivalence"]
-    return NOTHING if found is None else f"{'yes' if found['shown'] else 'not shown'} ({tested(found['p'])})"
+    found = row.equivalence
+    return NOTHING if found is None else f"{'yes' if found.shown else 'not shown'} ({tested(found.p)})"
 
 
-def worth(row: Mapping[str, Any]) -> str:
+def worth(row: Benchmark | DomainRow) -> str:
     """What "no difference shown" is worth; it is never the same as no difference. "" for other verdicts."""
-    if row["verdict"] != UNSHOWN:
+    if row.verdict != UNSHOWN:
         return ""
-    found = row.get("equivalence")
-    if found and found["shown"]:
-        return f"equivalent within ±{100 * found['margin']:.0f} points"
-    return f"could have shown {100 * row['smallest']:.0f} points" if row["smallest"] is not None else ""
+    found = row.equivalence if isinstance(row, Benchmark) else None
+    if found and found.shown:
+        return f"equivalent within ±{100 * found.margin:.0f} points"
+    return f"could have shown {100 * row.smallest:.0f} points" if row.smallest is not None else ""
 
 
-def form(row: Mapping[str, Any]) -> str:
+def form(row: Benchmark) -> str:
     """The shares of answers that kept to the asked format, in percent; "" where that is not known."""
-    found = row.get("format") or {}
-    shares = [found.get(role) for role in ("base", "distilled")]
-    return (
-        " → ".join(NOTHING if share is None else f"{100 * share['mean']:.1f}" for share in shares)
-        if any(shares)
-        else ""
-    )
-
-
-def overlapping(row: Mapping[str, Any]) -> str:
-    """Which items share words with the training prompts; "" for none."""
-    found = row["overlap"]
-    if not found or found["checked"] is None:
-        return "not checked for items among the training prompts"
-    if not found["items"]:
+    shares = [row.format.base, row.format.distilled] if row.format else []
+    if not any(shares):
         return ""
-    count = len(found["items"])
+    return " → ".join(NOTHING if share is None else f"{100 * share.mean:.1f}" for share in shares)
+
+
+def overlapping(row: Benchmark) -> str:
+    """Which items share words with the training prompts; "" for none."""
+    found = row.overlap
+    if not found or found.checked is None:
+        return "not checked for items among the training prompts"
+    if not found.items:
+        return ""
+    count = len(found.items)
     share_ = "shares" if count == 1 else "share"
-    return f"{count} of {plural(row['items'], 'item')} {share_} 13 words in a row with a training prompt"
+    return f"{count} of {plural(row.items, 'item')} {share_} 13 words in a row with a training prompt"
 
 
-def published(row: Mapping[str, Any], results: Mapping[str, Any]) -> list[dict[str, Any]]:
+def published(row: Benchmark, results: Results) -> list[Published]:
     """What others have published of this benchmark, whichever of its names they used."""
-    names = {str(row["name"]).casefold(), str(row["title"]).casefold()}
-    return [entry for entry in results.get("published") or [] if str(entry["benchmark"]).casefold() in names]
+    names = {str(row.name).casefold(), str(row.title).casefold()}
+    return [entry for entry in results.published if str(entry.benchmark).casefold() in names]
 
 
 # ---------------------------------------------------------------- selection
 
 
-def candidate(found: Mapping[str, Any] | None) -> str:
+def candidate(found: Candidate | None) -> str:
     """Which checkpoint at which strength of the adapter; None is the base."""
-    return "the base" if found is None else f"step {found['step']} at strength {found['strength']:g}"
+    return "the base" if found is None else f"step {found.step} at strength {found.strength:g}"
 
 
-def kept(selection: Mapping[str, Any]) -> str:
-    return f"Kept: {candidate(selection['chosen'])}"
+def kept(selection: Selection) -> str:
+    return f"Kept: {candidate(selection.chosen)}"
 
 
-def reason(selection: Mapping[str, Any]) -> str:
+def reason(selection: Selection) -> str:
     """Why it was kept, a clause that may follow its name."""
-    return str(selection["words"]).removeprefix(f"{candidate(selection['chosen'])} ")
+    return str(selection.words).removeprefix(f"{candidate(selection.chosen)} ")
 
 
-def selecting(selection: Mapping[str, Any]) -> str:
+def selecting(selection: Selection) -> str:
     """How many items chose and confirmed: of a small benchmark fewer than were asked for."""
-    counts = {row["title"]: row["choosing"] + row["confirming"] for row in selection["benchmarks"]}
+    counts = {row.title: row.choosing + row.confirming for row in selection.benchmarks}
     if len(set(counts.values())) == 1:
         return f"{plural(next(iter(counts.values())), 'item')} of each benchmark"
     return f"items ({', '.join(f'{count:,} of {title}' for title, count in counts.items())})"
 
 
-def standing(selection: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+def standing(selection: Selection, row: CandidateRow) -> list[str]:
     """What a candidate is among the others: mostly nothing."""
-    place = {"step": row["step"], "strength": row["strength"]}
-    heldout = place == {"step": selection["heldout_best"], "strength": 1.0}
+    place = row.candidate
+    heldout = (row.step, row.strength) == (selection.heldout_best, 1.0)
     said = {
-        "kept": place == selection["chosen"],
-        "not confirmed": place in selection.get("refused", []),
+        "kept": place == selection.chosen,
+        "not confirmed": place in selection.refused,
         "lowest held-out loss": heldout,
     }
     return [words for words, holds in said.items() if holds]
@@ -205,24 +212,24 @@ def keys_in_words(unused: Mapping[str, int]) -> str:
     return ", ".join([*names[:SHOWN_KEYS], *more])
 
 
-def dataset(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def dataset(found: Dataset | None) -> list[tuple[str, str]]:
     """What became of the rows that were read, for terminal and report alike."""
     facts: list[tuple[str, str]] = []
     if not found:
         return facts
-    if found["rows"] is not None:
-        made = f"{plural(found['train'], 'example')} to train on, {found['valid']:,} held out"
-        facts.append(("Rows", f"{found['rows']:,}, which give {made}"))
-    if found["left_out"]:
-        facts.append(("Left out", counts(found["left_out"])))
-    if found["heldout_overlap"]:
-        what = f"{found['heldout_overlap']:,} of {found['valid']:,} ask what is trained on, so the loss looks better"
+    if found.rows is not None:
+        made = f"{plural(found.train, 'example')} to train on, {found.valid:,} held out"
+        facts.append(("Rows", f"{found.rows:,}, which give {made}"))
+    if found.left_out:
+        facts.append(("Left out", counts(found.left_out)))
+    if found.heldout_overlap:
+        what = f"{found.heldout_overlap:,} of {found.valid:,} ask what is trained on, so the loss looks better"
         facts.append(("Held out", f"{what} than it is"))
-    if found["turn_by_turn"]:
-        many = plural(found["turn_by_turn"], "conversation")
+    if found.turn_by_turn:
+        many = plural(found.turn_by_turn, "conversation")
         facts.append(("Turn by turn", f"{many}: the chat template rewrites earlier turns"))
-    if found["with_control_tokens"]:
-        facts.append(("Control tokens", f"named in {plural(found['with_control_tokens'], 'row')}, learnt as words"))
-    if found["unused_keys"]:
-        facts.append(("Keys not used", keys_in_words(found["unused_keys"])))
+    if found.with_control_tokens:
+        facts.append(("Control tokens", f"named in {plural(found.with_control_tokens, 'row')}, learnt as words"))
+    if found.unused_keys:
+        facts.append(("Keys not used", keys_in_words(found.unused_keys)))
     return facts

@@ -12,9 +12,10 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from mlx_distill.run.records import Estimate, plain
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.part import Tested
 from mlx_distill.stats.bootstrap import SEED, resampled_sums
 
 CONFIDENCE = 0.95
@@ -208,42 +209,50 @@ def verdict(mean: float, n: int, p_holm: float | None, tests: int) -> str:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """One measure: a difference for each prompt, its p-value, and the most that a difference can be."""
+class Measure:
+    """What is tested: a difference for each prompt, its p-value, and the most that a difference can be."""
 
     differences: Sequence[float]
     p: float | None
     most: float
 
 
-def pass_fail(pairs: Sequence[tuple[bool, bool]]) -> tuple[dict[str, int], Tested]:
+class PairCounts(NamedTuple):
+    """Items that passed after and not before, before and not after, both times, and neither time."""
+
+    gained: int
+    lost: int
+    both: int
+    neither: int
+
+
+def pass_fail(pairs: Sequence[tuple[bool, bool]]) -> tuple[PairCounts, Measure]:
     """(before, after) pairs counted, and their exact McNemar test."""
-    gained, lost = pairs.count((False, True)), pairs.count((True, False))
-    counts = {"gained": gained, "lost": lost, "both": pairs.count((True, True)), "neither": pairs.count((False, False))}
-    p = mcnemar(gained, lost) if len(pairs) >= SMALLEST_TEST else None
-    return counts, Tested([float(after) - float(before) for before, after in pairs], p, 1)
+    kinds = ((False, True), (True, False), (True, True), (False, False))
+    counts = PairCounts(*(pairs.count(kind) for kind in kinds))
+    p = mcnemar(counts.gained, counts.lost) if len(pairs) >= SMALLEST_TEST else None
+    return counts, Measure([float(after) - float(before) for before, after in pairs], p, 1)
 
 
-def decide(measures: Sequence[Tested]) -> list[dict[str, Any]]:
-    """For measures that were tested together, each one's n, difference, p, p_holm, verdict and, where no difference is
-    shown, the smallest that could have been."""
+def decide(measures: Sequence[Measure]) -> list[Tested]:
+    """For measures that were tested together, what the tests say of each."""
     adjusted = holm([measure.p for measure in measures])
     tests = sum(p is not None for p in adjusted)
     return [_decided(measure, p, tests) for measure, p in zip(measures, adjusted, strict=True)]
 
 
-def _decided(measure: Tested, p_holm: float | None, tests: int) -> dict[str, Any]:
+def _decided(measure: Measure, p_holm: float | None, tests: int) -> Tested:
     n, mean = len(measure.differences), estimate(measure.differences) if measure.differences else None
     word = verdict(mean.mean, n, p_holm, tests) if mean else "not scored"
     smallest = smallest_difference(measure.differences, tests) if word == UNSHOWN else None
-    return {
-        "n": n,
-        "difference": plain(mean),
-        "p": measure.p,
-        "p_holm": p_holm,
-        "verdict": word,
-        "smallest": smallest if smallest is not None and smallest <= measure.most else None,
-    }
+    return Tested(
+        n=n,
+        difference=mean,
+        p=measure.p,
+        p_holm=p_holm,
+        verdict=word,
+        smallest=smallest if smallest is not None and smallest <= measure.most else None,
+    )
 
 
 def overall(verdicts: Sequence[str]) -> str:

@@ -7,9 +7,9 @@ question, whether they are shown to be alike: no difference shown is not that.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.benchmarks import Equivalence
 from mlx_distill.stats.inference import CONFIDENCE
 
 MARGIN = 0.03
@@ -29,16 +29,6 @@ def wilson(passed: int, n: int) -> Estimate:
     return Estimate(share, n, low if passed else 0.0, high if passed < n else 1.0)
 
 
-@dataclass(frozen=True)
-class Equivalence:
-    """`p`: of a difference of `margin` or more, either way. `no_loss_p`: of a loss so large, the one side of it."""
-
-    margin: float
-    p: float
-    shown: bool
-    no_loss_p: float
-
-
 def equivalence(gained: float, lost: float, n: int, margin: float = MARGIN) -> Equivalence:
     """Two one-sided tests (Schuirmann 1987, doi 10.1007/BF01068419) that a paired difference lies within ± margin.
 
@@ -52,7 +42,7 @@ def equivalence(gained: float, lost: float, n: int, margin: float = MARGIN) -> E
     """
     no_loss, no_gain = _beyond(gained, lost, n, margin), _beyond(lost, gained, n, margin)
     p = max(no_loss, no_gain)
-    return Equivalence(margin, p, p < 1 - CONFIDENCE, no_loss)
+    return Equivalence(margin=margin, p=p, shown=p < 1 - CONFIDENCE, no_loss_p=no_loss)
 
 
 def _beyond(gained: float, lost: float, n: int, margin: float) -> float:

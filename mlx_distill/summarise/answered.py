@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from mlx_distill.run.records import Estimate, Role, plain
+from mlx_distill.run.records import MODELS, Estimate, Role
+from mlx_distill.run.results.benchmarks import CategoryLength, RoleCounts
 from mlx_distill.stats import inference as stats
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 DEGRADED = 0.02
 """Above this share of answers cut off, unreadable, not scored or missing, a result says too much of that."""
@@ -20,45 +20,43 @@ SMALLEST_CATEGORY = 5
 """Items from which a category's lengths are shown."""
 
 
-def roles_part(asked: Asked) -> dict[str, dict[str, Any]]:
+def roles_part(asked: Asked) -> dict[Role, RoleCounts]:
     return {role: _role(asked, role) for role in MODELS}
 
 
-def _role(asked: Asked, role: Role) -> dict[str, Any]:
-    """`missing`: asked for and not answered. `not_run`: answered and not scored, which is no failure. `no_answer`:
-    failed, because no answer could be read out of the text."""
+def _role(asked: Asked, role: Role) -> RoleCounts:
     answers = [answer for (_, whose, _), answer in asked.answers.items() if whose == role]
     scores = {case: score for case, score in asked.scores.items() if case[1] == role}
     cases = {case for case in asked.answers if case[1] == role} | set(scores)
     lengths = list(_lengths(asked, role).values())
-    return {
-        "answers": len(cases),
-        "cut_off": sum(answer.finish_reason == "length" for answer in answers),
-        "no_answer": sum(score.passed is False and score.found is None for score in scores.values()),
-        "not_run": sum(case not in scores or scores[case].passed is None for case in cases),
-        "missing": max(0, len(asked.items) * asked.samples - len(cases)),
-        "characters": plain(stats.estimate(lengths) if lengths else None),
-    }
+    return RoleCounts(
+        answers=len(cases),
+        cut_off=sum(answer.finish_reason == "length" for answer in answers),
+        no_answer=sum(score.passed is False and score.found is None for score in scores.values()),
+        not_run=sum(case not in scores or scores[case].passed is None for case in cases),
+        missing=max(0, len(asked.items) * asked.samples - len(cases)),
+        characters=stats.estimate(lengths) if lengths else None,
+    )
 
 
-def degraded(asked: Asked, roles: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def degraded(asked: Asked, roles: Mapping[Role, RoleCounts]) -> tuple[str, ...]:
     """A sentence for whatever goes above DEGRADED."""
-    limit = asked.protocol.get("max_tokens")
+    limit = asked.protocol.max_tokens
     at = f" at {limit:,} tokens" if limit else ""
     said = []
     for role, counts in roles.items():
-        answers, everything = counts["answers"], counts["answers"] + counts["missing"]
+        answers, everything = counts.answers, counts.answers + counts.missing
         said += [
             f"{role}: {count:,} of {of:,} answers {what} ({100 * count / of:.1f} %)"
             for count, of, what in (
-                (counts["missing"], everything, "missing"),
-                (counts["cut_off"], answers, f"cut off{at}"),
-                (counts["no_answer"], answers, "without one that could be read"),
-                (counts["not_run"], answers, "not scored"),
+                (counts.missing, everything, "missing"),
+                (counts.cut_off, answers, f"cut off{at}"),
+                (counts.no_answer, answers, "without one that could be read"),
+                (counts.not_run, answers, "not scored"),
             )
             if of and count / of > DEGRADED
         ]
-    return said
+    return tuple(said)
 
 
 # ---------------------------------------------------------------- lengths
@@ -70,28 +68,26 @@ def _lengths(asked: Asked, role: Role) -> dict[str, float]:
     return stats.by_prompt(mine)
 
 
-def lengths_part(asked: Asked) -> dict[str, Any]:
-    """Distilled over base, over items that both answered; for each category too."""
+def lengths_part(asked: Asked) -> tuple[Estimate | None, tuple[CategoryLength, ...]]:
+    """Distilled over base, over items that both answered, in all and for each category."""
     base, distilled = (_lengths(asked, role) for role in MODELS)
     both = [item for item in asked.items if item in base and item in distilled]
     categories: dict[str, list[str]] = defaultdict(list)
     for item in both:
         if asked.items[item]["category"]:
             categories[asked.items[item]["category"]].append(item)
-    return {
-        "length_ratio": plain(_ratio(both, base, distilled)),
-        "length_by_category": [
-            {
-                "name": name,
-                "n": len(items),
-                "base": sum(base[item] for item in items) / len(items),
-                "distilled": sum(distilled[item] for item in items) / len(items),
-                "ratio": plain(_ratio(items, base, distilled)),
-            }
-            for name, items in sorted(categories.items())
-            if len(items) >= SMALLEST_CATEGORY and len(categories) > 1
-        ],
-    }
+    by_category = (
+        CategoryLength(
+            name=name,
+            n=len(items),
+            base=sum(base[item] for item in items) / len(items),
+            distilled=sum(distilled[item] for item in items) / len(items),
+            ratio=_ratio(items, base, distilled),
+        )
+        for name, items in sorted(categories.items())
+        if len(items) >= SMALLEST_CATEGORY and len(categories) > 1
+    )
+    return _ratio(both, base, distilled), tuple(by_category)
 
 
 def _ratio(items: Sequence[str], base: Mapping[str, float], distilled: Mapping[str, float]) -> Estimate | None:

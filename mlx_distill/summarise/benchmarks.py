@@ -6,15 +6,16 @@ have a scored answer to are compared; all benchmarks of a run are one family, ad
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill.evaluate.domains import domain
 from mlx_distill.evaluate.selection import read_selection
 from mlx_distill.run.config import Config
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Role, plain
+from mlx_distill.run.records import MODELS, Role
+from mlx_distill.run.results.benchmarks import Benchmark, Equivalence, Gate
+from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.unfinished import unfinished_training
 from mlx_distill.run.wording import ELSEWHERE
 from mlx_distill.stats import inference as stats
@@ -24,25 +25,19 @@ from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_par
 from mlx_distill.summarise.forgetting import coverage_part, forgetting_part
 from mlx_distill.summarise.form import formats_part, packages_part
 from mlx_distill.summarise.gate import gate_part
-from mlx_distill.summarise.scored import MODELS, Asked, read_asked
+from mlx_distill.summarise.scored import Asked, read_asked
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
 
-GIVEN = (
-    *("name", "title", "capability", "size", "items", "subset", "source", "scorer", "max_tokens", "samples"),
-    *("temperature", "strength", "deviations", "floor", "answers", "overlap", "items_digest", "template", "system"),
-)
-"""What the protocol says, and the results repeat."""
 
-
-def benchmarks_part(run: RunDir, config: Config) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """results["benchmarks"] and results["gate"]; ([], None) where no benchmark was asked. Raises UsageError for a rule
+def benchmarks_part(run: RunDir, config: Config) -> tuple[tuple[Benchmark, ...], Gate | None]:
+    """The rows, and the gate over them; ((), None) where no benchmark was asked. Raises UsageError for a rule
     that there is not."""
     own, rules = config.bench.own, config.bench.rules
     asked = read_asked(run)
     if not asked:
-        return [], None
+        return (), None
     rows = rows_part(asked, own)
     return rows, gate_part(
         rows,
@@ -51,35 +46,44 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[list[dict[str, Any]], 
         coverage_part(run, asked),
         _sandboxes(asked),
         read_selection(run),
-        unfinished_training(run, config) if any(row["answers"] != ELSEWHERE for row in rows) else (),
+        unfinished_training(run, config) if any(row.answers != ELSEWHERE for row in rows) else (),
         packages_part(score for one in asked for score in one.scores.values()),
     )
 
 
-def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]]:
+def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> tuple[Benchmark, ...]:
     """`own`: the capabilities and benchmarks that the training was for."""
     tested = [_tested(one) for one in asked]
     decided = stats.decide([test for _, test in tested])
-    rows = [
-        _row(one, own) | dict(counts) | found | {"equivalence": _equivalence(test.differences)}
-        for one, (counts, test), found in zip(asked, tested, decided, strict=True)
-    ]
-    return [row | {"format": form} for row, form in zip(rows, formats_part(asked, rows), strict=True)]
+    formats = formats_part(asked, [test.verdict for test in decided])
+    return tuple(
+        Benchmark(
+            **_row(one, own),
+            **_counted(counts),
+            **fields_of(decision),
+            equivalence=_equivalence(measure.differences),
+            format=form,
+        )
+        for one, (counts, measure), decision, form in zip(asked, tested, decided, formats, strict=True)
+    )
 
 
-def _tested(asked: Asked) -> tuple[Mapping[str, int | None], stats.Tested]:
+def _tested(asked: Asked) -> tuple[stats.PairCounts | None, stats.Measure]:
     """One answer an item: McNemar on what changed. Several: sign flips of what items changed by."""
     pairs = list(asked.pairs.values())
     if asked.samples == 1:
         return stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs])
     differences = [distilled - base for base, distilled in pairs]
-    counts = dict.fromkeys(("gained", "lost", "both", "neither"))
-    return counts, stats.Tested(differences, stats.paired_p(differences), 1)
+    return None, stats.Measure(differences, stats.paired_p(differences), 1)
 
 
-def _equivalence(differences: Sequence[float]) -> dict[str, Any] | None:
+def _counted(counts: stats.PairCounts | None) -> dict[str, Any]:
+    return counts._asdict() if counts else dict.fromkeys(stats.PairCounts._fields)
+
+
+def _equivalence(differences: Sequence[float]) -> Equivalence | None:
     gained, lost = (sum(max(0.0, sign * value) for value in differences) for sign in (1, -1))
-    return dataclasses.asdict(equivalence(gained, lost, len(differences))) if differences else None
+    return equivalence(gained, lost, len(differences)) if differences else None
 
 
 def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
@@ -90,23 +94,24 @@ def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
         for index, role in enumerate(MODELS)
     }
     roles, base = roles_part(asked), shares["base"]
-    return (
-        {name: asked.protocol.get(name) for name in GIVEN}
-        | {"domain": domain(asked.protocol, own)}
-        | {role: plain(share) for role, share in shares.items()}
-        | {
-            "roles": roles,
-            "degraded": degraded(asked, roles),
-            "at_floor": base is not None and base.mean < FLOOR,
-            "parts": parts_part(asked),
-            "pass_at_k": pass_at_k_part(asked),
-            "categories": groups_part(asked, "category"),
-            "difficulties": groups_part(asked, "difficulty"),
-            "changes": changes_part(asked),
-            "passed": {role: _marks(asked, role) for role in MODELS},
-        }
-        | lengths_part(asked)
-    )
+    length_ratio, length_by_category = lengths_part(asked)
+    return {
+        **fields_of(asked.protocol),
+        "base": shares["base"],
+        "distilled": shares["distilled"],
+        "domain": domain(asked.protocol, own),
+        "roles": roles,
+        "degraded": degraded(asked, roles),
+        "at_floor": base is not None and base.mean < FLOOR,
+        "parts": parts_part(asked),
+        "pass_at_k": pass_at_k_part(asked),
+        "categories": groups_part(asked, "category"),
+        "difficulties": groups_part(asked, "difficulty"),
+        "changes": changes_part(asked),
+        "passed": {role: _marks(asked, role) for role in MODELS},
+        "length_ratio": length_ratio,
+        "length_by_category": length_by_category,
+    }
 
 
 def _marks(asked: Asked, role: Role) -> str:

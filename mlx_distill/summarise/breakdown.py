@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mlx_distill.run.prompts import shorten
-from mlx_distill.run.records import FORMAT, Estimate, Role, Score, plain
+from mlx_distill.run.records import FORMAT, MODELS, Estimate, Score
+from mlx_distill.run.results.benchmarks import ChangedItem, Changes, Group, PassAtK, ScorePart
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import pass_at_k, wilson
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 INSTRUCTION = re.compile(r"(strict|loose) \d+ ")
 """The part of a score that is one instruction of a prompt, e.g. "strict 0 punctuation:no_comma" (IFEval)."""
@@ -30,7 +30,7 @@ Counted = tuple[float, float]
 # ---------------------------------------------------------------- parts of a score
 
 
-def parts_part(asked: Asked) -> list[dict[str, Any]]:
+def parts_part(asked: Asked) -> tuple[ScorePart, ...]:
     """Shares by name. Instructions are counted singly, and resampled with the prompt that they belong to."""
     found: dict[str, dict[str, tuple[Counted, Counted]]] = defaultdict(dict)
     for item in asked.pairs:
@@ -38,7 +38,7 @@ def parts_part(asked: Asked) -> list[dict[str, Any]]:
         for name in base:
             if name in distilled:
                 found[name][item] = (base[name], distilled[name])
-    return [_part(asked, name, list(rows.values())) for name, rows in found.items()]
+    return tuple(_part(asked, name, list(rows.values())) for name, rows in found.items())
 
 
 def _counted(scores: Sequence[Score]) -> dict[str, Counted]:
@@ -55,12 +55,12 @@ def _counted(scores: Sequence[Score]) -> dict[str, Counted]:
     return {name: (held, of) for name, (held, of) in sums.items()}
 
 
-def _part(asked: Asked, name: str, rows: Sequence[tuple[Counted, Counted]]) -> dict[str, Any]:
+def _part(asked: Asked, name: str, rows: Sequence[tuple[Counted, Counted]]) -> ScorePart:
     """`n` counts prompts."""
-    roles = {role: _held([row[index] for row in rows], asked.samples) for index, role in enumerate(MODELS)}
+    base, distilled = (_held([row[index] for row in rows], asked.samples) for index in range(2))
     gained = [of * (after / of - held / before) for (held, before), (after, of) in rows]
     difference = stats.ratio(gained, [of for _, (_, of) in rows])
-    return {"name": name} | {role: plain(share) for role, share in roles.items()} | {"difference": plain(difference)}
+    return ScorePart(name=name, base=base, distilled=distilled, difference=difference)
 
 
 def _held(counts: Sequence[Counted], samples: int) -> Estimate:
@@ -72,19 +72,19 @@ def _held(counts: Sequence[Counted], samples: int) -> Estimate:
 # ---------------------------------------------------------------- several samples
 
 
-def pass_at_k_part(asked: Asked) -> list[dict[str, Any]]:
-    """One answer, half of them and all of them, over the items with so many scored ones of both models; [] for one
+def pass_at_k_part(asked: Asked) -> tuple[PassAtK, ...]:
+    """One answer, half of them and all of them, over the items with so many scored ones of both models; () for one
     sample."""
     samples = asked.samples
     ks = sorted({1, samples // 2, samples}) if samples > 1 else []
-    rows = [{"k": k} | {role: plain(share) for role, share in _at_k(asked, k).items()} for k in ks]
-    return [row for row in rows if row["base"]]
+    return tuple(row for k in ks if (row := _at_k(asked, k)).base)
 
 
-def _at_k(asked: Asked, k: int) -> dict[Role, Estimate | None]:
+def _at_k(asked: Asked, k: int) -> PassAtK:
     scored = {role: {item: asked.scored(item, role) for item in asked.pairs} for role in MODELS}
     items = [item for item in asked.pairs if all(len(scored[role][item]) >= k for role in MODELS)]
-    return {role: _estimate([_chance(scored[role][item], k) for item in items]) for role in MODELS}
+    base, distilled = (_estimate([_chance(scored[role][item], k) for item in items]) for role in MODELS)
+    return PassAtK(k=k, base=base, distilled=distilled)
 
 
 def _chance(scores: Sequence[Score], k: int) -> float:
@@ -98,34 +98,35 @@ def _estimate(values: Sequence[float]) -> Estimate | None:
 # ---------------------------------------------------------------- categories and items
 
 
-def groups_part(asked: Asked, key: str) -> list[dict[str, Any]]:
-    """By `category` or `difficulty`; [] where the data has not two of them."""
+def groups_part(asked: Asked, key: str) -> tuple[Group, ...]:
+    """By `category` or `difficulty`; () where the data has not two of them."""
     found: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for item, pair in asked.pairs.items():
         if asked.items[item][key]:
             found[str(asked.items[item][key])][item] = pair
-    return [_group(asked, name, list(found[name].values())) for name in sorted(found)] if len(found) > 1 else []
+    return tuple(_group(asked, name, list(found[name].values())) for name in sorted(found)) if len(found) > 1 else ()
 
 
-def _group(asked: Asked, name: str, pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def _group(asked: Asked, name: str, pairs: Sequence[tuple[float, float]]) -> Group:
     whole = asked.samples == 1
-    return {
-        "name": name,
-        "n": len(pairs),
-        "base": sum(base for base, _ in pairs) / len(pairs),
-        "distilled": sum(distilled for _, distilled in pairs) / len(pairs),
-        "gained": sum(distilled > base for base, distilled in pairs) if whole else None,
-        "lost": sum(distilled < base for base, distilled in pairs) if whole else None,
-        "difference": plain(stats.estimate([distilled - base for base, distilled in pairs])),
-    }
+    return Group(
+        name=name,
+        n=len(pairs),
+        base=sum(base for base, _ in pairs) / len(pairs),
+        distilled=sum(distilled for _, distilled in pairs) / len(pairs),
+        gained=sum(distilled > base for base, distilled in pairs) if whole else None,
+        lost=sum(distilled < base for base, distilled in pairs) if whole else None,
+        difference=stats.estimate([distilled - base for base, distilled in pairs]),
+    )
 
 
-def changes_part(asked: Asked) -> dict[str, list[dict[str, str]]]:
+def changes_part(asked: Asked) -> Changes:
     """The items that changed, the most changed first."""
     changed = {item: distilled - base for item, (base, distilled) in asked.pairs.items()}
-    return {"gained": _changed(asked, changed, 1), "lost": _changed(asked, changed, -1)}
+    return Changes(gained=_changed(asked, changed, 1), lost=_changed(asked, changed, -1))
 
 
-def _changed(asked: Asked, changed: Mapping[str, float], sign: int) -> list[dict[str, str]]:
+def _changed(asked: Asked, changed: Mapping[str, float], sign: int) -> tuple[ChangedItem, ...]:
     items = sorted((item for item in changed if changed[item] * sign > 0), key=lambda item: -abs(changed[item]))
-    return [{"id": item, "title": shorten(asked.items[item]["prompt"], TITLE)} for item in items[:SHOWN_CHANGES]]
+    shown = items[:SHOWN_CHANGES]
+    return tuple(ChangedItem(id=item, title=shorten(asked.items[item]["prompt"], TITLE)) for item in shown)

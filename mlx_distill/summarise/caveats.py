@@ -6,14 +6,14 @@ In: what was compared, and how. Out: sentences, the gravest first, shown whereve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mlx_distill.evaluate.judges import PEOPLE, STATIC_JUDGE
 from mlx_distill.models.teachers import family
 from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.config import Config
-from mlx_distill.run.records import Generation
-from mlx_distill.run.wording import plural
+from mlx_distill.run.records import MODELS, Generation
+from mlx_distill.run.results.comparison import Comparison
+from mlx_distill.run.wording import estimate, plural
 from mlx_distill.summarise.form import packages_words
 
 LEAKAGE = "which favours students of that family (preference leakage, arXiv 2502.01534)"
@@ -21,15 +21,15 @@ FICKLE = 0.8
 """Below this share of equal answers in both orders, order decides too much."""
 
 
-def caveats(config: Config, comparison: dict[str, Any], generations: Sequence[Generation]) -> list[str]:
-    return [
+def caveats(config: Config, comparison: Comparison, generations: Sequence[Generation]) -> tuple[str, ...]:
+    return (
         *_about_strength(config.comparison.strength),
-        *_about_teacher(config, comparison["teacher_models"]),
+        *_about_teacher(config, comparison.teacher_models),
         *_about_judges(config, comparison),
         *_about_preferences(comparison),
         *_about_answers(generations),
         *_about_gaps(comparison),
-    ]
+    )
 
 
 def _about_strength(strength: float) -> list[str]:
@@ -43,9 +43,9 @@ def _about_teacher(config: Config, models: Sequence[str]) -> list[str]:
     return ["No teacher took part: base and distilled are compared alone."] if alone else []
 
 
-def _about_judges(config: Config, comparison: dict[str, Any]) -> list[str]:
+def _about_judges(config: Config, comparison: Comparison) -> list[str]:
     said = []
-    judges, models = comparison["judges"], comparison["teacher_models"]
+    judges, models = list(comparison.judges), comparison.teacher_models
     people = [judge for judge in judges if judge.startswith(PEOPLE)]
     judges = [judge for judge in judges if judge not in people]
     others = [judge for judge in judges if judge != STATIC_JUDGE]
@@ -68,28 +68,28 @@ def _about_judges(config: Config, comparison: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _about_preferences(comparison: dict[str, Any]) -> list[str]:
+def _about_preferences(comparison: Comparison) -> list[str]:
     said = []
-    for entry in comparison["preferences"][:1]:
-        for judge in entry["judges"]:
-            same = judge["swap_consistency"]
-            if same is not None and same["mean"] < FICKLE:
+    for entry in [comparison.primary] if comparison.primary else []:
+        for judge in entry.judges:
+            same = judge.swap_consistency
+            if same is not None and same.mean < FICKLE:
                 said.append(
-                    f"{judge['judge']} said another thing when the order was changed in {1 - same['mean']:.0%} of the "
+                    f"{judge.judge} said another thing when the order was changed in {1 - same.mean:.0%} of the "
                     "pairs (counted as ties): its preferences are weak evidence."
                 )
-        adjusted = entry["adjusted"]
-        if adjusted and entry["verdict"] in ("better", "worse") and adjusted["low"] <= 0 <= adjusted["high"]:
+        adjusted = entry.adjusted
+        if adjusted and entry.verdict in ("better", "worse") and adjusted.spans_zero:
             said.append(
                 "The preference cannot be told from one for length and Markdown: adjusted for both, it is "
-                f"{adjusted['mean']:+.2f} [{adjusted['low']:+.2f}, {adjusted['high']:+.2f}]."
+                f"{estimate(adjusted, sign='+')}."
             )
     return said
 
 
 def _about_answers(generations: Sequence[Generation]) -> list[str]:
     said = []
-    for role in ("base", "distilled"):
+    for role in MODELS:
         mine = [generation for generation in generations if generation.role == role]
         cut = sum(generation.finish_reason == "length" for generation in mine)
         if cut:
@@ -97,20 +97,21 @@ def _about_answers(generations: Sequence[Generation]) -> list[str]:
     return said
 
 
-def _about_gaps(comparison: dict[str, Any]) -> list[str]:
+def _about_gaps(comparison: Comparison) -> list[str]:
     said = []
-    unscored = comparison["unscored"]
-    for kind, of in (("answers", comparison["judgments"]), ("pairs", comparison["pairs_judged"])):
-        if unscored[kind]:
-            said.append(f"{unscored[kind]} of {of} judgments of {kind} are unscored, and left out.")
-    checks = comparison["checks"]
-    refused = sum(role["refused"] for role in checks["roles"].values())
-    if not_run := sum(role["not_run"] for role in checks["roles"].values()) - refused:
+    unscored = comparison.unscored
+    kinds = (("answers", unscored.answers, comparison.judgments), ("pairs", unscored.pairs, comparison.pairs_judged))
+    for kind, count, of in kinds:
+        if count:
+            said.append(f"{count} of {of} judgments of {kind} are unscored, and left out.")
+    checks = comparison.checks
+    refused = sum(role.refused for role in checks.roles.values())
+    if not_run := sum(role.not_run for role in checks.roles.values()) - refused:
         said.append(f"{not_run} executed checks were not run, for want of a sandbox on this machine.")
     if refused:
         said.append(f"{refused} executed checks could not be run: the sandbox lacks what the answers use.")
-    said += packages_words(checks["packages"])
-    if "none" in checks["sandbox"]:
+    said += packages_words(checks.packages)
+    if "none" in checks.sandbox:
         said.append(
             "Models' code was run without a sandbox, as --unsandboxed allows: it could have forged its results."
         )

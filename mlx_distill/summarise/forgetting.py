@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mlx_distill.evaluate.domains import DOMAINS, domain
-from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Estimate, Prompt, plain
+from mlx_distill.run.folder import PROMPTS, RunDir
+from mlx_distill.run.records import Estimate, Prompt
+from mlx_distill.run.results.benchmarks import Coverage, CoverageCategory, DomainRow
+from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.wording import estimate, tested
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats import ranks
 from mlx_distill.stats.proportions import wilson
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 
-def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str, Any]]:
+def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> tuple[DomainRow, ...]:
     """A row for each domain with scored items: every item weighs the same, whichever benchmark it is of. The domains
     are a family of their own: together they say again what the benchmarks say singly."""
     by_domain: dict[str, list[Asked]] = defaultdict(list)
@@ -29,19 +30,28 @@ def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> list[dict[str
             by_domain[domain(one.protocol, own)].append(one)
     names = [name for name in DOMAINS if name in by_domain]
     rows = [_pooled(by_domain[name]) for name in names]
-    decided = stats.decide([test for _, test in rows])
-    return [{"domain": name} | row | found for name, (row, _), found in zip(names, rows, decided, strict=True)]
+    decided = stats.decide([measure for *_, measure in rows])
+    return tuple(
+        DomainRow(
+            **fields_of(tested),
+            domain=name,
+            benchmarks=tuple(one.title for one in by_domain[name]),
+            base=base,
+            distilled=distilled,
+        )
+        for name, (base, distilled, _), tested in zip(names, rows, decided, strict=True)
+    )
 
 
-def _pooled(asked: Sequence[Asked]) -> tuple[dict[str, Any], stats.Tested]:
+def _pooled(asked: Sequence[Asked]) -> tuple[Estimate, Estimate, stats.Measure]:
+    """Shares of base and distilled over all items, and their difference to be tested."""
     pairs = [pair for one in asked for pair in one.pairs.values()]
     whole = all(one.samples == 1 for one in asked)
-    row: dict[str, Any] = {"benchmarks": [one.title for one in asked]}
-    row |= {role: plain(_share([pair[index] for pair in pairs], whole)) for index, role in enumerate(MODELS)}
+    base, distilled = (_share([pair[index] for pair in pairs], whole) for index in range(2))
     if whole:
-        return row, stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs])[1]
-    differences = [distilled - base for base, distilled in pairs]
-    return row, stats.Tested(differences, stats.paired_p(differences), 1)
+        return base, distilled, stats.pass_fail([(before == 1, after == 1) for before, after in pairs])[1]
+    differences = [after - before for before, after in pairs]
+    return base, distilled, stats.Measure(differences, stats.paired_p(differences), 1)
 
 
 def _share(passed: Sequence[float], whole: bool) -> Estimate:
@@ -51,27 +61,27 @@ def _share(passed: Sequence[float], whole: bool) -> Estimate:
 # ---------------------------------------------------------------- coverage
 
 
-def coverage_part(run: RunDir, asked: Sequence[Asked]) -> dict[str, Any] | None:
+def coverage_part(run: RunDir, asked: Sequence[Asked]) -> Coverage | None:
     """Over the categories that training prompts and benchmarks share by name; None below five of them, or where all
     have one share or changed alike."""
-    prompts = [prompt for prompt in run.stream("prompts.jsonl", Prompt) if prompt.split == "train"]
+    prompts = [prompt for prompt in run.stream(PROMPTS, Prompt) if prompt.split == "train"]
     trained = Counter(prompt.category.strip().casefold() for prompt in prompts)
     named = {prompt.category.strip().casefold(): prompt.category.strip() for prompt in prompts}
-    rows: list[dict[str, Any]] = [
-        {
-            "name": named[category],
-            "share": trained[category] / len(prompts),
-            "difference": sum(differences) / len(differences),
-            "n": len(differences),
-        }
+    rows = [
+        CoverageCategory(
+            name=named[category],
+            share=trained[category] / len(prompts),
+            difference=sum(differences) / len(differences),
+            n=len(differences),
+        )
         for category, differences in _by_category(asked).items()
         if category in trained
     ]
-    found = ranks.spearman([row["share"] for row in rows], [row["difference"] for row in rows])
+    found = ranks.spearman([row.share for row in rows], [row.difference for row in rows])
     if found is None:
         return None
-    rows.sort(key=lambda row: -row["share"])
-    return {"rho": plain(found.rho), "p": found.p, "categories": rows, "words": _words(found)}
+    rows.sort(key=lambda row: -row.share)
+    return Coverage(rho=found.rho, p=found.p, categories=tuple(rows), words=_words(found))
 
 
 def _by_category(asked: Sequence[Asked]) -> Mapping[str, list[float]]:
@@ -89,5 +99,5 @@ def _words(found: ranks.Correlation) -> str:
         said = "no evidence that categories with more training prompts changed otherwise than those with fewer"
     else:
         said = f"categories with more training prompts improved {'more' if found.rho.mean > 0 else 'less'}"
-    rho = estimate(plain(found.rho), sign="+")
+    rho = estimate(found.rho, sign="+")
     return f"{said} (Spearman's rho {rho}, {tested(found.p)}, {found.rho.n} categories)"

@@ -9,35 +9,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from mlx_distill.run.records import FORMAT, Role, Score, plain
+from msgspec.structs import replace
+
+from mlx_distill.run.records import FORMAT, MODELS, Estimate, Role, Score
+from mlx_distill.run.results.benchmarks import Format
+from mlx_distill.run.results.comparison import Packages
+from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.wording import plural, tested
 from mlx_distill.stats import inference as stats
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 SHOWN = ("better", "worse")
 MOST_NAMED = 5
 
 
-def formats_part(asked: Sequence[Asked], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
-    """For each benchmark, in their order; None where no answer says in which format it stood. `rows` have the verdicts
-    on what passes."""
+def formats_part(asked: Sequence[Asked], verdicts: Sequence[str]) -> list[Format | None]:
+    """For each benchmark, in their order; None where no answer says in which format it stood. `verdicts` are
+    those on what passes."""
     pairs = [_pairs(one) for one in asked]
     known = [index for index, one in enumerate(asked) if any(_shares(one, role) for role in MODELS)]
     measured = [_tested(asked[index], pairs[index]) for index in known]
     decided = dict(zip(known, stats.decide([test for _, test in measured]), strict=True))
-    made: list[dict[str, Any] | None] = [None] * len(asked)
+    formats: list[Format | None] = [None] * len(asked)
     for (counts, _), index in zip(measured, known, strict=True):
-        found = _estimates(asked[index], pairs[index]) | dict(counts) | decided[index]
-        made[index] = found | {"words": _words(asked[index].title, found, rows[index])}
-    return made
+        base, distilled = _estimates(asked[index], pairs[index])
+        fields = fields_of(decided[index]) | (counts._asdict() if counts else {})
+        form = Format(**fields, base=base, distilled=distilled, words="")
+        formats[index] = replace(form, words=_words(asked[index].title, form, verdicts[index]))
+    return formats
 
 
-def _estimates(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
-    """Over items that both answered or, where there are none, over those of the one model."""
+def _estimates(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> list[Estimate | None]:
+    """Base and distilled, over items that both answered or, where there are none, over those of the one model."""
     mine = {role: [pair[at] for pair in pairs.values()] for at, role in enumerate(MODELS)}
-    return {role: plain(asked.share(mine[role] or list(_shares(asked, role).values()))) for role in MODELS}
+    return [asked.share(mine[role] or list(_shares(asked, role).values())) for role in MODELS]
 
 
 def _pairs(asked: Asked) -> dict[str, tuple[float, float]]:
@@ -51,40 +57,40 @@ def _shares(asked: Asked, role: Role) -> dict[str, float]:
     return stats.by_prompt((score.item_id, float(score.parts[FORMAT])) for score in mine)
 
 
-def _tested(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> tuple[Mapping[str, int | None], stats.Tested]:
+def _tested(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> tuple[stats.PairCounts | None, stats.Measure]:
     """As for what passes: McNemar on what changed or, of several answers an item, sign flips."""
     if asked.samples == 1:
         return stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs.values()])
     differences = [distilled - base for base, distilled in pairs.values()]
-    return {"gained": None, "lost": None}, stats.Tested(differences, stats.paired_p(differences), 1)
+    return None, stats.Measure(differences, stats.paired_p(differences), 1)
 
 
-def _words(title: str, form: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def _words(title: str, form: Format, verdict: str) -> str:
     """ "" where neither or both are shown to differ."""
-    if (form["verdict"] in SHOWN) == (row["verdict"] in SHOWN):
+    if (form.verdict in SHOWN) == (verdict in SHOWN):
         return ""
-    if form["verdict"] in SHOWN:
-        often = "more often" if form["verdict"] == "better" else "less often"
-        shares = " → ".join(f"{100 * form[role]['mean']:.1f}" for role in MODELS)
+    if form.verdict in SHOWN:
+        often = "more often" if form.verdict == "better" else "less often"
+        shares = " → ".join(f"{100 * share.mean:.1f}" for role in MODELS if (share := form.of(role)))
         return (
-            f"{title}: the distilled model keeps to the asked format {often} ({shares} %, {tested(form['p_holm'])}). "
-            f"Answers are read in any format, and of what passes there is {_unshown(row)}: the format differs, not the "
-            "ability."
+            f"{title}: the distilled model keeps to the asked format {often} ({shares} %, {tested(form.p_holm)}). "
+            f"Answers are read in any format, and of what passes there is {_unshown(verdict)}: "
+            "the format differs, not the ability."
         )
     return (
-        f"{title} is {row['verdict']} in what passes, and of how many answers keep to the asked format there is "
-        f"{_unshown(form)}: the ability differs, not the format."
+        f"{title} is {verdict} in what passes, and of how many answers keep to the asked format there is "
+        f"{_unshown(form.verdict)}: the ability differs, not the format."
     )
 
 
-def _unshown(found: Mapping[str, Any]) -> str:
-    return "no difference shown" if found["verdict"] == stats.UNSHOWN else "too little to tell"
+def _unshown(verdict: str) -> str:
+    return "no difference shown" if verdict == stats.UNSHOWN else "too little to tell"
 
 
 # ---------------------------------------------------------------- packages
 
 
-def packages_part(scores: Iterable[Score], roles: Sequence[Role] = MODELS) -> dict[str, Any] | None:
+def packages_part(scores: Iterable[Score], roles: Sequence[Role] = MODELS) -> Packages | None:
     """How many answers import what the sandbox lacks, and what; None where none does."""
     mine = list(scores)
     asking = [score for score in mine if score.packages]
@@ -93,21 +99,26 @@ def packages_part(scores: Iterable[Score], roles: Sequence[Role] = MODELS) -> di
     counts = Counter(name for score in asking for name in score.packages)
     names = dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
     by_role = Counter(score.role for score in asking)
-    found = {"answers": len(mine), "asking": len(asking), "failed": sum(score.passed is False for score in asking)}
-    return found | {"roles": {role: by_role[role] for role in roles}, "names": names}
+    return Packages(
+        answers=len(mine),
+        asking=len(asking),
+        failed=sum(score.passed is False for score in asking),
+        roles={role: by_role[role] for role in roles},
+        names=names,
+    )
 
 
-def packages_words(found: Mapping[str, Any] | None) -> list[str]:
+def packages_words(found: Packages | None) -> list[str]:
     """The sentence that a report says once."""
     if found is None:
         return []
-    shown = [f"{name} {count:,}" for name, count in list(found["names"].items())[:MOST_NAMED]]
-    rest = len(found["names"]) - len(shown)
+    shown = [f"{name} {count:,}" for name, count in list(found.names.items())[:MOST_NAMED]]
+    rest = len(found.names) - len(shown)
     imported = ", ".join(shown) + (f" and {plural(rest, 'other')}" if rest else "")
-    lacking = ",".join(list(found["names"])[:MOST_NAMED])
-    roles = ", ".join(f"{role} {count:,}" for role, count in found["roles"].items())
+    lacking = ",".join(list(found.names)[:MOST_NAMED])
+    roles = ", ".join(f"{role} {count:,}" for role, count in found.roles.items())
     return [
-        f"{found['asking']:,} of {plural(found['answers'], 'answer')} import packages that the sandbox lacks "
-        f"({imported}; {roles}), and {found['failed']:,} of them failed: with --sandbox-packages {lacking} they have "
+        f"{found.asking:,} of {plural(found.answers, 'answer')} import packages that the sandbox lacks "
+        f"({imported}; {roles}), and {found.failed:,} of them failed: with --sandbox-packages {lacking} they have "
         "them."
     ]

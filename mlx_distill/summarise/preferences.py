@@ -14,7 +14,8 @@ from mlx_distill.evaluate.judges import PEOPLE
 from mlx_distill.evaluate.judges.blind import blinded
 from mlx_distill.evaluate.judges.pairwise import PAIRS
 from mlx_distill.evaluate.judges.style import style_difference
-from mlx_distill.run.records import Estimate, Generation, Preference, Role, plain
+from mlx_distill.run.records import Estimate, Generation, Preference, Role
+from mlx_distill.run.results.comparison import Agreement, JudgeOfPairs, Kappa, PairPreference
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
 
@@ -46,13 +47,13 @@ def _outcome(said: Sequence[Preference], pair: Pair) -> float | None:
     return 1.0 if words[0] == pair[0] else -1.0
 
 
-def preferences_part(preferences: Sequence[Preference], generations: Sequence[Generation]) -> list[dict[str, Any]]:
+def preferences_part(preferences: Sequence[Preference], generations: Sequence[Generation]) -> list[PairPreference]:
     """An entry for each pair that was judged; the first is the primary result, and is decided with the rest."""
     texts = {(g.prompt_id, g.role, g.sample): g.answer_text for g in generations}
     return [entry for pair in PAIRS if (entry := _pair(preferences, pair, texts))]
 
 
-def _pair(preferences: Sequence[Preference], pair: Pair, texts: Mapping[Any, str]) -> dict[str, Any] | None:
+def _pair(preferences: Sequence[Preference], pair: Pair, texts: Mapping[Any, str]) -> PairPreference | None:
     cases = outcomes(preferences, pair)
     if not cases:
         return None
@@ -60,20 +61,20 @@ def _pair(preferences: Sequence[Preference], pair: Pair, texts: Mapping[Any, str
     judges = sorted({judge for _, judge, _, _ in cases})
     mine = [p for p in preferences if {p.first, p.second} == set(pair)]
     differences = list(values.values())
-    return (
-        {"pair": list(pair)}
-        | _result(differences)
-        | {
-            "won": sum(value > 0 for value in differences),
-            "lost": sum(value < 0 for value in differences),
-            "tied": sum(value == 0 for value in differences),
-            "adjusted": plain(_adjusted(values, pair, texts)),
-            "length_ratio": plain(_length_ratio(values, pair, texts)),
-            "questions": len(mine),
-            "unscored": sum(p.better is None for p in mine),
-            "judges": [_judge(mine, cases, judge, pair, texts) for judge in judges],
-            "agreement": _agreement(cases, judges),
-        }
+    return PairPreference(
+        pair=pair,
+        n=len(differences),
+        difference=_estimate(differences),
+        share=_share(differences),
+        won=sum(value > 0 for value in differences),
+        lost=sum(value < 0 for value in differences),
+        tied=sum(value == 0 for value in differences),
+        adjusted=_adjusted(values, pair, texts),
+        length_ratio=_length_ratio(values, pair, texts),
+        questions=len(mine),
+        unscored=sum(p.better is None for p in mine),
+        judges=tuple(_judge(mine, cases, judge, pair, texts) for judge in judges),
+        agreement=_agreement(cases, judges),
     )
 
 
@@ -84,13 +85,9 @@ def prompt_values(cases: Mapping[Case, float | None], judge: str | None = None) 
     return stats.by_prompt((key.rpartition("\n")[2], value) for key, value in by_judge.items())
 
 
-def _result(differences: Sequence[float]) -> dict[str, Any]:
-    """`difference`: won minus lost, -1 to 1. `share`: won, with half of the ties, 0 to 1."""
-    return {
-        "n": len(differences),
-        "difference": plain(_estimate(differences)),
-        "share": plain(_estimate([(value + 1) / 2 for value in differences])),
-    }
+def _share(differences: Sequence[float]) -> Estimate | None:
+    """Won, with half of the ties, 0 to 1."""
+    return _estimate([(value + 1) / 2 for value in differences])
 
 
 def _estimate(values: Sequence[float]) -> Estimate | None:
@@ -131,22 +128,24 @@ def _judge(
     judge: str,
     pair: Pair,
     texts: Mapping[Any, str],
-) -> dict[str, Any]:
+) -> JudgeOfPairs:
     mine = [p for p in preferences if p.judge == judge]
     asked = [p for p in mine if not _alike(p, texts)]
     ended = [value for (_, name, _, _), value in cases.items() if name == judge]
     scored = [value for value in ended if value is not None]
-    return (
-        {"judge": judge, "person": judge.startswith(PEOPLE)}
-        | _result(list(prompt_values(cases, judge).values()))
-        | {
-            "questions": len(mine),
-            "unscored": sum(p.better is None for p in mine),
-            "ties": sum(value == 0 for value in scored) / len(scored) if scored else None,
-            "swap_consistency": plain(_swap_consistency(asked)),
-            "first_slot": plain(_first_slot(asked)),
-            "repeat_agreement": plain(_repeat_agreement(cases, judge)),
-        }
+    differences = list(prompt_values(cases, judge).values())
+    return JudgeOfPairs(
+        judge=judge,
+        person=judge.startswith(PEOPLE),
+        n=len(differences),
+        difference=_estimate(differences),
+        share=_share(differences),
+        questions=len(mine),
+        unscored=sum(p.better is None for p in mine),
+        ties=sum(value == 0 for value in scored) / len(scored) if scored else None,
+        swap_consistency=_swap_consistency(asked),
+        first_slot=_first_slot(asked),
+        repeat_agreement=_repeat_agreement(cases, judge),
     )
 
 
@@ -186,22 +185,23 @@ def _repeat_agreement(cases: Mapping[Case, float | None], judge: str) -> Estimat
     )
 
 
-def _agreement(cases: Mapping[Case, float | None], judges: Sequence[str]) -> dict[str, Any] | None:
+def _agreement(cases: Mapping[Case, float | None], judges: Sequence[str]) -> Agreement | None:
     """Between judges, on who won each prompt."""
     if len(judges) < 2:
         return None
     words = {judge: {name: _word(value) for name, value in prompt_values(cases, judge).items()} for judge in judges}
     prompts = sorted({prompt for said in words.values() for prompt in said})
-    return {
-        "alpha": plain(
-            agreement.alpha([[[words[judge].get(prompt) for judge in judges]] for prompt in prompts], ordered=False)
-        ),
-        "kappa": [
-            {"judges": [a, b]}
-            | {"kappa": plain(agreement.kappa([(words[a].get(prompt), words[b].get(prompt)) for prompt in prompts]))}
+    ratings = [[[words[judge].get(prompt) for judge in judges]] for prompt in prompts]
+    return Agreement(
+        alpha=agreement.alpha(ratings, ordered=False),
+        kappa=tuple(
+            Kappa(
+                judges=(a, b),
+                kappa=agreement.kappa([(words[a].get(prompt), words[b].get(prompt)) for prompt in prompts]),
+            )
             for a, b in itertools.combinations(judges, 2)
-        ],
-    }
+        ),
+    )
 
 
 def _word(value: float) -> str:

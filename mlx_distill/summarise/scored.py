@@ -14,14 +14,14 @@ from typing import Any
 
 from mlx_distill.run.data.rows import lines_of
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Estimate, Generation, Role, Score
+from mlx_distill.run.records import MODELS, Estimate, Generation, Role, Score
+from mlx_distill.run.results.benchmarks import BenchProtocol
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import wilson
 
 PROTOCOL, ITEMS = "bench/protocol.json", "bench/items.jsonl"
 ANSWERS, SCORES = "bench/answers.jsonl", "bench/scores.jsonl"
 
-MODELS: tuple[Role, Role] = ("base", "distilled")
 
 Row = Mapping[str, Any]
 Case = tuple[str, Role, int]
@@ -30,21 +30,21 @@ Case = tuple[str, Role, int]
 
 @dataclass(frozen=True)
 class Asked:
-    """`protocol` and `items` (id → row) are as the files have them; answers to other items are left out."""
+    """`items` (id → row) are as the file has them; answers to other items are left out."""
 
-    protocol: Row
+    protocol: BenchProtocol
     items: Mapping[str, Row]
     answers: Mapping[Case, Generation]
     scores: Mapping[Case, Score]
 
     @property
     def title(self) -> str:
-        return str(self.protocol["title"])
+        return self.protocol.title
 
     @property
     def samples(self) -> int:
         """Answers that each role was asked for, an item."""
-        return self.protocol["samples"] or 1
+        return self.protocol.samples or 1
 
     @functools.cached_property
     def pairs(self) -> dict[str, tuple[float, float]]:
@@ -85,14 +85,14 @@ def read_asked(run: RunDir) -> list[Asked]:
     for score in run.stream(SCORES, Score):
         if score.item_id in items[score.benchmark]:
             scores[score.benchmark][score.item_id, score.role, score.sample] = score
-    return [_asked(protocol, items, answers, scores) for protocol in run.read_json(PROTOCOL)]
+    return [_asked(protocol, items, answers, scores) for protocol in run.read_as(PROTOCOL, tuple[BenchProtocol, ...])]
 
 
 def _asked(
-    protocol: Row,
+    protocol: BenchProtocol,
     items: Mapping[str, Mapping[str, Row]],
     answers: Mapping[str, Mapping[Case, Generation]],
     scores: Mapping[str, Mapping[Case, Score]],
 ) -> Asked:
-    name = protocol["name"]
+    name = protocol.name
     return Asked(protocol, items.get(name, {}), answers.get(name, {}), scores.get(name, {}))

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlx_distill.evaluate.judges import DIMENSIONS
-from mlx_distill.run.records import ROLES, Estimate, Judgment, Prompt, Role, Score, plain
+from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
+from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.form import packages_part
@@ -43,7 +44,7 @@ def mark(by_judge: Mapping[str, float]) -> float:
 
 def difference(known: ByJudge, prompt: str, dimension: str) -> float | None:
     """Distilled minus base, by the judges who scored both: who scored one alone would bring in his own mildness."""
-    base, distilled = (known.get((prompt, role, dimension), {}) for role in ("base", "distilled"))
+    base, distilled = (known.get((prompt, role, dimension), {}) for role in MODELS)
     both = [distilled[judge] - base[judge] for judge in base if judge in distilled]
     return _mean(both) if both else None
 
@@ -70,8 +71,8 @@ def _mean(values: Sequence[float]) -> float:
 
 def dimensions_part(
     prompts: Sequence[Prompt], judgments: Sequence[Judgment], scores: Sequence[Score]
-) -> list[tuple[dict[str, Any], stats.Tested]]:
-    """For each dimension what its row says beside the test, and the test."""
+) -> list[tuple[dict[str, Any], stats.Measure]]:
+    """For each dimension the fields of its row beside the test, and what is tested."""
     known = marks(judgments, scores)
     checked = {item for item, _ in _checked(scores)}
     return [_dimension(name, [prompt.id for prompt in prompts], known, checked, judgments) for name in DIMENSIONS]
@@ -79,17 +80,17 @@ def dimensions_part(
 
 def _dimension(
     name: str, prompts: Sequence[str], known: ByJudge, checked: set[str], judgments: Sequence[Judgment]
-) -> tuple[dict[str, Any], stats.Tested]:
+) -> tuple[dict[str, Any], stats.Measure]:
     values = {role: [mark(known[p, role, name]) for p in prompts if (p, role, name) in known] for role in ROLES}
     found = {p: d for p in prompts if (d := difference(known, p, name)) is not None}
     differences = list(found.values())
-    row: dict[str, Any] = {"name": name} | {role: plain(_estimate(values[role])) for role in ROLES}
+    row: dict[str, Any] = {"name": name} | {role: _estimate(values[role]) for role in ROLES}
     row |= {
         "from_checks": len(checked & set(found)) if name == CORRECTNESS else 0,
-        "agreement": plain(_agreement(judgments, name)),
-        "repeat_agreement": plain(_repeat_agreement(judgments, name)),
+        "agreement": _agreement(judgments, name),
+        "repeat_agreement": _repeat_agreement(judgments, name),
     }
-    return row, stats.Tested(differences, stats.paired_p(differences), 10)
+    return row, stats.Measure(differences, stats.paired_p(differences), 10)
 
 
 def _estimate(values: Sequence[float]) -> Estimate | None:
@@ -128,24 +129,24 @@ def _repeat_agreement(judgments: Sequence[Judgment], dimension: str) -> Estimate
 # ---------------------------------------------------------------- executed checks
 
 
-def checks_part(scores: Sequence[Score]) -> dict[str, Any]:
+def checks_part(scores: Sequence[Score], pairs: ExecutedPairs | None) -> Checks:
     """How many prompts' checks each role passed whole, in every sample; `not_run` where there was no sandbox, or
     (`refused`) one that lacks what the answer needs."""
     passed = _passed(scores)
     counted = {
-        role: {
-            "passed": sum(whole for (_, whose), whole in passed.items() if whose == role),
-            "run": sum(whose == role for _, whose in passed),
-            "not_run": len({s.item_id for s in scores if s.role == role and s.passed is None}),
-            "refused": len({s.item_id for s in scores if s.role == role and s.passed is None and s.sandbox}),
-        }
+        role: CheckCounts(
+            passed=sum(whole for (_, whose), whole in passed.items() if whose == role),
+            run=sum(whose == role for _, whose in passed),
+            not_run=len({s.item_id for s in scores if s.role == role and s.passed is None}),
+            refused=len({s.item_id for s in scores if s.role == role and s.passed is None and s.sandbox}),
+        )
         for role in ROLES
     }
-    sandboxes = sorted({score.sandbox for score in scores if score.sandbox})
-    return {"sandbox": sandboxes, "roles": counted, "packages": packages_part(scores, ROLES)}
+    sandboxes = tuple(sorted({score.sandbox for score in scores if score.sandbox}))
+    return Checks(sandbox=sandboxes, roles=counted, packages=packages_part(scores, ROLES), pairs=pairs)
 
 
-def pairs_part(scores: Sequence[Score]) -> tuple[dict[str, Any], stats.Tested] | None:
+def pairs_part(scores: Sequence[Score]) -> tuple[stats.PairCounts, stats.Measure] | None:
     """Distilled against base, paired by prompt, with the exact McNemar test; None where nothing was run for both."""
     passed = _passed(scores)
     items = sorted({item for item, _ in passed})

@@ -10,29 +10,32 @@ from typing import Any
 
 from mlx_distill.run.config import Config, TrainingConfig
 from mlx_distill.run.data.dataset import read_dataset
-from mlx_distill.run.folder import RunDir
+from mlx_distill.run.files import Heldout, TrainingFile
+from mlx_distill.run.folder import METRICS, RunDir
 from mlx_distill.run.paths import shown
-from mlx_distill.run.records import StepMetrics, plain
+from mlx_distill.run.records import Estimate, StepMetrics
+from mlx_distill.run.results.training import CurvePoint, HeldoutLoss, TokenAccuracy, Training
 from mlx_distill.stats import inference as stats
 
-CURVE = ("step", "epoch", "loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate")
+CURVE = CurvePoint.__struct_fields__
 """What of a step's metrics the training chart reads."""
 
 
-def training_part(run: RunDir, config: Config, training: dict[str, Any] | None) -> dict[str, Any] | None:
-    metrics = run.read("metrics.jsonl", StepMetrics)
+def training_part(run: RunDir, config: Config, training: TrainingFile | None) -> Training | None:
+    metrics = run.read(METRICS, StepMetrics)
     if not metrics or training is None:
         return None
     validated = [row for row in metrics if row.valid_loss is not None]
     best = min(validated, key=lambda row: (row.valid_loss or 0.0, row.step))
     counted = ("trainable_parameters", "total_parameters", "examples")
-    return (
-        _settings(config.training)
-        | {name: training[name] for name in counted}
-        | _steps(metrics, config.training.all_steps(training["examples"]["train"]))
-        | _heldout(training["heldout"], validated[-1])
-        | {"dataset": read_dataset(run)}
-        | {"best_step": best.step, "curve": [{name: getattr(row, name) for name in CURVE} for row in metrics]}
+    return Training(
+        **_settings(config.training),
+        **{name: getattr(training, name) for name in counted},
+        **_steps(metrics, config.training.all_steps(training.examples["train"])),
+        **_heldout(training.heldout, validated[-1]),
+        dataset=read_dataset(run),
+        best_step=best.step,
+        curve=tuple(CurvePoint(**{name: getattr(row, name) for name in CURVE}) for row in metrics),
     )
 
 
@@ -56,20 +59,22 @@ def _steps(metrics: Sequence[StepMetrics], planned: int) -> dict[str, Any]:
     }
 
 
-def _heldout(heldout: dict[str, Any], last: StepMetrics) -> dict[str, Any]:
+def _heldout(heldout: Heldout, last: StepMetrics) -> dict[str, Any]:
     """Losses and accuracies of base, best and last step, from (nats, hits, tokens) of each example."""
-    nats, hits = ({name: [row[column] for row in heldout[name]] for name in ("base", "best")} for column in (0, 1))
-    counts = [row[2] for row in heldout["base"]]
+    nats, hits = (
+        {name: [row[column] for row in getattr(heldout, name)] for name in ("base", "best")} for column in (0, 1)
+    )
+    counts = [row[2] for row in heldout.base]
     change = [after - before for before, after in zip(nats["base"], nats["best"], strict=True)]
     return {
         "heldout_prompts": len(counts),
-        "heldout_loss": {
-            **{name: plain(stats.ratio(sums, counts)) for name, sums in nats.items()},
-            "last": {"mean": last.valid_loss, "n": len(counts), "low": None, "high": None},
-            "change": plain(stats.ratio(change, counts)),
-        },
-        "token_accuracy": {
-            **{name: plain(stats.ratio(sums, counts)) for name, sums in hits.items()},
-            "last": {"mean": last.valid_accuracy, "n": len(counts), "low": None, "high": None},
-        },
+        "heldout_loss": HeldoutLoss(
+            **{name: stats.ratio(sums, counts) for name, sums in nats.items()},
+            last=Estimate(last.valid_loss or 0.0, len(counts)),
+            change=stats.ratio(change, counts),
+        ),
+        "token_accuracy": TokenAccuracy(
+            **{name: stats.ratio(sums, counts) for name, sums in hits.items()},
+            last=Estimate(last.valid_accuracy or 0.0, len(counts)),
+        ),
     }

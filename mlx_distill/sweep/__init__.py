@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mlx_distill.machine import environment
 from mlx_distill.models.asking.ledger import Ledger
@@ -20,6 +20,7 @@ from mlx_distill.report.sweep import draw_sweep
 from mlx_distill.run import ownership
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import LEDGER, TERMS, RunDir, refuse_links
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.stage import remove
 from mlx_distill.summarise.sweep import Made, sweep_part
 from mlx_distill.sweep import planning, running
@@ -34,7 +35,7 @@ __all__ = ["How", "Shard", "SweepOptions", "make", "open_sweep", "plan", "report
 class View(running.View, Protocol):
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None: ...
     def confirm(self, question: str) -> bool: ...
-    def sweep(self, found: dict[str, Any], folder: str) -> None: ...
+    def sweep(self, found: SweepResults, folder: str) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _charged(sweep: Sweep) -> float | None:
     return None
 
 
-def report(sweep: Sweep, file: Path) -> dict[str, Any]:
+def report(sweep: Sweep, file: Path) -> SweepResults:
     """sweep.json from the runs' files, and from it alone sweep.md, sweep.html and the chart."""
     made = [
         Made(member.values, sweep.standing(member), member.config, sweep.run(member)) for member in sweep.matrix.members

@@ -130,7 +130,8 @@ class Sweep:
         """Whether the teacher has answered all that this configuration asks."""
         run = self.run(member)
         same = _read(run / STATE).config == fingerprint(member.config)
-        return same and run.stages().get("collect", {}).get("state") == "done"
+        known = run.stage("collect")
+        return same and known is not None and known.state == "done"
 
     def mark(self, member: Member, state: str, words: str, seconds: float, exit_code: int | None = None) -> None:
         found = State(state, fingerprint(member.config), words, round(seconds, 1), exit_code)

@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlx_distill.models.students import trained
+from mlx_distill.run import files
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import own
 from mlx_distill.run.data.conversations import EXAMPLES
-from mlx_distill.run.data.dataset import dataset_part
+from mlx_distill.run.data.dataset import read_dataset
 from mlx_distill.run.data.material import collected, own_data
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import DATASET
 from mlx_distill.run.job import Job
 from mlx_distill.run.prompts import load_prompts
 from mlx_distill.run.records import Conversation
+from mlx_distill.run.results.training import Dataset
 from mlx_distill.run.wording import counts, dataset
 
 if TYPE_CHECKING:
@@ -56,21 +58,20 @@ def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
         lost = {place for part in found.values() for _, place in part.left_out}
         kept, others = ([c for c in conversations if (c.where in lost) is out] for out in (False, True))
         found = encode([*(own.split(kept, config.seed, Path(str(config.data))) if len(kept) > 1 else kept), *others])
-    account = _account(found) if mine is None else _account(found) | mine.account.plain()
-    part = _say(job, account)
+    part = _say(job, {"encoded": _account(found)} | (mine.account.plain() if mine else {}))
     for split, name in (("train", "train on"), ("valid", "hold out")):
-        if not found[split].examples and (split == "train" or part["left_out"]):
+        if not found[split].examples and (split == "train" or part.left_out):
             raise DataError(_nothing(name, part, config))
     return student, {split: part.examples for split, part in found.items()}
 
 
-def _nothing(name: str, part: Mapping[str, Any], config: TrainingConfig) -> str:
-    reasons = counts(part["left_out"]) or "nothing"
+def _nothing(name: str, part: Dataset, config: TrainingConfig) -> str:
+    reasons = counts(part.left_out) or "nothing"
     window = f"a larger --window than {config.window} keeps what is too long, or " if "too long" in reasons else ""
     return f"There is nothing to {name} (left out: {reasons}): {window}give other rows."
 
 
-def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
+def _account(found: Mapping[str, Encoded]) -> files.Encoded:
     """What encoding made of the conversations, as dataset.json has it."""
     reasons, places = Counter[str](), dict[str, list[str]]()
     for part in found.values():
@@ -78,22 +79,22 @@ def _account(found: Mapping[str, Encoded]) -> dict[str, Any]:
             reasons[reason] += 1
             if len(places.setdefault(reason, [])) < EXAMPLES:
                 places[reason].append(place)
-    return {
-        "encoded": {
-            **{split: len(part.examples) for split, part in found.items()},
-            "left_out": dict(reasons),
-            "places": places,
-            "turn_by_turn": sum(part.divided for part in found.values()),
-            "with_control_tokens": sum(part.with_control_tokens for part in found.values()),
-        }
-    }
+    return files.Encoded(
+        train=len(found["train"].examples),
+        valid=len(found["valid"].examples),
+        left_out=dict(reasons),
+        places={reason: tuple(known) for reason, known in places.items()},
+        turn_by_turn=sum(part.divided for part in found.values()),
+        with_control_tokens=sum(part.with_control_tokens for part in found.values()),
+    )
 
 
-def _say(job: Job, account: dict[str, Any]) -> dict[str, Any]:
+def _say(job: Job, account: Mapping[str, object]) -> Dataset:
     """Keeps the account in dataset.json, and tells it: of the user's rows all, of answers what encoding left out."""
-    known = job.run.read_json(DATASET) if (job.run / DATASET).exists() and not job.config.training.data else {}
-    job.run.write_json(DATASET, known | account)
-    part = dataset_part(known | account)
+    teachers = (job.run / DATASET).exists() and not job.config.training.data
+    known = job.run.read_json(DATASET) if teachers else {}
+    job.run.write_json(DATASET, {**known, **account})
+    part = read_dataset(job.run)
     assert part is not None
     for name, words in dataset(part):
         (job.view.warn if name in LOUD else job.view.note)(f"{name}: {words}.")

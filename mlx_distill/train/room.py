@@ -105,4 +105,4 @@ def _task(job: Job, parts: Parts) -> Task | None:
 def _correction(job: Job) -> float:
     """Of predictions, by the runs beside this one."""
     runs = fit.earlier_runs(job.run.path.resolve().parent, but=job.run.path)
-    return fit.correction(runs, job.config.training.student, environment.hardware()["backend"])[0]
+    return fit.correction(runs, job.config.training.student, Machine.of(environment.hardware()).backend)[0]

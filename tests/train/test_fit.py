@@ -29,6 +29,7 @@ from mlx_distill.run.config import Config, MachineConfig, TrainingConfig
 from mlx_distill.run.errors import MachineError
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import ADAPTER, Job
+from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.train import fit
 from mlx_distill.train import room as fitting
 from mlx_distill.train import stage as training
@@ -344,12 +345,19 @@ def earlier(folder: Path, name: str, ratio: float, seconds: float = 100.0, **har
     run.mkdir()
     config = configuration.resolve("demo")
     (run / "config.toml").write_text(tomli_w.dumps(configuration.to_table(config)))
-    there = {"chip": "Test", "cores": 2, "memory_bytes": 8 * GIB, "backend": "CPU"} | hardware
+    there = {
+        "chip": "Test",
+        "cores": 2,
+        "memory_bytes": 8 * GIB,
+        "os": "Linux",
+        "backend": "CPU",
+        "blas": None,
+    } | hardware
     counted = {"tokens": [[100, 101]] * 10, "examples": {"train": 8, "valid": 2}, "layout": {"batch_tokens": 512}}
     sizes = ((200, 101),) * 10
     built = fit.find("smollm2-135m")
     assert built is not None
-    subject = Task(built, config.training, Lengths(sizes[:8], sizes[8:]), Machine.of(there))
+    subject = Task(built, config.training, Lengths(sizes[:8], sizes[8:]), Machine.of(Hardware(**there)))
     peak = fit.choose(subject, config.machine, layout=Layout(512)).peak
     training = {"student": "smollm2-135m", "layers": 8, "peak_memory_bytes": round(peak * ratio), "steps": 4}
     results = {"training": training | {"seconds": seconds}, "run": {"hardware": there}}

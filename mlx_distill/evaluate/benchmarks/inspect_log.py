@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlx_distill.run.decode import plain
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.records import Generation, Score
+from mlx_distill.run.results.benchmarks import BenchProtocol
 
 PASSED, FAILED, UNSCORED = "C", "I", "N"
 """inspect-ai's letters: correct, incorrect, no answer."""
@@ -29,7 +31,7 @@ def check_installed() -> None:
 
 def write_log(
     path: Path,
-    protocol: Mapping[str, Any],
+    protocol: BenchProtocol,
     prompts: Mapping[str, str],
     answers: Mapping[tuple[str, int], Generation],
     scores: Sequence[Score],
@@ -42,14 +44,14 @@ def write_log(
     ids = list(dict.fromkeys(score.item_id for score in scores))
     spec = EvalSpec(
         created=created,
-        task=protocol["name"],
-        dataset=EvalDataset(name=protocol["source"], samples=len(ids), sample_ids=list(ids)),
+        task=protocol.name,
+        dataset=EvalDataset(name=protocol.source, samples=len(ids), sample_ids=list(ids)),
         model=model,
-        config=EvalConfig(epochs=protocol["samples"] or 1),
-        metadata=dict(protocol),
+        config=EvalConfig(epochs=protocol.samples or 1),
+        metadata=plain(protocol),
     )
     samples = [_sample(score, prompts, answers, model) for score in scores]
-    log = EvalLog(status="success", eval=spec, samples=samples, results=_results(protocol["scorer"], scores))
+    log = EvalLog(status="success", eval=spec, samples=samples, results=_results(protocol.scorer, scores))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_eval_log(log, str(path), format="eval")
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlx_distill.models import students
 from mlx_distill.models.students.files import weights_digest
 from mlx_distill.run.errors import DataError
+from mlx_distill.run.files import StudentFile
 from mlx_distill.run.folder import DATE, RunDir
 from mlx_distill.run.job import ADAPTER, WEIGHTS, Job
 from mlx_distill.run.unfinished import RECORD, unfinished_training
@@ -39,12 +40,12 @@ def moment(job: Job) -> datetime:
 
 def record(job: Job, student: Student, steps: int) -> None:
     """What the adapter that is about to be trained belongs to, and how many steps it shall get."""
-    found = {
-        "student": job.config.training.student,
-        "weights": weights_digest(student.folder),
-        "steps": steps,
-        "settings": dataclasses.asdict(job.config.training),
-    }
+    found = StudentFile(
+        student=job.config.training.student,
+        weights=weights_digest(student.folder),
+        steps=steps,
+        settings=dataclasses.asdict(job.config.training),
+    )
     job.run.write_json(RECORD, found)
 
 
@@ -53,11 +54,11 @@ def check(job: Job) -> None:
     training that is not finished."""
     if not (job.run / ADAPTER / WEIGHTS).exists():
         return
-    known: dict[str, Any] = job.run.read_json(RECORD) if (job.run / RECORD).exists() else {}
+    known = job.run.find(RECORD, StudentFile)
     spec = job.config.training.student
     now = students.weights_of(spec) if known else None
-    if known and now is not None and now != known.get("weights"):
-        was = known.get("student")
+    if known and now is not None and now != known.weights:
+        was = known.student
         which = f"the weights in {spec} are others now" if was == spec else f"the student is {spec} now"
         raise DataError(
             f"The adapter in {job.run.path} was trained on {was}, and {which}: put the former back, or train again in "

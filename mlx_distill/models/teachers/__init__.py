@@ -24,6 +24,7 @@ from mlx_distill.run.folder import file_hash
 from mlx_distill.run.patience import BusyKind
 from mlx_distill.run.prices import price_of
 from mlx_distill.run.prompts import data_folder
+from mlx_distill.run.records import Delivery
 
 
 @dataclass(frozen=True)
@@ -54,27 +55,12 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back. `usd` is None where nothing is charged; `attempt` counts what was sent until it came."""
+class Reply(Delivery):
+    """What came back."""
 
     text: str
     stop_reason: str
     model: str
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_read_tokens: int = 0
-    seconds: float = 0.0
-    usd: float | None = None
-    batch: bool = False
-    reasoning: str = ""
-    refusal_category: str | None = None
-    message_id: str = ""
-    request_id: str = ""
-    attempt: int = 1
-    answered_at: float = 0.0
-    sdk: str = ""
-    prices_dated: str = ""
 
 
 CHARACTERS_PER_TOKEN = 4.0

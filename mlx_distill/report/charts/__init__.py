@@ -7,7 +7,6 @@ are drawn wherever there are any, and what got worse is drawn in the same size a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from mlx_distill.report.charts.benchmarks import benchmark_comparison
 from mlx_distill.report.charts.canvas import Canvas, drawn_so
@@ -23,8 +22,9 @@ from mlx_distill.report.charts.scorecard import model_scorecard
 from mlx_distill.report.charts.tradeoff import gain_against_forgetting
 from mlx_distill.report.charts.training import training_curves
 from mlx_distill.report.look import Look
+from mlx_distill.run.results import Results
 
-CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
+CHARTS: dict[str, Callable[[Results, Look, float], Canvas | None]] = {
     "benchmark_comparison": benchmark_comparison,
     "gained_lost": gained_lost,
     "forgetting": forgetting,
@@ -41,6 +41,6 @@ CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
 """Every chart, by its file's name: results, a look and the animation's progress in; None: its stage has not run."""
 
 
-def drawing(name: str, results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
+def drawing(name: str, results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
     with drawn_so():
         return CHARTS[name](results, look, progress)

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mlx_distill.report.charts.canvas import Canvas
-from mlx_distill.report.charts.frame import SMALL, Box, Key, page
+from mlx_distill.report.charts.frame import SMALL, Box, Key, foot_of, page
 from mlx_distill.report.charts.rows import Row, draw_rows, grid, lanes
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import doubts, gated, percent, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, PALETTES
+from mlx_distill.run.records import MODELS, Estimate
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.benchmarks import Benchmark
 from mlx_distill.run.wording import plural, points, published, worth
 
-MODELS = ("base", "distilled")
 NAMED = 8
 """Models that get a letter; RESULTS.md has the others."""
 
 
-def benchmark_comparison(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    rows = results.get("benchmarks")
+def benchmark_comparison(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    rows = results.benchmarks
     if not rows:
         return None
     letters = _letters(rows, results)
@@ -32,7 +33,7 @@ def benchmark_comparison(results: dict[str, Any], look: Look, progress: float = 
     keys = [Key(role, theme.roles[role], HATCHES[role]) for role in MODELS]
     keys += [Key("published, not tested", theme.text, marker="◇")] if letters else []
     sentences = [gated(results), f"Share passed, with its 95 % interval{_tests(rows)}"]
-    canvas, box = page(look, progress, results, "Benchmarks", sentences, keys)
+    canvas, box = page(look, progress, foot_of(results), "Benchmarks", sentences, keys)
     bottom = box.bottom - (_named(canvas, box, letters) + 12 if letters else 0)
     found = [_row(row, _scores(row, results, letters), bool(letters)) for row in rows]
     draw_rows(
@@ -41,12 +42,12 @@ def benchmark_comparison(results: dict[str, Any], look: Look, progress: float = 
     return canvas
 
 
-def _tests(rows: Sequence[dict[str, Any]]) -> str:
-    tests = sum(row["p"] is not None for row in rows)
+def _tests(rows: Sequence[Benchmark]) -> str:
+    tests = sum(row.p is not None for row in rows)
     return f" · p adjusted for {plural(tests, 'benchmark')} (Holm)" if tests else ""
 
 
-def _row(row: dict[str, Any], others: Sequence[tuple[str, float]], third: bool) -> Row:
+def _row(row: Benchmark, others: Sequence[tuple[str, float]], third: bool) -> Row:
     """`third`: a line for what others published, in every row so that all bars are alike."""
 
     def draw(canvas: Canvas, box: Box, place: float, last: bool) -> None:
@@ -54,45 +55,39 @@ def _row(row: dict[str, Any], others: Sequence[tuple[str, float]], third: bool) 
         grid(canvas, scale, box, percent, [0, 0.25, 0.5, 0.75, 1], last)
         places = lanes(box, 3 if third else 2)
         for role, (y, thick) in zip(MODELS, places, strict=False):
-            _bar(canvas, scale, y, row[role], role, thick, place)
+            _bar(canvas, scale, y, row.of(role), role, thick, place)
         if others:
             _diamonds(canvas, scale, places[-1][0], others, min(SMALL, thick * 0.72), box.right)
 
-    asked = f" · {row['items']:,} of {plural(row['size'], 'item')}" if row["subset"] else ""
-    numbers = f"{points(row['difference'], sign='+')} points" if row["difference"] else "not compared"
-    return Row(
-        row["title"], f"{row['domain']}{asked}", row["verdict"], numbers, tried(row), draw, worth(row), doubts(row)
-    )
+    asked = f" · {row.items:,} of {plural(row.size or row.items, 'item')}" if row.subset else ""
+    numbers = f"{points(row.difference, sign='+')} points" if row.difference else "not compared"
+    return Row(row.title, f"{row.domain}{asked}", row.verdict, numbers, tried(row), draw, worth(row), doubts(row))
 
 
-def _bar(
-    canvas: Canvas, scale: Scale, y: float, found: dict[str, Any] | None, role: str, thick: float, place: float
-) -> None:
+def _bar(canvas: Canvas, scale: Scale, y: float, found: Estimate | None, role: str, thick: float, place: float) -> None:
     size = min(SMALL, thick * 0.72)
     if found is None:
         canvas.text(
             scale.left + 14, y, f"{role}: not scored", size, anchor="middle", late=True, colour=canvas.theme.muted
         )
         return
-    canvas.role_bar(scale, y, found["mean"], role, min(thick * 0.84, 58), place)
+    canvas.role_bar(scale, y, found.mean, role, min(thick * 0.84, 58), place)
     canvas.whisker(scale, y, found, min(thick * 0.26, 9))
-    beyond = scale(found["mean"] if found["high"] is None else found["high"])
-    canvas.text(beyond + 14, y, f"{100 * found['mean']:.1f}", size, anchor="middle", late=True)
+    beyond = scale(found.top)
+    canvas.text(beyond + 14, y, f"{100 * found.mean:.1f}", size, anchor="middle", late=True)
 
 
 # ---------------------------------------------------------------- what others published
 
 
-def _letters(rows: Sequence[dict[str, Any]], results: Mapping[str, Any]) -> dict[str, str]:
+def _letters(rows: Sequence[Benchmark], results: Results) -> dict[str, str]:
     """Model → letter, in the order given."""
-    models = dict.fromkeys(str(entry["model"]) for row in rows for entry in published(row, results))
+    models = dict.fromkeys(str(entry.model) for row in rows for entry in published(row, results))
     return dict(zip(list(models)[:NAMED], string.ascii_lowercase, strict=False))
 
 
-def _scores(row: dict[str, Any], results: Mapping[str, Any], letters: Mapping[str, str]) -> list[tuple[str, float]]:
-    found = [
-        (letters[entry["model"]], entry["score"]) for entry in published(row, results) if entry["model"] in letters
-    ]
+def _scores(row: Benchmark, results: Results, letters: Mapping[str, str]) -> list[tuple[str, float]]:
+    found = [(letters[entry.model], entry.score) for entry in published(row, results) if entry.model in letters]
     return sorted(found, key=lambda pair: pair[1])
 
 

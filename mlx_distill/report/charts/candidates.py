@@ -1,12 +1,11 @@
 """How the candidates of a selection are drawn: a shape for each strength, open where it loses, a star for what is kept.
 
-In: results["selection"]. Out: marks, whiskers and the legend that two charts share.
+In: results.selection. Out: marks, whiskers and the legend that two charts share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -14,9 +13,10 @@ from mlx_distill.report.charts.canvas import OPEN, Canvas
 from mlx_distill.report.charts.frame import Key
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.style import Theme
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.selection import Candidate, Selection
 from mlx_distill.run.wording import capital, reason
 
-Selection = dict[str, Any]
 Place = tuple[int, float]
 """Step and strength."""
 
@@ -35,32 +35,32 @@ def keys(selection: Selection, theme: Theme, loses: str) -> list[Key]:
     found = [Key("base", theme.roles["base"], marker="s")]
     found += [
         Key(f"strength {strength:g}", theme.roles["distilled"], marker=shape(selection, strength))
-        for strength in sorted(selection["strengths"], reverse=True)
+        for strength in sorted(selection.strengths, reverse=True)
     ]
-    if any(row["loses"] for row in selection["candidates"]):
+    if any(row.loses for row in selection.candidates):
         found.append(Key(loses, theme.worse, marker="○"))
     found.append(Key("kept", theme.roles["teacher"], marker="*"))
     return [*found, *([Key("not confirmed", theme.roles["teacher"], marker="☆")] if refused(selection) else [])]
 
 
 def shape(selection: Selection, strength: float) -> str:
-    ranked = sorted(selection["strengths"], reverse=True)
+    ranked = sorted(selection.strengths, reverse=True)
     return SHAPES[ranked.index(strength) % len(SHAPES)]
 
 
-def place(found: dict[str, Any] | None) -> Place | None:
-    return (found["step"], found["strength"]) if found else None
+def place(found: Candidate | None) -> Place | None:
+    return (found.step, found.strength) if found else None
 
 
 def refused(selection: Selection) -> Place | None:
     """Of the candidate that was put to confirmation and failed."""
-    return place(selection["first"]) if selection["first"] != selection["chosen"] else None
+    return place(selection.first) if selection.first != selection.chosen else None
 
 
 def starred(selection: Selection) -> list[tuple[Place | None, str]]:
     """What gets a star, and which; None is the base."""
     failed = refused(selection)
-    return [*([(failed, "☆")] if failed else []), (place(selection["chosen"]), "*")]
+    return [*([(failed, "☆")] if failed else []), (place(selection.chosen), "*")]
 
 
 def mark(canvas: Canvas, x: float, y: float, marker: str, loses: bool) -> None:
@@ -74,16 +74,16 @@ def star(canvas: Canvas, x: float, y: float, marker: str) -> None:
         canvas.dot(x, y, canvas.theme.roles["teacher"], marker, STAR)
 
 
-def upright(canvas: Canvas, x: float, y: Scale, found: dict[str, Any], colour: str, thick: float = 2.4) -> None:
+def upright(canvas: Canvas, x: float, y: Scale, found: Estimate | None, colour: str, thick: float = 2.4) -> None:
     """An interval along the vertical axis, where there is one."""
-    if found["low"] is not None:
-        low, high = y(found["low"]), y(found["high"])
+    if found and found.interval:
+        low, high = map(y, found.interval)
         _whisker(canvas, [([x, x], [low, high]), *(([x - 8, x + 8], [end, end]) for end in (low, high))], colour, thick)
 
 
-def level(canvas: Canvas, x: Scale, y: float, found: dict[str, Any], colour: str, thick: float = 2.4) -> None:
-    if found["low"] is not None:
-        low, high = x(found["low"]), x(found["high"])
+def level(canvas: Canvas, x: Scale, y: float, found: Estimate | None, colour: str, thick: float = 2.4) -> None:
+    if found and found.interval:
+        low, high = map(x, found.interval)
         _whisker(canvas, [([low, high], [y, y]), *(([end, end], [y - 8, y + 8]) for end in (low, high))], colour, thick)
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.candidates import (
     BASE,
     Place,
-    Selection,
     blend,
     keys,
     mark,
@@ -26,10 +24,13 @@ from mlx_distill.report.charts.candidates import (
     upright,
 )
 from mlx_distill.report.charts.canvas import LINE, Canvas
-from mlx_distill.report.charts.frame import BODY, SMALL, Box, page
+from mlx_distill.report.charts.frame import BODY, SMALL, Box, foot_of, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.selection import CandidateScore, Selection, SelectionBenchmark
 from mlx_distill.run.wording import NOTHING, kept
 
 NOTE = (
@@ -47,16 +48,16 @@ SHAPELY = 1.35
 class Panel:
     """A benchmark; `scores` of each candidate, in training's order."""
 
-    asked: dict[str, Any]
-    scores: dict[Place, dict[str, Any]]
+    asked: SelectionBenchmark
+    scores: dict[Place, CandidateScore]
 
 
-def checkpoint_scores(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    selection = results.get("selection")
-    if not selection or not selection["candidates"]:
+def checkpoint_scores(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    selection = results.selection
+    if not selection or not selection.candidates:
         return None
     legend = keys(selection, PALETTES[look.theme], "loses here")
-    canvas, box = page(look, progress, results, kept(selection), sentences(selection, NOTE), legend, lines=4)
+    canvas, box = page(look, progress, foot_of(results), kept(selection), sentences(selection, NOTE), legend, lines=4)
     panels = _panels(selection)
     places = _places(box, len(panels))
     said = [_said(selection, panel) for panel in panels]
@@ -69,10 +70,10 @@ def checkpoint_scores(results: dict[str, Any], look: Look, progress: float = 1.0
 
 
 def _panels(selection: Selection) -> list[Panel]:
-    rows = sorted(selection["candidates"], key=lambda row: (row["strength"], row["step"]))
+    rows = sorted(selection.candidates, key=lambda row: (row.strength, row.step))
     return [
-        Panel(asked, {(row["step"], row["strength"]): row["scores"][index] for row in rows})
-        for index, asked in enumerate(selection["benchmarks"])
+        Panel(asked, {(row.step, row.strength): row.scores[index] for row in rows})
+        for index, asked in enumerate(selection.benchmarks)
     ]
 
 
@@ -93,19 +94,19 @@ def _places(box: Box, count: int) -> list[Box]:
 
 def _said(selection: Selection, panel: Panel) -> tuple[str, str, str]:
     """Title, note, and what became of the candidates here."""
-    lost, count = sum(score["loses"] for score in panel.scores.values()), len(panel.scores)
+    lost, count = sum(score.loses for score in panel.scores.values()), len(panel.scores)
     outcome = [f"{lost} of {count} lose here" if lost else "none loses here"]
     for place, marker in starred(selection):
         if place:
-            passed = f"{_passed(panel.asked['base'])} → {_passed(panel.scores[place]['score'])} %"
+            passed = f"{_passed(panel.asked.base)} → {_passed(panel.scores[place].score)} %"
             outcome.insert(0, f"{'kept' if marker == '*' else 'not confirmed'}: {passed}")
-    if any(row["loses"] for row in selection["confirmation"] if row["name"] == panel.asked["name"]):
+    if any(row.loses for row in selection.confirmation if row.name == panel.asked.name):
         outcome.append("loses on the items that confirm")
-    return panel.asked["title"], f"n = {panel.asked['choosing']:,} · {panel.asked['domain']}", " · ".join(outcome)
+    return panel.asked.title, f"n = {panel.asked.choosing:,} · {panel.asked.domain}", " · ".join(outcome)
 
 
-def _passed(found: dict[str, Any] | None) -> str:
-    return f"{100 * found['mean']:.1f}" if found else NOTHING
+def _passed(found: Estimate | None) -> str:
+    return f"{100 * found.mean:.1f}" if found else NOTHING
 
 
 def _head(canvas: Canvas, box: Box, words: tuple[str, str, str], draw: bool = True) -> float:
@@ -139,21 +140,20 @@ def _around(low: float, high: float, span: float) -> tuple[float, float]:
 
 
 def _extent(selection: Selection, panel: Panel) -> tuple[float, float]:
-    base, drawn = panel.asked["base"], _scored(panel)
+    base, drawn = panel.asked.base, _scored(panel)
     whole = [drawn[place] for place in _with_intervals(selection, panel)] + ([base] if base else [])
-    values = [found[end] for found in whole for end in ("low", "high") if found[end] is not None]
-    values += [found["mean"] for found in (*whole, *drawn.values())]
+    values = [end for found in whole for end in found.ends] + [found.mean for found in drawn.values()]
     return (min(values), max(values)) if values else (0.5, 0.5)
 
 
-def _scored(panel: Panel) -> dict[Place, dict[str, Any]]:
+def _scored(panel: Panel) -> Mapping[Place, Estimate]:
     """What each candidate passes; one whose answers could not be scored has no place."""
-    return {place: score["score"] for place, score in panel.scores.items() if score["score"]}
+    return {place: score.score for place, score in panel.scores.items() if score.score}
 
 
 def _with_intervals(selection: Selection, panel: Panel) -> list[Place]:
     """Full strength, and what has a star."""
-    full, stars = max(selection["strengths"]), [place for place, _ in starred(selection)]
+    full, stars = max(selection.strengths), [place for place, _ in starred(selection)]
     return [place for place in _scored(panel) if place[1] == full or place in stars]
 
 
@@ -186,11 +186,12 @@ def _steps(canvas: Canvas, x: Scale, steps: Sequence[int], top: float) -> None:
 
 
 def _draw(canvas: Canvas, box: Box, selection: Selection, panel: Panel, ends: tuple[float, float]) -> None:
-    steps, strengths = sorted(selection["steps"]), sorted(selection["strengths"])
+    steps, strengths = sorted(selection.steps), sorted(selection.strengths)
     x, y = _scales(canvas, box, steps, ends)
-    base = panel.asked["base"] and (x(0), y(panel.asked["base"]["mean"]))
-    if base:
-        _base(canvas, x, y, panel.asked["base"])
+    passed = panel.asked.base
+    base = (x(0), y(passed.mean)) if passed else None
+    if passed:
+        _base(canvas, x, y, passed)
     spots = _spots(x, y, panel, steps, strengths)
     ends_at = max([x.left, *(at for at, _ in spots.values())])
     shown = x.left + (ends_at - x.left) * canvas.grown()
@@ -200,7 +201,7 @@ def _draw(canvas: Canvas, box: Box, selection: Selection, panel: Panel, ends: tu
         _line(canvas, along, 1.6 + 3.4 * rank / len(strengths), shown)
     for place, (at, height) in spots.items():
         if at <= shown:
-            mark(canvas, at, height, shape(selection, place[1]), panel.scores[place]["loses"])
+            mark(canvas, at, height, shape(selection, place[1]), panel.scores[place].loses)
     if base:
         canvas.dot(*base, canvas.theme.roles["base"], "s", BASE)
     for found, marker in starred(selection):
@@ -216,7 +217,7 @@ def _spots(
     aside = min(ASIDE, closest / (len(strengths) + 1))
     middle = (len(strengths) - 1) / 2
     return {
-        (step, strength): (x(step) + aside * (strengths.index(strength) - middle), y(found["mean"]))
+        (step, strength): (x(step) + aside * (strengths.index(strength) - middle), y(found.mean))
         for (step, strength), found in _scored(panel).items()
     }
 
@@ -227,18 +228,18 @@ def _intervals(
     text, faded = canvas.theme.text, blend(canvas.theme.roles["distilled"], canvas.theme.text, 0.4)
     stars = [place for place, _ in starred(selection)]
     for place in _with_intervals(selection, panel):
-        found = panel.scores[place]["score"]
+        found = panel.scores[place].score
         upright(canvas, spots[place][0], y, found, text if place in stars else faded, 2.0)
 
 
-def _base(canvas: Canvas, x: Scale, y: Scale, found: dict[str, Any]) -> None:
+def _base(canvas: Canvas, x: Scale, y: Scale, found: Estimate) -> None:
     """Its interval as a band, and a line through the whole panel."""
     theme = canvas.theme
     left, right = x.left - 16, x.right + 30
-    if found["low"] is not None:
-        colour = blend(theme.background, theme.roles["base"], 0.16)
-        canvas.bar(left, y(found["high"]), right, y(found["low"]), colour)
-    canvas.line([left, right], [y(found["mean"])] * 2, theme.roles["base"], 2.4, order=2.2)
+    if found.interval:
+        low, high = map(y, found.interval)
+        canvas.bar(left, high, right, low, blend(theme.background, theme.roles["base"], 0.16))
+    canvas.line([left, right], [y(found.mean)] * 2, theme.roles["base"], 2.4, order=2.2)
 
 
 def _line(canvas: Canvas, along: Sequence[tuple[float, float]], thick: float, shown: float) -> None:

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from mlx_distill.report.charts.canvas import Canvas
-from mlx_distill.report.charts.frame import BODY, SMALL, Box, Key, axis, page
+from mlx_distill.report.charts.frame import BODY, SMALL, Box, Key, axis, foot_of, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import dollars, prompts
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results import CostRow, Results
 
 NOTHING = 1e-4
 """Dollars; a logarithm has no zero."""
 
 
-def cost_scaling(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    rows = results["cost_scaling"]
+def cost_scaling(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    rows = results.cost_scaling
     if not rows:
         return None
     theme = PALETTES[look.theme]
     keys = [Key("online", theme.roles["teacher"]), Key("batch (half price)", theme.batch, "//")]
-    basis: str = rows[0]["basis"]
-    canvas, box = page(look, progress, results, "Cost at scale", [basis[:1].upper() + basis[1:]], keys)
+    basis: str = rows[0].basis
+    canvas, box = page(look, progress, foot_of(results), "Cost at scale", [basis[:1].upper() + basis[1:]], keys)
     names = [_name(row) for row in rows]
     left = 0.0 if canvas.narrow else max(canvas.measure(name, BODY) for name in names) + 30
-    amounts = [_amount(row[key]) for row in rows for key in ("usd", "usd_batch")]
+    amounts = [_amount(usd) for row in rows for usd in (row.usd, row.usd_batch)]
     right = max(canvas.measure(words, SMALL) for words in amounts) + 20
     scale = _scale(rows, box.left + left, box.right - right)
     bottom = box.bottom - 66
@@ -43,19 +45,20 @@ def cost_scaling(results: dict[str, Any], look: Look, progress: float = 1.0) -> 
     return canvas
 
 
-def _name(row: dict[str, Any]) -> str:
-    return f"this run: {prompts(row['prompts'])}" if row["label"] == "this run" else str(row["label"])
+def _name(row: CostRow) -> str:
+    return f"this run: {prompts(row.prompts)}" if row.label == "this run" else str(row.label)
 
 
-def _amount(estimate: dict[str, Any]) -> str:
-    if estimate["low"] is None:
-        return dollars(estimate["mean"])
-    return f"{dollars(estimate['mean'])}  [{dollars(estimate['low'])}, {dollars(estimate['high'])}]"
+def _amount(estimate: Estimate) -> str:
+    if estimate.interval is None:
+        return dollars(estimate.mean)
+    low, high = map(dollars, estimate.interval)
+    return f"{dollars(estimate.mean)}  [{low}, {high}]"
 
 
-def _scale(rows: list[dict[str, Any]], left: float, right: float) -> Scale:
-    values = [row[key]["mean"] for row in rows for key in ("usd", "usd_batch")]
-    highs = [row["usd"]["high"] or row["usd"]["mean"] for row in rows]
+def _scale(rows: Sequence[CostRow], left: float, right: float) -> Scale:
+    values = [usd.mean for row in rows for usd in (row.usd, row.usd_batch)]
+    highs = [row.usd.top for row in rows]
     low = 10.0 ** _power(max(min(values), NOTHING))
     return Scale(low, max(max(highs) * 1.3, low * 100), left, right, log=True)
 
@@ -65,7 +68,7 @@ def _power(value: float) -> int:
     return math.floor(math.log10(value / 2))
 
 
-def _row(canvas: Canvas, box: Box, row: dict[str, Any], name: str, scale: Scale, place: float) -> None:
+def _row(canvas: Canvas, box: Box, row: CostRow, name: str, scale: Scale, place: float) -> None:
     top, room = box.top, box.height
     if canvas.narrow:
         canvas.text(box.left, top, name, BODY, bold=True)
@@ -74,13 +77,12 @@ def _row(canvas: Canvas, box: Box, row: dict[str, Any], name: str, scale: Scale,
         canvas.text(scale.left - 22, (box.top + box.bottom) / 2, name, BODY, align="right", anchor="middle")
     thick = min((room - 16) / 2, 104)
     middle = top + room / 2
-    for key, y, colour, hatch in (
-        ("usd", middle - thick / 2, canvas.theme.roles["teacher"], ""),
-        ("usd_batch", middle + thick / 2, canvas.theme.batch, "//"),
+    for estimate, y, colour, hatch in (
+        (row.usd, middle - thick / 2, canvas.theme.roles["teacher"], ""),
+        (row.usd_batch, middle + thick / 2, canvas.theme.batch, "//"),
     ):
-        estimate = row[key]
-        end = scale.left + (scale(estimate["mean"]) - scale.left) * canvas.grown(place)
+        end = scale.left + (scale(estimate.mean) - scale.left) * canvas.grown(place)
         canvas.bar(scale.left, y - thick * 0.43, end, y + thick * 0.43, colour, hatch)
         canvas.whisker(scale, y, estimate, 8)
-        beyond = scale(estimate["high"] or estimate["mean"])
+        beyond = scale(estimate.top)
         canvas.text(beyond + 16, y, _amount(estimate), SMALL, anchor="middle", late=True)

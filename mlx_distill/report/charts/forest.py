@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.canvas import LINE, Canvas
 from mlx_distill.report.charts.frame import SMALL, Box, axis, heading
 from mlx_distill.report.charts.scale import Scale
+from mlx_distill.run.records import Estimate
 
 TALLEST = 124.0
 
@@ -19,7 +19,7 @@ class Line:
 
     label: str
     words: str
-    estimate: dict[str, Any] | None
+    estimate: Estimate | None
     colour: str
     marker: str = "o"
 
@@ -63,5 +63,5 @@ def _mark(canvas: Canvas, scale: Scale, line: Line, box: Box, reference: float |
         canvas.whisker(scale, y, line.estimate, tall * 0.7)
         start = scale(scale.low if reference is None else reference)
         canvas.dot(
-            start + (scale(line.estimate["mean"]) - start) * canvas.grown(), y, line.colour, line.marker, tall * 1.45
+            start + (scale(line.estimate.mean) - start) * canvas.grown(), y, line.colour, line.marker, tall * 1.45
         )

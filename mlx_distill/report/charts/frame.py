@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, WORDS
 from mlx_distill.run.records import ROLES
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.hardware import Hardware
 
 TITLE, SENTENCE, BODY, SMALL, FOOT = 44.0, 26.0, 24.0, 20.0, 18.0
 """Font sizes in a full-HD page's pixels."""
@@ -67,7 +68,7 @@ class Key:
 def page(
     look: Look,
     progress: float,
-    results: dict[str, Any],
+    foot: str,
     title: str,
     sentences: Sequence[str],
     keys: Iterable[Key] | None = None,
@@ -89,17 +90,23 @@ def page(
         y += canvas.text(left, y, sentence, size, width=right - left, lines=lines, colour=colour, late=True)
     if not beside:
         y = legend_rows(canvas, left, y + 12, right, shown)
-    return canvas, Box(left, y + 26, right, _foot(canvas, results, left, right) - 24)
+    return canvas, Box(left, y + 26, right, _foot(canvas, foot, left, right) - 24)
 
 
-def _foot(canvas: Canvas, results: dict[str, Any], left: float, right: float) -> float:
-    run, hardware = results["run"], results["run"]["hardware"]
-    student = f"{results['training']['student']} · " if results["training"] else ""
-    memory = hardware["memory_bytes"] / 2**30
-    words = (
-        f"run {run['name']} · {run['created'][:10]} · {student}{hardware['chip']}, {hardware['cores']} cores, "
-        f"{memory:.0f} GiB, {hardware['backend']} · seed {run['seed']}"
-    )
+def foot_of(results: Results) -> str:
+    """What every chart of a run says at its foot: where its numbers come from."""
+    student = f"{results.training.student} · " if results.training else ""
+    return foot_words(results.run.name, results.run.created, results.run.hardware, results.run.seed, student)
+
+
+def foot_words(name: str, created: str, hardware: Hardware | None, seed: int | None, student: str = "") -> str:
+    machine = f"{hardware.chip}, {hardware.cores} cores, " if hardware else ""
+    memory = f"{hardware.memory_bytes / 2**30:.0f} GiB, " if hardware and hardware.memory_bytes else ""
+    backend = f"{hardware.backend} · " if hardware else ""
+    return f"run {name} · {created[:10]} · {student}{machine}{memory}{backend}seed {seed}"
+
+
+def _foot(canvas: Canvas, words: str, left: float, right: float) -> float:
     bottom = canvas.height - 24
     height = canvas.text(
         left, bottom, words, FOOT, width=right - left, lines=2, anchor="bottom", colour=canvas.theme.muted

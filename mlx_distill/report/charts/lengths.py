@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.forest import Forest, Line, draw_forest
-from mlx_distill.report.charts.frame import BODY, SMALL, Box, axis, heading, page
+from mlx_distill.report.charts.frame import BODY, SMALL, Box, axis, foot_of, heading, page
 from mlx_distill.report.charts.scale import Scale
-from mlx_distill.report.charts.words import percent, primary
+from mlx_distill.report.charts.words import percent
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, Theme
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import ROLES, Estimate, Role
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import AnswersOfRole, Comparison, PairPreference
 from mlx_distill.run.wording import estimate
 
 
-def answer_lengths(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    comparison = results["comparison"]
-    if comparison is None or not any(comparison["answers"][role]["count"] for role in ROLES):
+def answer_lengths(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    comparison = results.comparison
+    if comparison is None or not any(comparison.answers[role].count for role in ROLES):
         return None
-    canvas, box = page(look, progress, results, "Lengths of answers", _sentences(comparison))
-    entry = primary(comparison)
-    forests = _forests(entry, PALETTES[look.theme]) if entry and entry["n"] else []
+    canvas, box = page(look, progress, foot_of(results), "Lengths of answers", _sentences(comparison))
+    entry = comparison.primary
+    forests = _forests(entry, PALETTES[look.theme]) if entry and entry.n else []
     halves = box.rows(*([1, 0.85] if forests else [1]), gap=40)
     bars = halves[0].rows(1, 1, gap=30) if canvas.narrow else halves[0].columns(0.58, 0.42, gap=80)
-    _characters(canvas, bars[0], comparison["answers"])
-    _cut_off(canvas, bars[1], comparison["answers"])
+    _characters(canvas, bars[0], comparison.answers)
+    _cut_off(canvas, bars[1], comparison.answers)
     if forests:
         places = halves[1].rows(1.4, 1, gap=30) if canvas.narrow else halves[1].columns(0.58, 0.42, gap=80)
         for forest, place in zip(forests, places, strict=True):
@@ -34,15 +36,19 @@ def answer_lengths(results: dict[str, Any], look: Look, progress: float = 1.0) -
     return canvas
 
 
-def _sentences(comparison: dict[str, Any]) -> list[str]:
-    entry, answers = primary(comparison), comparison["answers"]
-    cut = ", ".join(f"{role} {answers[role]['cut_off']} of {answers[role]['count']}" for role in ROLES)
-    ratio = entry["length_ratio"] if entry else None
+def _sentences(comparison: Comparison) -> list[str]:
+    entry, answers = comparison.primary, comparison.answers
+    cut = ", ".join(f"{role} {answers[role].cut_off} of {answers[role].count}" for role in ROLES)
+    ratio = entry.length_ratio if entry else None
     longer = [f"Distilled answers are {estimate(ratio)} times as long as the base's"] if ratio else []
     return [*longer, f"Cut off at the token cap: {cut}"]
 
 
-def _bars(canvas: Canvas, box: Box, scale: Scale, values: list[tuple[str, dict[str, Any] | None, str]]) -> float:
+Bar = tuple[Role, Estimate | None, str]
+"""Whose it is, how long, and its words."""
+
+
+def _bars(canvas: Canvas, box: Box, scale: Scale, values: Sequence[Bar]) -> float:
     """A bar a role, its words beyond the interval. Returns where they end."""
     height = min(box.height / len(values), 140)
     for index, (role, found, words) in enumerate(values):
@@ -50,9 +56,9 @@ def _bars(canvas: Canvas, box: Box, scale: Scale, values: list[tuple[str, dict[s
         canvas.text(scale.left - 16, y, role, BODY, align="right", anchor="middle")
         beyond = scale.left
         if found:
-            canvas.role_bar(scale, y, found["mean"], role, height * 0.7, index / 3)
+            canvas.role_bar(scale, y, found.mean, role, height * 0.7, index / 3)
             canvas.whisker(scale, y, found, 9)
-            beyond = scale(found["mean"] if found["high"] is None else found["high"])
+            beyond = scale(found.top)
         canvas.text(beyond + 16, y, words, SMALL, anchor="middle", late=True)
     return box.top + height * len(values)
 
@@ -62,11 +68,11 @@ def _room(canvas: Canvas, box: Box, words: list[str], high: float) -> Scale:
     return Scale(0, high, left, box.right - max(canvas.measure(word, SMALL) for word in words) - 24)
 
 
-def _characters(canvas: Canvas, box: Box, answers: dict[str, Any]) -> None:
+def _characters(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Characters", "mean over prompts, with its 95 % interval")
-    found = [(role, answers[role]["characters"]) for role in ROLES]
+    found = [(role, answers[role].characters) for role in ROLES]
     words = [_number(e) for _, e in found]
-    high = max((e["mean"] if e["high"] is None else e["high"] for _, e in found if e), default=1)
+    high = max((e.top for _, e in found if e), default=1)
     scale = _room(canvas, inside, words, max(high, 1) * 1.04)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
     bottom = room.top + min(room.height / 3, 140) * 3
@@ -74,22 +80,22 @@ def _characters(canvas: Canvas, box: Box, answers: dict[str, Any]) -> None:
     _bars(canvas, room, scale, [(role, e, text) for (role, e), text in zip(found, words, strict=True)])
 
 
-def _number(found: dict[str, Any] | None) -> str:
+def _number(found: Estimate | None) -> str:
     if not found:
         return "no answers"
-    interval = "" if found["low"] is None else f" [{found['low']:,.0f}, {found['high']:,.0f}]"
-    return f"{found['mean']:,.0f}{interval}"
+    interval = f" [{found.low:,.0f}, {found.high:,.0f}]" if found.interval else ""
+    return f"{found.mean:,.0f}{interval}"
 
 
-def _cut_off(canvas: Canvas, box: Box, answers: dict[str, Any]) -> None:
+def _cut_off(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Cut off", "share of answers that ended at the token cap")
-    words = [f"{answers[role]['cut_off']} of {answers[role]['count']}" for role in ROLES]
+    words = [f"{answers[role].cut_off} of {answers[role].count}" for role in ROLES]
     scale = _room(canvas, inside, words, 1)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
-    values: list[tuple[str, dict[str, Any] | None, str]] = []
+    values: list[Bar] = []
     for role, text in zip(ROLES, words, strict=True):
-        share = answers[role]["cut_off"] / max(answers[role]["count"], 1)
-        values.append((role, {"mean": share, "low": None, "high": None}, text))
+        count = answers[role].count
+        values.append((role, Estimate(answers[role].cut_off / max(count, 1), count), text))
     bottom = room.top + min(room.height / 3, 140) * 3
     axis(canvas, scale, room.top, bottom, percent, [0, 0.5, 1])
     _bars(canvas, room, scale, values)
@@ -98,17 +104,17 @@ def _cut_off(canvas: Canvas, box: Box, answers: dict[str, Any]) -> None:
 # ---------------------------------------------------------------- what length has to do with it
 
 
-def _forests(entry: dict[str, Any], theme: Theme) -> list[Forest]:
-    ratio, adjusted = entry["length_ratio"], entry["adjusted"]
+def _forests(entry: PairPreference, theme: Theme) -> list[Forest]:
+    ratio, adjusted = entry.length_ratio, entry.adjusted
     colour = theme.roles["distilled"]
-    known = [ratio[end] for end in ("mean", "low", "high") if ratio[end]] if ratio else []
+    known = [end for end in ratio.ends if end] if ratio else []
     reach = max([2.0, *(2.0 ** math.ceil(abs(math.log2(value)) - 1e-9) for value in known)])
     reach = min(reach, 64.0)
     length = Forest(
         "Length ratio", "distilled to base; 1 is as long", [Line("characters", estimate(ratio), ratio, colour)],
         1 / reach, reach, lambda value: f"×{value:g}", (1 / reach, 1.0, reach), 1.0, log=True,
     )  # fmt: skip
-    lines = [Line("as judged", estimate(entry["difference"], 2, "+"), entry["difference"], colour)]
+    lines = [Line("as judged", estimate(entry.difference, 2, "+"), entry.difference, colour)]
     words = estimate(adjusted, 2, "+") if adjusted else "needs 20 prompts"
     lines.append(Line("at equal length and Markdown", words, adjusted, colour, "D"))
     preference = Forest(

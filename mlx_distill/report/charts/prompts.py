@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from mlx_distill.report.charts.canvas import Canvas
-from mlx_distill.report.charts.frame import SMALL, Box, Key, axis, heading, page
+from mlx_distill.report.charts.frame import SMALL, Box, Key, axis, foot_of, heading, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import judged_by, prompts
 from mlx_distill.report.look import Look
 from mlx_distill.run.records import ROLES
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import PromptResult
 
 NAMED = 15.0
 """A row of fewer pixels gets no title: there, the shape of all prompts is what can be seen."""
@@ -20,15 +21,17 @@ COLUMNS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
 )
 
 
-def prompt_comparison(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    comparison = results["comparison"]
+def prompt_comparison(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    comparison = results.comparison
     if comparison is None:
         return None
-    found = comparison["prompts"]
-    shown = [p for p in found if p["source"] == "showcase"] or found
-    shown = [p for p in shown if any(p[role]["overall"] is not None for role in ROLES)][:4]
+    found = comparison.prompts
+    showcase = [p for p in found if p.source == "showcase"] or found
+    shown = [p for p in showcase if any(p.of(role).overall is not None for role in ROLES)][:4]
     keys: list[Key] | None = None if shown else []
-    canvas, box = page(look, progress, results, "Prompt by prompt", [_tally(found), judged_by(comparison)], keys)
+    canvas, box = page(
+        look, progress, foot_of(results), "Prompt by prompt", [_tally(found), judged_by(comparison)], keys
+    )
     if not shown:
         _all(canvas, box, found)
         return canvas
@@ -42,8 +45,8 @@ def prompt_comparison(results: dict[str, Any], look: Look, progress: float = 1.0
     return canvas
 
 
-def _tally(found: list[dict[str, Any]]) -> str:
-    count = {word: sum(p["outcome"] == word for p in found) for word in ("better", "worse", "same", "unscored")}
+def _tally(found: Sequence[PromptResult]) -> str:
+    count = {word: sum(p.outcome == word for p in found) for word in ("better", "worse", "same", "unscored")}
     unscored = f"; {count['unscored']} unscored" if count["unscored"] else ""
     return (
         f"Distilled better on {count['better']}, worse on {count['worse']}, the same on {count['same']} "
@@ -51,8 +54,8 @@ def _tally(found: list[dict[str, Any]]) -> str:
     )
 
 
-def _showcase(canvas: Canvas, box: Box, found: list[dict[str, Any]]) -> None:
-    title = "Showcase prompts" if found[0]["source"] == "showcase" else "The first prompts"
+def _showcase(canvas: Canvas, box: Box, found: Sequence[PromptResult]) -> None:
+    title = "Showcase prompts" if found[0].source == "showcase" else "The first prompts"
     inside = heading(canvas, box, title, "mean score, 0 to 10")
     scale = Scale(0, 10, inside.left, inside.right - 60)
     bottom = inside.bottom - 34
@@ -61,13 +64,13 @@ def _showcase(canvas: Canvas, box: Box, found: list[dict[str, Any]]) -> None:
     axis(canvas, scale, inside.top + 34, bottom, lambda value: f"{value:.0f}", [0, 2, 4, 6, 8, 10])
     for index, prompt in enumerate(found):
         top = inside.top + index * height
-        plate = canvas.wrapped(prompt["title"], 22, inside.width)[0]
+        plate = canvas.wrapped(prompt.title, 22, inside.width)[0]
         width = canvas.measure(plate, 22)
         canvas.bar(inside.left - 2, top + 2, inside.left + width + 8, top + 30, canvas.theme.background)
         canvas.text(inside.left, top, plate, 22)
         thick = (height - 30 - 14) / 3
         for place, role in enumerate(ROLES):
-            value, y = prompt[role]["overall"], top + 32 + thick * (place + 0.5)
+            value, y = prompt.of(role).overall, top + 32 + thick * (place + 0.5)
             if value is None:
                 canvas.text(inside.left + 8, y, "unscored", min(SMALL, thick * 0.72), anchor="middle", late=True,
                             colour=canvas.theme.muted)  # fmt: skip
@@ -79,13 +82,13 @@ def _showcase(canvas: Canvas, box: Box, found: list[dict[str, Any]]) -> None:
 # ---------------------------------------------------------------- every prompt
 
 
-def _all(canvas: Canvas, box: Box, found: list[dict[str, Any]]) -> None:
-    columns = [column for column in COLUMNS if any(p[column[0]] is not None for p in found)]
+def _all(canvas: Canvas, box: Box, found: Sequence[PromptResult]) -> None:
+    columns = [column for column in COLUMNS if any(getattr(p, column[0]) is not None for p in found)]
     if not columns:
         canvas.text(box.left, box.top, "No prompt was scored for both models.", SMALL, width=box.width, lines=2)
         return
-    rows = [p for p in found if any(p[name] is not None for name, *_ in columns)]
-    rows.sort(key=lambda p: tuple(_or_least(p[name]) for name, *_ in columns), reverse=True)
+    rows = [p for p in found if any(getattr(p, name) is not None for name, *_ in columns)]
+    rows.sort(key=lambda p: tuple(_or_least(getattr(p, name)) for name, *_ in columns), reverse=True)
     inside = heading(canvas, box, "Every prompt, distilled against base")
     top, bottom = inside.top + 62, inside.bottom - 40
     height = min((bottom - top) / len(rows), 44)
@@ -93,11 +96,11 @@ def _all(canvas: Canvas, box: Box, found: list[dict[str, Any]]) -> None:
     titles = 0.0
     if named:
         size = min(SMALL, height * 0.74)
-        widest = max(canvas.measure(canvas.wrapped(p["title"], size, inside.width)[0], size) for p in rows)
+        widest = max(canvas.measure(canvas.wrapped(p.title, size, inside.width)[0], size) for p in rows)
         titles = min(widest + 4, inside.width * 0.36)
         for index, prompt in enumerate(rows):
             canvas.text(
-                inside.left + titles, top + (index + 0.5) * height, prompt["title"], size,
+                inside.left + titles, top + (index + 0.5) * height, prompt.title, size,
                 width=titles, align="right", anchor="middle",
             )  # fmt: skip
     pictures = Box(inside.left + titles + (24 if named else 0), top, inside.right, top + height * len(rows))
@@ -114,19 +117,23 @@ def _column(
     box: Box,
     head: float,
     column: tuple[str, str, str, Callable[[float], str]],
-    rows: list[dict[str, Any]],
+    rows: Sequence[PromptResult],
     height: float,
 ) -> None:
     name, title, note, label = column
     canvas.text(box.left, head, title, SMALL, width=box.width, bold=True)
     canvas.text(box.left, head + 26, note, SMALL, width=box.width, colour=canvas.theme.muted)
-    reach = 1.0 if name == "preference" else max([1.0, *(abs(p[name]) for p in rows if p[name] is not None)])
+    reach = (
+        1.0
+        if name == "preference"
+        else max([1.0, *(abs(value) for p in rows if (value := getattr(p, name)) is not None)])
+    )
     size = min(18.0, height * 0.74)
     room = canvas.measure(label(-reach), size) + 12 if height >= NAMED else 4
     scale = Scale(-reach, reach, box.left + room, box.right - room)
     for index, prompt in enumerate(rows):
-        if prompt[name] is not None:
-            _one(canvas, scale, box.top + (index + 0.5) * height, prompt[name], height, size, label, index / len(rows))
+        if (value := getattr(prompt, name)) is not None:
+            _one(canvas, scale, box.top + (index + 0.5) * height, value, height, size, label, index / len(rows))
     canvas.line([scale(0)] * 2, [box.top - 2, box.bottom + 2], canvas.theme.text, 2.0, order=3)
     half = box.width / 2 - 8
     canvas.text(scale(0) - 12, box.bottom + 6, "◀ worse", SMALL, width=half, align="right", colour=canvas.theme.worse)

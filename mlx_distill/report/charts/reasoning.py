@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mlx_distill.report.charts.benchmarks import MODELS
 from mlx_distill.report.charts.canvas import Canvas
-from mlx_distill.report.charts.frame import SMALL, Box, Key, page
+from mlx_distill.report.charts.frame import SMALL, Box, Key, foot_of, page
 from mlx_distill.report.charts.rows import Row, draw_rows, grid, lanes
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, PALETTES
+from mlx_distill.run.records import MODELS
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.benchmarks import Benchmark
 from mlx_distill.run.wording import estimate
 
 
-def reasoning_length(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    benchmarks = results.get("benchmarks") or []
-    rows = [row for row in benchmarks if any(row["roles"][role]["characters"] for role in MODELS)]
+def reasoning_length(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    rows = [row for row in results.benchmarks if any(row.roles[role].characters for role in MODELS)]
     if not rows:
         return None
     theme = PALETTES[look.theme]
     keys = [Key(role, theme.roles[role], HATCHES[role]) for role in MODELS]
     sentence = "Characters of an answer with its reasoning, mean over items with its 95 % interval"
-    canvas, box = page(look, progress, results, "Lengths of answers to benchmarks", [sentence], keys)
+    canvas, box = page(look, progress, foot_of(results), "Lengths of answers to benchmarks", [sentence], keys)
     found = [_row(row, max(map(_high, rows))) for row in rows]
     draw_rows(canvas, box, found, [row is found[-1] for row in found], tallest=160)
     return canvas
 
 
-def _high(row: dict[str, Any]) -> float:
-    found = [row["roles"][role]["characters"] for role in MODELS]
-    ends: list[float] = [e["mean"] if e["high"] is None else e["high"] for e in found if e]
-    return max([1.0, *ends])
+def _high(row: Benchmark) -> float:
+    found = [row.roles[role].characters for role in MODELS]
+    return max([1.0, *(e.top for e in found if e)])
 
 
-def _row(row: dict[str, Any], high: float) -> Row:
+def _row(row: Benchmark, high: float) -> Row:
     def draw(canvas: Canvas, box: Box, place: float, last: bool) -> None:
         scale = Scale(0, high, box.left, box.right - 30 - canvas.measure(f"{high:,.0f}", SMALL))
         grid(canvas, scale, box, lambda value: f"{value:,.0f}", scale.ticks(4), last)
         for role, (y, thick) in zip(MODELS, lanes(box, 2), strict=True):
-            found = row["roles"][role]["characters"]
+            found = row.roles[role].characters
             size, beyond, words = min(SMALL, thick * 0.72), scale.left, f"{role}: no answers"
             if found:
-                canvas.role_bar(scale, y, found["mean"], role, min(thick * 0.84, 58), place)
+                canvas.role_bar(scale, y, found.mean, role, min(thick * 0.84, 58), place)
                 canvas.whisker(scale, y, found, min(thick * 0.26, 9))
-                beyond = scale(found["mean"] if found["high"] is None else found["high"])
-                words = f"{found['mean']:,.0f}"
+                beyond = scale(found.top)
+                words = f"{found.mean:,.0f}"
             canvas.text(beyond + 14, y, words, size, anchor="middle", late=True)
 
-    ratio = row["length_ratio"]
+    ratio = row.length_ratio
     numbers = f"×{estimate(ratio)} as long" if ratio else "ratio not known"
-    n = f"n = {ratio['n']:,}" if ratio else ""
-    cut = ", ".join(f"{role} {row['roles'][role]['cut_off']:,}" for role in MODELS)
-    cap = f"cap {row['max_tokens']:,} tokens" if row["max_tokens"] else ""
-    return Row(row["title"], cap, "", numbers, n, draw, f"cut off at the cap: {cut}")
+    n = f"n = {ratio.n:,}" if ratio else ""
+    cut = ", ".join(f"{role} {row.roles[role].cut_off:,}" for role in MODELS)
+    cap = f"cap {row.max_tokens:,} tokens" if row.max_tokens else ""
+    return Row(row.title, cap, "", numbers, n, draw, f"cut off at the cap: {cut}")

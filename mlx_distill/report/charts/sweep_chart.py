@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from mlx_distill.report.charts.canvas import Canvas, drawn_so
-from mlx_distill.report.charts.frame import SMALL, Box, Key, page
+from mlx_distill.report.charts.frame import SMALL, Box, Key, foot_words, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.sweep_panel import Axes, Head, Panel, draw_panel, extent
 from mlx_distill.report.charts.sweep_series import SERIES_MOST, Series, series_of
@@ -19,8 +18,7 @@ from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
 from mlx_distill.report.sweep.curves import full_strength
 from mlx_distill.report.sweep.words import headline, states
-
-Values = dict[str, Any]
+from mlx_distill.run.results.sweep import SweepResults, SweepRun
 
 MOST = 12
 """Panels on a page; with more, none could be read."""
@@ -30,50 +28,48 @@ GAP, HEAD, FEET, TITLE = 34.0, 90.0, 32.0, 30.0
 TICKS = 8
 
 
-def sweep_chart(found: Values, look: Look) -> Canvas | None:
+def sweep_chart(found: SweepResults, look: Look) -> Canvas | None:
     with drawn_so():
         return _sweep_chart(found, look)
 
 
-def _sweep_chart(found: Values, look: Look) -> Canvas | None:
+def _sweep_chart(found: SweepResults, look: Look) -> Canvas | None:
     runs = picked(found)
-    shown = [run for run in found["runs"] if is_drawn(run)]
+    shown = [run for run in found.runs if is_drawn(run)]
     if not shown:
         return None
     lines = series_of(shown, look.theme)
     keys = [one.key() for one in lines]
-    if any(full_strength(run["selection"]) for run in runs):
+    if any(full_strength(run.selection) for run in runs):
         keys.append(Key("kept", PALETTES[look.theme].text, marker="*"))
-    canvas, box = page(look, 1.0, _as_run(found), "Runs against their base", _sentences(found, runs, lines), keys)
+    canvas, box = page(look, 1.0, _foot(found), "Runs against their base", _sentences(found, runs, lines), keys)
     _panels(canvas, box, [Panel.of(run, found, lines) for run in runs])
     return canvas
 
 
-def is_drawn(run: Values) -> bool:
-    return bool(full_strength(run["selection"])) or any(row["difference"] for row in run["benchmarks"])
+def is_drawn(run: SweepRun) -> bool:
+    return bool(full_strength(run.selection)) or any(row.difference for row in run.benchmarks)
 
 
-def picked(found: Values) -> list[Values]:
+def picked(found: SweepResults) -> Sequence[SweepRun]:
     """At most MOST runs, in their order: losses before gains before failures before the rest."""
-    verdicts = {(finding["run"], finding["verdict"]) for finding in found["findings"]}
+    verdicts = {(finding.run, finding.verdict) for finding in found.findings}
 
-    def rank(run: Values) -> tuple[bool, bool, bool, bool]:
-        worse, better = ((run["name"], word) in verdicts for word in ("worse", "better"))
-        return not worse, not better, run["state"] != "failed", not is_drawn(run)
+    def rank(run: SweepRun) -> tuple[bool, bool, bool, bool]:
+        worse, better = ((run.name, word) in verdicts for word in ("worse", "better"))
+        return not worse, not better, run.state != "failed", not is_drawn(run)
 
-    places = sorted(range(len(found["runs"])), key=lambda place: rank(found["runs"][place]))
-    return [found["runs"][place] for place in sorted(places[:MOST])]
-
-
-def _as_run(found: Values) -> Values:
-    """What a page says at its foot."""
-    sweep = found["sweep"]
-    run = {"name": f"{sweep['name']}, a sweep of {states(found['runs'])}"}
-    return {"run": run | {key: sweep[key] for key in ("created", "hardware", "seed")}, "training": None}
+    places = sorted(range(len(found.runs)), key=lambda place: rank(found.runs[place]))
+    return [found.runs[place] for place in sorted(places[:MOST])]
 
 
-def _sentences(found: Values, runs: Sequence[Values], lines: Sequence[Series]) -> list[str]:
-    selected = [bool(full_strength(run["selection"])) for run in runs if is_drawn(run)]
+def _foot(found: SweepResults) -> str:
+    sweep = found.sweep
+    return foot_words(f"{sweep.name}, a sweep of {states(found.runs)}", sweep.created, sweep.hardware, sweep.seed)
+
+
+def _sentences(found: SweepResults, runs: Sequence[SweepRun], lines: Sequence[Series]) -> list[str]:
+    selected = [bool(full_strength(run.selection)) for run in runs if is_drawn(run)]
     curves = "over training steps at the adapter's full strength, on selection items, which are not the reported ones"
     dots = "on the reported items, with 95 % intervals"
     if all(selected):
@@ -82,9 +78,9 @@ def _sentences(found: Values, runs: Sequence[Values], lines: Sequence[Series]) -
         told = f"lines: {curves}; dots with whiskers, where nothing was selected: {dots}"
     else:
         told = dots
-    tested = ": runs × benchmarks on the reported items, p (Holm) below 0.05" if found["cells"] else ""
+    tested = ": runs × benchmarks on the reported items, p (Holm) below 0.05" if found.cells else ""
     said = [f"{headline(found)}{tested}", f"Distilled − base in points of a hundred; {told}"]
-    more = [f"{len(runs)} of {len(found['runs'])} runs: those with findings first"] * (len(runs) < len(found["runs"]))
+    more = [f"{len(runs)} of {len(found.runs)} runs: those with findings first"] * (len(runs) < len(found.runs))
     more += [f"the first {SERIES_MOST} benchmarks"] * (len(lines) == SERIES_MOST)
     return [*said, f"Shown: {'; '.join(more)}. The tables have all."] if more else said
 

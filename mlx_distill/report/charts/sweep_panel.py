@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.canvas import LINE, Canvas
 from mlx_distill.report.charts.frame import SMALL, Box
@@ -16,9 +15,10 @@ from mlx_distill.report.charts.sweep_series import Series
 from mlx_distill.report.style import WORDS
 from mlx_distill.report.sweep.curves import change_on, chosen_of, curve, full_strength
 from mlx_distill.report.sweep.words import kept
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.selection import Selection
+from mlx_distill.run.results.sweep import SweepResults, SweepRun
 from mlx_distill.stats.proportions import MARGIN
-
-Values = dict[str, Any]
 
 NAMES, NOTE = (22.0, 20.0, 18.0), 18.0
 """Font sizes: a name has the largest in which all names fit."""
@@ -31,18 +31,18 @@ class Panel:
     """`curves`: (series, points by step). `stars`: (colour, step, points) of what is kept. `dots`: (series, difference
     in points) of the reported items. `found`: significant cells, losses first."""
 
-    run: Values
+    run: SweepRun
     curves: Sequence[tuple[Series, list[tuple[float, float]]]]
     stars: Sequence[tuple[str, float, float]]
-    dots: Sequence[tuple[Series, Values]]
+    dots: Sequence[tuple[Series, Estimate]]
     found: Sequence[tuple[str, int]]
 
     @classmethod
-    def of(cls, run: Values, found: Values, lines: Sequence[Series]) -> Panel:
-        shown, selection = full_strength(run["selection"]), run["selection"]
+    def of(cls, run: SweepRun, found: SweepResults, lines: Sequence[Series]) -> Panel:
+        shown, selection = full_strength(run.selection), run.selection
         curves = [(one, points) for one in lines if len(points := curve(shown, one.name)) > 1]
-        stars = _stars(selection, lines) if curves else []
-        verdicts = [row["verdict"] for row in found["findings"] if row["run"] == run["name"]]
+        stars = _stars(selection, lines) if selection and curves else []
+        verdicts = [row.verdict for row in found.findings if row.run == run.name]
         told = [(word, verdicts.count(word)) for word in ("worse", "better") if word in verdicts]
         return cls(run, curves, stars, [] if curves else _dots(run, lines), told)
 
@@ -55,31 +55,26 @@ class Panel:
         return max((points[-1][0] for _, points in self.curves), default=1.0)
 
 
-def _stars(selection: Values, lines: Sequence[Series]) -> list[tuple[str, float, float]]:
+def _stars(selection: Selection, lines: Sequence[Series]) -> list[tuple[str, float, float]]:
     """Where the kept candidate lies: beside its line where the adapter is weaker; in the origin for the base, which
     has no colour."""
     chosen = chosen_of(selection)
     if chosen is None:
         return [("", 0.0, 0.0)]
-    changes = [(one.colour, float(chosen["step"]), change_on(chosen, one.name)) for one in lines]
+    changes = [(one.colour, float(chosen.step), change_on(chosen, one.name)) for one in lines]
     return [(colour, step, change) for colour, step, change in changes if change is not None]
 
 
-def _dots(run: Values, lines: Sequence[Series]) -> list[tuple[Series, Values]]:
-    known = {row["name"]: row["difference"] for row in run["benchmarks"] if row["difference"]}
-    return [(one, _points(known[one.name])) for one in lines if one.name in known]
-
-
-def _points(difference: Values) -> Values:
-    return {end: None if difference[end] is None else 100 * difference[end] for end in ("mean", "low", "high")}
+def _dots(run: SweepRun, lines: Sequence[Series]) -> list[tuple[Series, Estimate]]:
+    known = {row.name: row.difference.times(100) for row in run.benchmarks if row.difference}
+    return [(one, known[one.name]) for one in lines if one.name in known]
 
 
 def extent(panels: Sequence[Panel]) -> tuple[float, float]:
     """Points that every panel's values lie within, with room around them, and LEAST to both sides of zero."""
     values = [LEAST, -LEAST, *(change for panel in panels for _, points in panel.curves for _, change in points)]
     values += [change for panel in panels for _, _, change in panel.stars]
-    ends = [found[end] for panel in panels for _, found in panel.dots for end in ("mean", "low", "high")]
-    values += [end for end in ends if end is not None]
+    values += [end for panel in panels for _, found in panel.dots for end in found.ends]
     low, high = min(values), max(values)
     room = 0.06 * (high - low)
     return low - room, high + room
@@ -100,7 +95,7 @@ class Head:
 
     @classmethod
     def of(cls, canvas: Canvas, panels: Sequence[Panel], width: float) -> Head:
-        names = [panel.run["name"] for panel in panels]
+        names = [panel.run.name for panel in panels]
         fitting = [size for size in NAMES if all(canvas.measure(name, size, True) <= width for name in names)]
         kept_, found = (any(part) for part in zip(*((panel.curves, panel.found) for panel in panels), strict=True))
         return cls(fitting[0] if fitting else NAMES[-1], 1 if fitting else 2, kept_, found)
@@ -141,7 +136,7 @@ def draw_panel(canvas: Canvas, box: Box, panel: Panel, head: Head, axes: Axes) -
 
 def _head(canvas: Canvas, box: Box, panel: Panel, head: Head) -> None:
     """Name, what is kept, what was found."""
-    name = panel.run["name"]
+    name = panel.run.name
     canvas.text(box.left, box.top, name, head.size, width=box.width, lines=head.lines, bold=True)
     y = box.top + head.size * head.lines * LINE
     if panel.curves:
@@ -155,18 +150,18 @@ def _head(canvas: Canvas, box: Box, panel: Panel, head: Head) -> None:
         x += canvas.measure(said, NOTE, True) + 16
 
 
-def _nothing(canvas: Canvas, box: Box, run: Values) -> None:
+def _nothing(canvas: Canvas, box: Box, run: SweepRun) -> None:
     """Why there is no picture."""
     for y in (box.top, box.bottom):
         canvas.line([box.left, box.right], [y, y], canvas.theme.faint, 1.4)
-    failed = run["state"] == "failed"
+    failed = run.state == "failed"
     colour = canvas.theme.worse if failed else canvas.theme.muted
-    word = "✗ failed" if failed else "nothing measured" if run["state"] == "done" else run["state"]
+    word = "✗ failed" if failed else "nothing measured" if run.state == "done" else run.state
     y = box.top + 14
     y += canvas.text(box.left, y, word, NAMES[0], width=box.width, colour=colour, bold=True) + 4
     lines = int((box.bottom - y) / (NOTE * LINE))
-    if lines > 0 and run["why"]:
-        canvas.text(box.left, y, run["why"], NOTE, width=box.width, lines=lines)
+    if lines > 0 and run.why:
+        canvas.text(box.left, y, run.why, NOTE, width=box.width, lines=lines)
 
 
 def _curves(canvas: Canvas, box: Box, panel: Panel, axes: Axes) -> None:
@@ -196,10 +191,10 @@ def _whiskers(canvas: Canvas, box: Box, panel: Panel, axes: Axes) -> None:
     apart = box.width / len(panel.dots)
     for place, (one, found) in enumerate(panel.dots):
         x = box.left + (place + 0.5) * apart
-        if found["low"] is not None:
-            low, high = axes.y(found["low"]), axes.y(found["high"])
+        if found.interval:
+            low, high = map(axes.y, found.interval)
             for xs, ys in (([x, x], [low, high]), ([x - 8, x + 8], [low, low]), ([x - 8, x + 8], [high, high])):
                 canvas.line(xs, ys, canvas.theme.text, 2.4, order=3)
-        canvas.dot(x, axes.y(found["mean"]), one.colour, one.shape, 15)
+        canvas.dot(x, axes.y(found.mean), one.colour, one.shape, 15)
     middle = (box.left + box.right) / 2
     canvas.text(middle, box.bottom + 6, "reported items", NOTE, align="center", colour=canvas.theme.muted)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.frame import Key
 from mlx_distill.report.sweep.words import titles
+from mlx_distill.run.results.sweep import SweepRun
 
 SERIES_MOST, LABEL = 12, 30
 """Benchmarks in a picture; characters of a title in its legend."""
@@ -36,9 +36,9 @@ class Series:
         return Key(" ".join(label.split()), self.colour, marker=self.shape)
 
 
-def series_of(runs: Sequence[dict[str, Any]], theme: str) -> list[Series]:
+def series_of(runs: Sequence[SweepRun], theme: str) -> list[Series]:
     """In the order in which the runs first have them."""
-    rows = [row for run in runs for part in (run["selection"], run) if part for row in part["benchmarks"]]
+    rows = [row for run in runs for part in (run.selection, run) if part for row in part.benchmarks]
     named = list(titles(rows).items())[:SERIES_MOST]
     colours = COLOURS[theme]
     return [

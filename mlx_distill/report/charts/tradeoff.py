@@ -9,14 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from mlx_distill.report.charts.candidates import (
     BASE,
     DOT,
     STAR,
     Place,
-    Selection,
     blend,
     keys,
     level,
@@ -28,10 +26,12 @@ from mlx_distill.report.charts.candidates import (
     upright,
 )
 from mlx_distill.report.charts.canvas import LINE, Canvas
-from mlx_distill.report.charts.frame import SMALL, Box, page
+from mlx_distill.report.charts.frame import SMALL, Box, foot_of, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, WORDS
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.selection import CandidateRow, Selection
 from mlx_distill.run.wording import kept
 
 OWN = "own domain"
@@ -55,34 +55,35 @@ FAR = 40.0
 """From here on a line leads to the label."""
 
 
-def gain_against_forgetting(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    selection = results.get("selection")
-    if not selection or not _both(selection["candidates"]):
+def gain_against_forgetting(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    selection = results.selection
+    if not selection or not _both(selection.candidates):
         return None
     theme = PALETTES[look.theme]
     said = sentences(selection, NOTE)
     legend = keys(selection, theme, "loses somewhere")
-    canvas, box = page(look, progress, results, kept(selection), said, legend, lines=4)
+    canvas, box = page(look, progress, foot_of(results), kept(selection), said, legend, lines=4)
     low = min(box.bottom, box.top + TALLEST * box.width)
     x, y = _scales(canvas, Box(box.left, box.top, box.right, low), selection)
-    spots = {(row["step"], row["strength"]): _spot(x, y, row) for row in selection["candidates"]}
+    spots = {(row.step, row.strength): _spot(x, y, row) for row in selection.candidates}
     _paths(canvas, x, y, selection, spots)
     _stars(canvas, x, y, selection, spots)
     _named(canvas, x, y, selection, spots)
     return canvas
 
 
-def _both(rows: Sequence[dict[str, Any]]) -> bool:
+def _both(rows: Sequence[CandidateRow]) -> bool:
     """Whether every candidate has a place on both axes."""
-    return bool(rows) and all(row[name] for row in rows for name in ("gain", "elsewhere"))
+    return bool(rows) and all(row.gain and row.elsewhere for row in rows)
 
 
 def _titles(selection: Selection, own: bool) -> str:
-    return ", ".join(asked["title"] for asked in selection["benchmarks"] if (asked["domain"] == OWN) == own)
+    return ", ".join(asked.title for asked in selection.benchmarks if (asked.domain == OWN) == own)
 
 
-def _spot(x: Scale, y: Scale, row: dict[str, Any]) -> tuple[float, float]:
-    return x(row["elsewhere"]["mean"]), y(row["gain"]["mean"])
+def _spot(x: Scale, y: Scale, row: CandidateRow) -> tuple[float, float]:
+    """In the middle of an axis that nothing was measured on."""
+    return x(row.elsewhere.mean if row.elsewhere else 0), y(row.gain.mean if row.gain else 0)
 
 
 # ---------------------------------------------------------------- axes
@@ -111,9 +112,9 @@ def _reach(selection: Selection, name: str) -> float:
     """As far as the points lie, and the intervals that are drawn."""
     drawn = {found for found, _ in starred(selection)}
     values = [LEAST]
-    for row in selection["candidates"]:
-        ends = ("mean", "low", "high") if (row["step"], row["strength"]) in drawn else ("mean",)
-        values += [abs(row[name][end]) for end in ends if row[name][end] is not None]
+    for row in selection.candidates:
+        if found := getattr(row, name):
+            values += map(abs, found.ends if (row.step, row.strength) in drawn else (found.mean,))
     return 1.05 * max(values)
 
 
@@ -149,7 +150,7 @@ Spots = dict[Place, tuple[float, float]]
 
 
 def _paths(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spots) -> None:
-    loses = {(row["step"], row["strength"]): bool(row["loses"]) for row in selection["candidates"]}
+    loses = {(row.step, row.strength): bool(row.loses) for row in selection.candidates}
     steps = sorted({step for step, _ in spots})
     for index, step in enumerate(steps):
         along = sorted((found for found in spots if found[0] == step), key=lambda found: found[1])
@@ -178,12 +179,12 @@ def _walked(points: Sequence[tuple[float, float]], part: float) -> tuple[list[tu
 
 def _stars(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spots) -> None:
     """What is kept and what was not confirmed, with both of their intervals."""
-    rows = {(row["step"], row["strength"]): row for row in selection["candidates"]}
+    rows = {(row.step, row.strength): row for row in selection.candidates}
     for found, marker in starred(selection):
         at, height = spots[found] if found else (x(0), y(0))
         if found:
-            level(canvas, x, height, rows[found]["elsewhere"], canvas.theme.text)
-            upright(canvas, at, y, rows[found]["gain"], canvas.theme.text)
+            level(canvas, x, height, rows[found].elsewhere, canvas.theme.text)
+            upright(canvas, at, y, rows[found].gain, canvas.theme.text)
         star(canvas, at, height, marker)
 
 
@@ -199,20 +200,20 @@ def _named(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spot
     taken += [_around(spots[found] if found else base, STAR) for found, _ in starred(selection)]
     taken += _whiskers(x, y, selection, spots)
     lines = _lines(x, y, spots)
-    full = max(selection["strengths"])
+    full = max(selection.strengths)
     ends = [(f"step {step}", spots[step, full]) for step in sorted({step for step, _ in spots})]
     for words, spot in [("base", base), *ends]:
         _label(canvas, words, spot, base, Box(x.left - 26, y.end, x.right + 26, y.start), taken, lines)
 
 
 def _whiskers(x: Scale, y: Scale, selection: Selection, spots: Spots) -> list[Box]:
-    rows = {(row["step"], row["strength"]): row for row in selection["candidates"]}
+    rows = {(row.step, row.strength): row for row in selection.candidates}
     found = []
     for row, (at, height) in ((rows[name], spots[name]) for name, _ in starred(selection) if name):
-        if row["elsewhere"]["low"] is not None:
-            found.append(Box(x(row["elsewhere"]["low"]), height - 8, x(row["elsewhere"]["high"]), height + 8))
-        if row["gain"]["low"] is not None:
-            found.append(Box(at - 8, y(row["gain"]["high"]), at + 8, y(row["gain"]["low"])))
+        if row.elsewhere and (ends := row.elsewhere.interval):
+            found.append(Box(x(ends[0]), height - 8, x(ends[1]), height + 8))
+        if row.gain and (ends := row.gain.interval):
+            found.append(Box(at - 8, y(ends[1]), at + 8, y(ends[0])))
     return found
 
 

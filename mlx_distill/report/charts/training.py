@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from mlx_distill.report.charts.canvas import Canvas
-from mlx_distill.report.charts.frame import SMALL, Box, Key, heading, page
+from mlx_distill.report.charts.frame import SMALL, Box, Key, foot_of, heading, page
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.training import HeldoutLoss, TokenAccuracy, Training
 from mlx_distill.run.wording import estimate, plural
 
-Points = list[tuple[float, float]]
+Interval = tuple[float, float]
+Points = Sequence[tuple[float, float]]
 
 
-def training_curves(results: dict[str, Any], look: Look, progress: float = 1.0) -> Canvas | None:
-    training = results["training"]
+def training_curves(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
+    training = results.training
     if training is None:
         return None
     theme = PALETTES[look.theme]
@@ -25,7 +28,7 @@ def training_curves(results: dict[str, Any], look: Look, progress: float = 1.0) 
         Key("base", theme.roles["base"], marker="s"),
         Key("kept", theme.roles["teacher"], marker="*"),
     ]
-    canvas, box = page(look, progress, results, "Training", _sentences(training), keys)
+    canvas, box = page(look, progress, foot_of(results), "Training", _sentences(training), keys)
     panels = box.rows(1, 1) if canvas.narrow else box.columns(1, 1, gap=80)
     _curve(canvas, panels[0], training, "loss", "heldout_loss", "Loss", "nats per scored token; lower is better")
     _curve(
@@ -35,45 +38,45 @@ def training_curves(results: dict[str, Any], look: Look, progress: float = 1.0) 
     return canvas
 
 
-def _sentences(training: dict[str, Any]) -> list[str]:
-    loss = training["heldout_loss"]
-    student = f"{training['student']}, {training['fine_tune']}, {plural(training['steps'], 'step')}"
-    if not loss:
-        return [f"No held-out loss was measured · {student}"]
-    change = estimate(loss["change"], 3, "+")
+def _sentences(training: Training) -> list[str]:
+    loss = training.heldout_loss
+    student = f"{training.student}, {training.fine_tune}, {plural(training.steps, 'step')}"
+    change = estimate(loss.change, 3, "+")
     return [
-        f"Held-out loss {loss['base']['mean']:.3f} → {loss['best']['mean']:.3f} ({change}) "
-        f"on {plural(training['heldout_prompts'], 'prompt')} never trained on",
+        f"Held-out loss {loss.base.mean:.3f} → {loss.best.mean:.3f} ({change}) "
+        f"on {plural(training.heldout_prompts, 'prompt')} never trained on",
         student,
     ]
 
 
-def _curve(canvas: Canvas, box: Box, training: dict[str, Any], name: str, measured: str, title: str, note: str) -> None:
+def _curve(canvas: Canvas, box: Box, training: Training, name: str, measured: str, title: str, note: str) -> None:
     inside = heading(canvas, box, title, note)
-    curve = training["curve"]
-    batches = [(row["step"], row[name]) for row in curve if row[name] is not None]
-    heldout = [(row["step"], row[f"valid_{name}"]) for row in curve if row[f"valid_{name}"] is not None]
+    curve = training.curve
+    batches = [(row.step, value) for row in curve if (value := getattr(row, name)) is not None]
+    heldout = [(row.step, value) for row in curve if (value := getattr(row, f"valid_{name}")) is not None]
     if not batches and not heldout:
         canvas.text(inside.left, inside.top + 20, "not measured", SMALL, colour=canvas.theme.muted)
         return
     ends = _intervals(training, measured)
-    x, y = _scales(canvas, inside, batches + heldout, [e for e in ends.values() if e])
+    x, y = _scales(canvas, inside, batches + heldout, list(ends.values()))
     shown = x(x.low + (x.high - x.low) * canvas.grown())
     _line(canvas, x, y, batches, canvas.theme.muted, 2.2, shown)
     _line(canvas, x, y, heldout, canvas.theme.roles["distilled"], 5, shown)
     for step, value in heldout:
         if x(step) <= shown:
             canvas.dot(x(step), y(value), canvas.theme.roles["distilled"], "o", 15)
-    _marked(canvas, x, y, heldout, training["best_step"], ends, shown)
+    _marked(canvas, x, y, heldout, training.best_step, ends, shown)
 
 
-def _intervals(training: dict[str, Any], measured: str) -> dict[str, dict[str, Any] | None]:
-    found = training[measured] or {}
-    return {name: e if (e := found.get(name)) and e["low"] is not None else None for name in ("base", "best")}
+def _intervals(training: Training, measured: str) -> Mapping[str, Interval]:
+    """Of the base and of the step that was kept, where they have one."""
+    found: HeldoutLoss | TokenAccuracy = getattr(training, measured)
+    known = {"base": found.base.interval, "best": found.best.interval}
+    return {name: interval for name, interval in known.items() if interval}
 
 
-def _scales(canvas: Canvas, box: Box, points: Points, intervals: list[dict[str, Any]]) -> tuple[Scale, Scale]:
-    values = [value for _, value in points] + [e[end] for e in intervals for end in ("low", "high")]
+def _scales(canvas: Canvas, box: Box, points: Points, intervals: Sequence[Interval]) -> tuple[Scale, Scale]:
+    values = [value for _, value in points] + [end for ends in intervals for end in ends]
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or max(abs(high) * 0.1, 0.05)
     y = Scale(low - room, high + room, box.bottom - 76, box.top + 8)
@@ -120,7 +123,7 @@ def _marked(
     y: Scale,
     heldout: Points,
     best: int | None,
-    ends: dict[str, dict[str, Any] | None],
+    ends: Mapping[str, Interval],
     shown: float,
 ) -> None:
     """The base, and the step that was kept, with the intervals of both."""
@@ -128,13 +131,12 @@ def _marked(
     for step, name, role, marker, size in ((0, "base", "base", "s", 20), (best, "best", "teacher", "*", 34)):
         if step is None or step not in values or x(step) > shown + 1:
             continue
-        interval = ends[name]
-        if interval:
+        if interval := ends.get(name):
             _upright(canvas, x(step), y, interval)
         canvas.dot(x(step), y(values[step]), canvas.theme.roles[role], marker, size)
 
 
-def _upright(canvas: Canvas, x: float, y: Scale, interval: dict[str, Any]) -> None:
-    low, high = y(interval["low"]), y(interval["high"])
+def _upright(canvas: Canvas, x: float, y: Scale, interval: Interval) -> None:
+    low, high = map(y, interval)
     for xs, ys in (([x, x], [low, high]), ([x - 9, x + 9], [low, low]), ([x - 9, x + 9], [high, high])):
         canvas.line(xs, ys, canvas.theme.text, 2.4, order=3, opacity=canvas.late)

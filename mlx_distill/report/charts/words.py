@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
+from mlx_distill.run.results.comparison import Comparison, Measure
 from mlx_distill.run.wording import plural, tested
 
 
-def judged_by(comparison: dict[str, Any]) -> str:
-    names = ", ".join(comparison["judges"])
-    judge = f"judged by {names}" if comparison["judge_is_llm"] else f"scored by {names}"
-    models = ", ".join(comparison["teacher_models"])
+def judged_by(comparison: Comparison) -> str:
+    names = ", ".join(comparison.judges)
+    judge = f"judged by {names}" if comparison.judge_is_llm else f"scored by {names}"
+    models = ", ".join(comparison.teacher_models)
     return f"{judge} · teacher: {models}" if models else judge
 
 
-def outcome(comparison: dict[str, Any]) -> str:
-    return f"Distilled against base: {comparison['verdict']}; {comparison['verdict_in_words']}"
+def outcome(comparison: Comparison) -> str:
+    return f"Distilled against base: {comparison.verdict}; {comparison.verdict_in_words}"
 
 
-def primary(comparison: dict[str, Any]) -> dict[str, Any] | None:
-    """The preference between distilled and base, where any pair was judged."""
-    found = [entry for entry in comparison["preferences"] if entry["pair"] == ["distilled", "base"]]
-    return found[0] if found else None
-
-
-def tried(row: dict[str, Any]) -> str:
+def tried(row: Benchmark | DomainRow | Measure) -> str:
     """n, and p adjusted for the number of measures."""
-    p = f" · {tested(row['p_holm'])} (Holm)" if row["p_holm"] is not None else ""
-    return f"n = {row['n']}{p}"
+    p = f" · {tested(row.p_holm)} (Holm)" if row.p_holm is not None else ""
+    return f"n = {row.n}{p}"
 
 
-def gated(results: dict[str, Any]) -> str:
+def gated(results: Results) -> str:
     """The gate's verdict, and the sentence that decided it."""
-    gate = results.get("gate")
-    return f"{gate['verdict'].capitalize()}: {gate['because']}" if gate else "No gate has judged these benchmarks"
+    gate = results.gate
+    return f"{gate.verdict.capitalize()}: {gate.because}" if gate else "No gate has judged these benchmarks"
 
 
-def doubts(row: dict[str, Any]) -> str:
+def doubts(row: Benchmark) -> str:
     """What makes a benchmark's result doubtful, shortly; the reports have all of it."""
-    said = [*row["degraded"], *(["the base passes next to nothing"] if row["at_floor"] else [])]
+    said = [*row.degraded, *(["the base passes next to nothing"] if row.at_floor else [])]
     more = f", and {len(said) - 1} more" if len(said) > 1 else ""
     return f"! {said[0].split(' (')[0]}{more}" if said else ""
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.report.markdown import benchmarks, comparison, making, prompts, selection
 from mlx_distill.report.markdown.making import pipeline_diagram
 from mlx_distill.report.markdown_text import fence, inline, section
+from mlx_distill.run.results import Results
 
 __all__ = ["fence", "inline", "pipeline_diagram", "results_markdown", "unfinished"]
 
 
-def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Path) -> str:
+def results_markdown(results: Results, charts: Sequence[str], visuals: Path) -> str:
     parts = [
-        f"# Results: {inline(results['run']['name'])}",
+        f"# Results: {inline(results.run.name)}",
         unfinished(results),
         benchmarks.gate(results),
         comparison.verdict(results),
@@ -47,9 +47,9 @@ def results_markdown(results: dict[str, Any], charts: Sequence[str], visuals: Pa
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def unfinished(results: dict[str, Any]) -> str:
+def unfinished(results: Results) -> str:
     """What is said before anything else: what follows may rest on a part of the work."""
-    return "\n\n".join(f"**{inline(sentence)}**" for sentence in results.get("unfinished") or [])
+    return "\n\n".join(f"**{inline(sentence)}**" for sentence in results.unfinished or [])
 
 
 def _pictures(charts: Sequence[str], visuals: Path) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
+from mlx_distill.run.records import MODELS, Role
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.benchmarks import Benchmark, ChangedItem, Coverage, RuleResult
 from mlx_distill.run.wording import (
     NOTHING,
     answers_an_item,
@@ -23,9 +26,6 @@ from mlx_distill.run.wording import (
     worth,
 )
 
-Row = dict[str, Any]
-
-MODELS = ("base", "distilled")
 COULD = "could have shown"
 SHOWN_ITEMS = 10
 EXPLAINED = (
@@ -43,28 +43,28 @@ POOLED = (
 )
 
 
-def gate(results: dict[str, Any]) -> str:
+def gate(results: Results) -> str:
     """The first lines of the report: verdict and reason, then each rule."""
-    found = results.get("gate")
+    found = results.gate
     if not found:
         return ""
-    rules = (f"{'✓' if rule['holds'] else '✗'} {_rule(rule)}" for rule in found["rules"])
-    return f"**Gate: {inline(found['verdict'])}.** {inline(found['because'])}\n\n{bullets(rules)}"
+    rules = (f"{'✓' if rule.holds else '✗'} {_rule(rule)}" for rule in found.rules)
+    return f"**Gate: {inline(found.verdict)}.** {inline(found.because)}\n\n{bullets(rules)}"
 
 
-def _rule(rule: Row) -> str:
-    holds = "holds" if rule["holds"] else "does not hold"
-    return f"{inline(rule['rule'])} ({holds}): {inline(rule['because'])}"
+def _rule(rule: RuleResult) -> str:
+    holds = "holds" if rule.holds else "does not hold"
+    return f"{inline(rule.rule)} ({holds}): {inline(rule.because)}"
 
 
-def _rows(results: dict[str, Any]) -> list[Row]:
-    return results.get("benchmarks") or []
+def _rows(results: Results) -> Sequence[Benchmark]:
+    return results.benchmarks
 
 
 # ---------------------------------------------------------------- scores
 
 
-def scores(results: dict[str, Any]) -> str:
+def scores(results: Results) -> str:
     rows = _rows(results)
     if not rows:
         return ""
@@ -76,35 +76,35 @@ def scores(results: dict[str, Any]) -> str:
         "Benchmarks",
         table((*header, FORMAT) if formed else header, found),
         f"{EXPLAINED} {FORMED}" if formed else EXPLAINED,
-        bullets(f"{inline(row['title'])}, {inline(sentence)}." for row in rows for sentence in row["degraded"]),
+        bullets(f"{inline(row.title)}, {inline(sentence)}." for row in rows for sentence in row.degraded),
         _others(results),
     )
 
 
-def _score(row: Row) -> Sequence[Any]:
-    counts = [row[name] for name in ("gained", "lost", "both", "neither")]
-    smallest = NOTHING if row["smallest"] is None else f"{100 * row['smallest']:.1f}"
+def _score(row: Benchmark) -> Sequence[Any]:
+    counts = [row.gained, row.lost, row.both, row.neither]
+    smallest = NOTHING if row.smallest is None else f"{100 * row.smallest:.1f}"
     return (
-        inline(row["title"]),
-        f"{row['n']} of {row['items']}",
-        *(points(row[role]) for role in MODELS),
-        points(row["difference"], sign="+"),
+        inline(row.title),
+        f"{row.n} of {row.items}",
+        *(points(row.of(role)) for role in MODELS),
+        points(row.difference, sign="+"),
         *counts,
-        p_value(row["p"]),
-        p_value(row["p_holm"]),
-        strong(row["verdict"]),
+        p_value(row.p),
+        p_value(row.p_holm),
+        strong(row.verdict),
         equivalence(row),
         smallest,
     )
 
 
-def _others(results: dict[str, Any]) -> str:
+def _others(results: Results) -> str:
     rows = [
         (
-            inline(entry["model"]),
-            inline(row["title"]),
-            f"{100 * entry['score']:.1f}",
-            inline(entry["source"]) or NOTHING,
+            inline(entry.model),
+            inline(row.title),
+            f"{100 * entry.score:.1f}",
+            inline(entry.source) or NOTHING,
         )
         for row in _rows(results)
         for entry in published(row, results)
@@ -118,7 +118,7 @@ def _others(results: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- what they are made of
 
 
-def details(results: dict[str, Any]) -> str:
+def details(results: Results) -> str:
     """Only what is there."""
     rows = _rows(results)
     return section(
@@ -133,10 +133,10 @@ def details(results: dict[str, Any]) -> str:
     )
 
 
-def _answers(rows: Sequence[Row]) -> str:
+def _answers(rows: Sequence[Benchmark]) -> str:
     names = ("answers", "cut_off", "no_answer", "not_run", "missing")
     found = [
-        (inline(row["title"]), role, *(row["roles"][role].get(name, 0) for name in names), _characters(row, role))
+        (inline(row.title), role, *(getattr(row.roles[role], name) for name in names), _characters(row, role))
         for row in rows
         for role in MODELS
     ]
@@ -144,140 +144,139 @@ def _answers(rows: Sequence[Row]) -> str:
     return section("Answers", table(header, found), level=3) if found else ""
 
 
-def _characters(row: Row, role: str) -> str:
-    return estimate(row["roles"][role]["characters"], 0)
+def _characters(row: Benchmark, role: Role) -> str:
+    return estimate(row.roles[role].characters, 0)
 
 
-def _several(rows: Sequence[Row], title: str, name: str, key: str) -> str:
+def _several(rows: Sequence[Benchmark], title: str, name: str, key: str) -> str:
     found = [
         (
-            inline(row["title"]),
-            inline(part["name"]),
-            *(points(part[role]) for role in MODELS),
-            points(part["difference"], sign="+"),
+            inline(row.title),
+            inline(part.name),
+            *(points(part.of(role)) for role in MODELS),
+            points(part.difference, sign="+"),
         )
         for row in rows
-        for part in row[key]
+        for part in getattr(row, key)
     ]
     header = ("Benchmark", name, *MODELS, "distilled − base")
     return section(title, table(header, found), level=3) if found else ""
 
 
-def _groups(rows: Sequence[Row], title: str, key: str) -> str:
+def _groups(rows: Sequence[Benchmark], title: str, key: str) -> str:
     found = [
         (
-            inline(row["title"]),
-            inline(group["name"]),
-            group["n"],
-            *(f"{100 * group[role]:.1f}" for role in MODELS),
-            points(group["difference"], sign="+"),
-            group["gained"],
-            group["lost"],
+            inline(row.title),
+            inline(group.name),
+            group.n,
+            *(f"{100 * share:.1f}" for share in (group.base, group.distilled)),
+            points(group.difference, sign="+"),
+            group.gained,
+            group.lost,
         )
         for row in rows
-        for group in row[key]
+        for group in getattr(row, key)
     ]
     header = ("Benchmark", "", "n", *MODELS, "distilled − base", "gained", "lost")
     words = "None of these differences was tested: among twenty of them one is shown by chance."
     return section(title, table(header, found), words, level=3) if found else ""
 
 
-def _at_k(rows: Sequence[Row]) -> str:
+def _at_k(rows: Sequence[Benchmark]) -> str:
     found = [
-        (inline(row["title"]), f"pass@{entry['k']}", *(points(entry[role]) for role in MODELS))
+        (inline(row.title), f"pass@{entry.k}", *(points(entry.of(role)) for role in MODELS))
         for row in rows
-        for entry in row["pass_at_k"]
+        for entry in row.pass_at_k
     ]
     return section("Several answers an item", table(("Benchmark", "", *MODELS), found), level=3) if found else ""
 
 
-def _lengths(rows: Sequence[Row]) -> str:
+def _lengths(rows: Sequence[Benchmark]) -> str:
     lines = [
-        f"{inline(row['title'])}: distilled answers are {estimate(row['length_ratio'])} times as long as the base's"
+        f"{inline(row.title)}: distilled answers are {estimate(row.length_ratio)} times as long as the base's"
         f"{_by_category(row)}."
         for row in rows
-        if row["length_ratio"]
+        if row.length_ratio
     ]
     return section("Lengths", bullets(lines), level=3)
 
 
-def _by_category(row: Row) -> str:
-    found = [f"{inline(group['name'])} {estimate(group['ratio'])}" for group in row["length_by_category"]]
+def _by_category(row: Benchmark) -> str:
+    found = [f"{inline(group.name)} {estimate(group.ratio)}" for group in row.length_by_category]
     return f" ({', '.join(found)})" if found else ""
 
 
-def _items(rows: Sequence[Row]) -> str:
+def _items(rows: Sequence[Benchmark]) -> str:
     """The first of them; report.html has more."""
     lines = [
-        f"{inline(row['title'])}, {word}: {_names(row['changes'][word], row[word])}"
+        f"{inline(row.title)}, {word}: {_names(getattr(row.changes, word), getattr(row, word))}"
         for row in rows
         for word in ("lost", "gained")
-        if row["changes"][word]
+        if getattr(row.changes, word)
     ]
     return section("Items that changed", bullets(lines), level=3)
 
 
-def _names(items: Sequence[Row], count: int | None) -> str:
+def _names(items: Sequence[ChangedItem], count: int | None) -> str:
     rest = (len(items) if count is None else count) - SHOWN_ITEMS
     more = f" and {rest} more" if rest > 0 else ""
-    return ", ".join(inline(item["id"]) for item in items[:SHOWN_ITEMS]) + more
+    return ", ".join(inline(item.id) for item in items[:SHOWN_ITEMS]) + more
 
 
 # ---------------------------------------------------------------- forgetting, protocol
 
 
-def forgetting(results: dict[str, Any]) -> str:
-    found = results.get("gate")
-    if not found or not found["forgetting"]:
+def forgetting(results: Results) -> str:
+    found = results.gate
+    if not found or not found.forgetting:
         return ""
     rows = [
         (
-            inline(row["domain"]),
-            ", ".join(inline(name) for name in row["benchmarks"]),
-            row["n"],
-            *(points(row[role]) for role in MODELS),
-            points(row["difference"], sign="+"),
-            p_value(row["p"]),
-            p_value(row["p_holm"]),
-            "; ".join(filter(None, (strong(row["verdict"]), worth(row)))),
+            inline(row.domain),
+            ", ".join(inline(name) for name in row.benchmarks),
+            row.n,
+            *(points(row.of(role)) for role in MODELS),
+            points(row.difference, sign="+"),
+            p_value(row.p),
+            p_value(row.p_holm),
+            "; ".join(filter(None, (strong(row.verdict), worth(row)))),
         )
-        for row in found["forgetting"]
+        for row in found.forgetting
     ]
     header = ("Domain", "benchmarks", "n", *MODELS, "distilled − base", "p", "p (Holm)", "verdict")
-    coverage = found["coverage"]
-    said = f"Where the training taught most: {inline(coverage['words'])}." if coverage else ""
+    coverage = found.coverage
+    said = f"Where the training taught most: {inline(coverage.words)}." if coverage else ""
     return section("What was forgotten", table(header, rows), POOLED, said, _coverage(coverage))
 
 
-def _coverage(coverage: Row | None) -> str:
+def _coverage(coverage: Coverage | None) -> str:
     if not coverage:
         return ""
     rows = [
-        (inline(row["name"]), f"{row['share']:.1%}", row["n"], f"{100 * row['difference']:+.1f}")
-        for row in coverage["categories"]
+        (inline(row.name), f"{row.share:.1%}", row.n, f"{100 * row.difference:+.1f}") for row in coverage.categories
     ]
     return table(("Category", "share of the training prompts", "items", "distilled − base"), rows)
 
 
-def protocol(results: dict[str, Any]) -> str:
+def protocol(results: Results) -> str:
     rows = _rows(results)
     if not rows:
         return ""
     found = [
         (
-            inline(row["title"]),
-            inline(row["subset"] or f"all {plural(row['size'] or row['items'], 'item')}"),
-            inline(row["source"]),
-            inline(row["scorer"]),
-            NOTHING if row["max_tokens"] is None else f"{row['max_tokens']:,}",
+            inline(row.title),
+            inline(row.subset or f"all {plural(row.size or row.items, 'item')}"),
+            inline(row.source),
+            inline(row.scorer),
+            NOTHING if row.max_tokens is None else f"{row.max_tokens:,}",
             _asked(row),
-            inline(row["answers"] or NOTHING),
+            inline(row.answers or NOTHING),
         )
         for row in rows
     ]
     header = ("Benchmark", "items", "source", "scorer", "cap, tokens", "answers an item", "answers")
-    overlap = (f"{inline(row['title'])}: {_overlap(row)}." for row in rows if overlapping(row))
-    deviations = (f"{inline(row['title'])}: {inline(sentence)}" for row in rows for sentence in row["deviations"] or [])
+    overlap = (f"{inline(row.title)}: {_overlap(row)}." for row in rows if overlapping(row))
+    deviations = (f"{inline(row.title)}: {inline(sentence)}" for row in rows for sentence in row.deviations)
     return section(
         "How the benchmarks were asked",
         table(header, found),
@@ -286,13 +285,13 @@ def protocol(results: dict[str, Any]) -> str:
     )
 
 
-def _asked(row: Row) -> str:
+def _asked(row: Benchmark) -> str:
     how = answers_an_item(row)
-    strength = row["strength"]
+    strength = row.strength
     return how if strength in (None, 1) else f"{how}; adapter at strength {strength:g}"
 
 
-def _overlap(row: Row) -> str:
+def _overlap(row: Benchmark) -> str:
     """With the items' names."""
-    names = ", ".join(inline(name) for name in row["overlap"]["items"]) if row["overlap"] else ""
+    names = ", ".join(inline(name) for name in row.overlap.items) if row.overlap else ""
     return f"{overlapping(row)}: {names}" if names else overlapping(row)

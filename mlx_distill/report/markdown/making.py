@@ -6,21 +6,22 @@ In: results. Out: sections, empty where a stage has not run; pipeline_diagram is
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from mlx_distill.report.markdown_text import inline, section, table
-from mlx_distill.run.wording import NOTHING, dataset, dollars, duration, estimate, money, percent
+from mlx_distill.run.results import Results, RunSummary
+from mlx_distill.run.results.training import Training
+from mlx_distill.run.wording import NOTHING, dataset, dollars, duration, estimate, memory, money, percent
 from mlx_distill.summarise import history
 
 
-def pipeline_diagram(results: dict[str, Any]) -> str:
+def pipeline_diagram(results: Results) -> str:
     """A Mermaid flow chart with this run's numbers."""
-    teacher, training, comparison = results["teacher"], results["training"], results["comparison"]
-    collected = f"{teacher['completions']} completions" if teacher else "not run"
-    examples = f"{training['examples']['train']} examples" if training else "not run"
-    steps = f"{training['steps']} steps" if training else "not run"
-    judged = f"{len(comparison['prompts'])} test prompts" if comparison else "not run"
-    verdict = re.sub(r"[^\w ,.-]", "", comparison["verdict"]) if comparison else "not run"
+    teacher, training, comparison = results.teacher, results.training, results.comparison
+    collected = f"{teacher.completions} completions" if teacher else "not run"
+    examples = f"{training.examples['train']} examples" if training else "not run"
+    steps = f"{training.steps} steps" if training else "not run"
+    judged = f"{len(comparison.prompts)} test prompts" if comparison else "not run"
+    verdict = re.sub(r"[^\w ,.-]", "", comparison.verdict) if comparison else "not run"
     return f"""flowchart LR
     prompts[Prompts] -->|collect| completions["Teacher data: {collected}"]
     completions -->|encode| examples["{examples}"]
@@ -32,25 +33,25 @@ def pipeline_diagram(results: dict[str, Any]) -> str:
 """
 
 
-def pipeline(results: dict[str, Any]) -> str:
-    rows = [(inline(name), f"{seconds:,.1f}") for name, seconds in results["run"]["stages"].items()]
+def pipeline(results: Results) -> str:
+    rows = [(inline(name), f"{seconds:,.1f}") for name, seconds in results.run.stages.items()]
     return section("Pipeline", f"```mermaid\n{pipeline_diagram(results)}```", table(("Stage", "Seconds"), rows))
 
 
-def collecting(results: dict[str, Any]) -> str:
-    teacher = results["teacher"]
+def collecting(results: Results) -> str:
+    teacher = results.teacher
     if teacher is None:
         return ""
-    counted = teacher["input_tokens"] + teacher["output_tokens"] > 0
-    tokens = f"{teacher['input_tokens']:,} / {teacher['output_tokens']:,}" if counted else "not counted"
-    models = ", ".join(inline(model) for model in teacher["models"])
+    counted = teacher.input_tokens + teacher.output_tokens > 0
+    tokens = f"{teacher.input_tokens:,} / {teacher.output_tokens:,}" if counted else "not counted"
+    models = ", ".join(inline(model) for model in teacher.models)
     rows = [
-        ("Teacher", f"{inline(teacher['spec'])} ({models})"),
-        ("Prompts", _counts(teacher["prompts"])),
-        ("Completions", f"{teacher['completions']:,}"),
-        ("Left out of training", _counts(teacher["left_out"]) or "none"),
+        ("Teacher", f"{inline(teacher.spec)} ({models})"),
+        ("Prompts", _counts(teacher.prompts)),
+        ("Completions", f"{teacher.completions:,}"),
+        ("Left out of training", _counts(teacher.left_out) or "none"),
         ("Tokens in / out", tokens),
-        ("Cost", "nothing" if teacher["usd"] is None else money(teacher["usd"])),
+        ("Cost", "nothing" if teacher.usd is None else money(teacher.usd)),
     ]
     return section("Step 1: collecting", table(("", ""), rows))
 
@@ -59,72 +60,69 @@ def _counts(found: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {inline(name)}" for name, count in found.items())
 
 
-def _trained(training: dict[str, Any]) -> str:
-    layers = training["layers"]
+def _trained(training: Training) -> str:
+    layers = training.layers
     where = "all layers" if layers == "all" else f"top {inline(layers)} layers"
-    if training["fine_tune"] == "full":
+    if training.fine_tune == "full":
         return f"every weight of the {where}"
-    kind = {"lora": "LoRA", "dora": "DoRA"}.get(training["fine_tune"], inline(training["fine_tune"]))
-    return f"{kind} of rank {training['rank']} and scale {training['scale']:g} on the {where}"
+    kind = {"lora": "LoRA", "dora": "DoRA"}.get(training.fine_tune, inline(training.fine_tune))
+    return f"{kind} of rank {training.rank} and scale {training.scale:g} on the {where}"
 
 
-def _settings(training: dict[str, Any]) -> list[tuple[str, str]]:
-    trained, total = training["trainable_parameters"], training["total_parameters"]
-    early = " (stopped early)" if training["stopped_early"] else ""
-    speed = training["tokens_per_second"]
+def _settings(training: Training) -> list[tuple[str, str]]:
+    trained, total = training.trainable_parameters, training.total_parameters
+    early = " (stopped early)" if training.stopped_early else ""
+    speed = training.tokens_per_second
     return [
-        ("Student", inline(training["student"])),
+        ("Student", inline(training.student)),
         ("Trainable parameters", f"{trained:,} of {total:,} ({trained / total:.2%})"),
-        ("Examples", _counts(training["examples"])),
-        *((name, inline(words)) for name, words in dataset(training.get("dataset") or {})),
+        ("Examples", _counts(training.examples)),
+        *((name, inline(words)) for name, words in dataset(training.dataset)),
         ("Trained", _trained(training)),
-        ("Epochs, steps", f"{training['epochs']:g}, {training['steps']}{early}"),
-        ("Time in steps", duration(training["seconds"]) + (f", {speed:,.0f} scored tokens/s" if speed else "")),
-        ("Peak memory", f"{training['peak_memory_bytes'] / 2**30:.2f} GiB"),
-        ("Kept", f"step {training['best_step']}"),
+        ("Epochs, steps", f"{training.epochs:g}, {training.steps}{early}"),
+        ("Time in steps", duration(training.seconds) + (f", {speed:,.0f} scored tokens/s" if speed else "")),
+        ("Peak memory", f"{training.peak_memory_bytes / 2**30:.2f} GiB"),
+        ("Kept", f"step {training.best_step}"),
     ]
 
 
-def training(results: dict[str, Any]) -> str:
-    found = results["training"]
+def training(results: Results) -> str:
+    found = results.training
     if found is None:
         return ""
     measured = [
-        (title, *(estimate(found[name][at], 3) for at in ("base", "best", "last")))
-        for title, name in (("Held-out loss", "heldout_loss"), ("Token accuracy", "token_accuracy"))
+        (title, *(estimate(value, 3) for value in (measure.base, measure.best, measure.last)))
+        for title, measure in (("Held-out loss", found.heldout_loss), ("Token accuracy", found.token_accuracy))
     ]
-    change = estimate(found["heldout_loss"]["change"], 3, "+")
+    change = estimate(found.heldout_loss.change, 3, "+")
     return section(
         "Step 2: training",
         table(("", ""), _settings(found)),
-        f"On {found['heldout_prompts']} prompts that were not trained on (change of the loss: {change}):",
+        f"On {found.heldout_prompts} prompts that were not trained on (change of the loss: {change}):",
         table(("", "base", "kept", "last step"), measured),
     )
 
 
-def cost(results: dict[str, Any]) -> str:
-    rows = results["cost_scaling"]
-    usd = (results["comparison"] or {}).get("judge_usd")
+def cost(results: Results) -> str:
+    rows = results.cost_scaling
+    usd = results.comparison.judge_usd if results.comparison else None
     judged = "" if usd is None else f"The judges' answers cost {money(usd)} when they were first asked for."
     if not rows:
         return section("Cost", judged)
-    cells = [
-        (inline(row["label"]), f"{row['prompts']:,}", dollars(row["usd"]), dollars(row["usd_batch"])) for row in rows
-    ]
+    cells = [(inline(row.label), f"{row.prompts:,}", dollars(row.usd), dollars(row.usd_batch)) for row in rows]
     scaled = table(("", "Prompts", "Online, USD", "Batch, USD"), cells)
-    return section("Cost at scale", f"Basis: {inline(rows[0]['basis'])}.", scaled, judged)
+    return section("Cost at scale", f"Basis: {inline(rows[0].basis)}.", scaled, judged)
 
 
-def environment(results: dict[str, Any]) -> str:
-    run = results["run"]
-    hardware = run["hardware"]
-    memory = f"{hardware['memory_bytes'] / 2**30:.0f} GiB"
-    versions = ", ".join(f"{inline(name)} {inline(version)}" for name, version in run["versions"].items() if version)
+def environment(results: Results) -> str:
+    run = results.run
+    hardware = run.hardware
+    versions = ", ".join(f"{inline(name)} {inline(version)}" for name, version in run.versions.items() if version)
     rows = [
-        ("Date", inline(run["created"])),
-        ("Preset, seed", f"{inline(run['preset'])}, {run['seed']}"),
-        ("Hardware", f"{inline(hardware['chip'])}, {hardware['cores']} cores, {memory}"),
-        ("System", inline(f"{hardware['os']}, {hardware['backend']}, BLAS {hardware['blas'] or 'of MLX'}")),
+        ("Date", inline(run.created)),
+        ("Preset, seed", f"{inline(run.preset)}, {run.seed}"),
+        ("Hardware", f"{inline(hardware.chip)}, {hardware.cores} cores, {memory(hardware.memory_bytes)}"),
+        ("System", inline(f"{hardware.os}, {hardware.backend}, BLAS {hardware.blas or 'of MLX'}")),
         ("Versions", versions),
     ]
     return section("Machine and versions", table(("", ""), rows))
@@ -133,45 +131,45 @@ def environment(results: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- other runs
 
 
-def previous(results: dict[str, Any]) -> str:
+def previous(results: Results) -> str:
     """This run beside the one before it in the same folder."""
-    before = results.get("previous")
+    before = results.previous
     if before is None:
         return ""
     now = history.summary(results)
-    names = [*dict.fromkeys([*now["dimensions"], *before["dimensions"]])]
+    names = [*dict.fromkeys([*now.dimensions, *before.dimensions])]
     rows = [
         *_what(now, before),
-        ("Preferred to its base", *(percent(run["preference"]) for run in (now, before))),
+        ("Preferred to its base", *(percent(run.preference) for run in (now, before))),
         *(
-            (f"{inline(name)}, distilled", *(estimate(run["dimensions"].get(name)) for run in (now, before)))
+            (f"{inline(name)}, distilled", *(estimate(run.dimensions.get(name)) for run in (now, before)))
             for name in names
         ),
-        ("Cost of teacher and judges", *(money(run["usd"]) for run in (now, before))),
-        ("Time", *(duration(run["seconds"]) for run in (now, before))),
+        ("Cost of teacher and judges", *(money(run.usd) for run in (now, before))),
+        ("Time", *(duration(run.seconds) for run in (now, before))),
     ]
-    other = [f"{what} differ" for what in ("judges", "samples") if now[what] != before[what]]
+    other = [f"{what} differ" for what in ("judges", "samples") if getattr(now, what) != getattr(before, what)]
     care = f"Not to be compared number by number: {' and '.join(other)}." if other else ""
-    return section("Previous run", table(("", "this run", inline(before["name"])), rows), care)
+    return section("Previous run", table(("", "this run", inline(before.name)), rows), care)
 
 
-def _what(now: dict[str, Any], before: dict[str, Any]) -> list[tuple[str, ...]]:
+def _what(now: RunSummary, before: RunSummary) -> list[tuple[str, ...]]:
     return [
-        ("Date", *(inline(run["created"]) for run in (now, before))),
-        ("Preset", *(inline(run["preset"]) for run in (now, before))),
+        ("Date", *(inline(run.created) for run in (now, before))),
+        ("Preset", *(inline(run.preset) for run in (now, before))),
         ("Student, epochs", *(_student(run) for run in (now, before))),
-        ("Verdict", *(inline(run["verdict"] or NOTHING) for run in (now, before))),
-        ("Held-out loss, kept", *(estimate(run["heldout_loss"]["best"], 3) for run in (now, before))),
+        ("Verdict", *(inline(run.verdict or NOTHING) for run in (now, before))),
+        ("Held-out loss, kept", *(estimate(run.heldout_loss.best, 3) for run in (now, before))),
     ]
 
 
-def _student(run: dict[str, Any]) -> str:
-    return NOTHING if run["student"] is None else f"{inline(run['student'])}, {run['epochs']:g}"
+def _student(run: RunSummary) -> str:
+    return NOTHING if run.student is None else f"{inline(run.student)}, {run.epochs:g}"
 
 
-def self_check(results: dict[str, Any]) -> str:
-    found = results.get("self_check")
+def self_check(results: Results) -> str:
+    found = results.self_check
     if found is None:
         return ""
-    words = f"{inline(found['verdict'])} (n = {found['n']}; {inline(found['verdict_in_words'])})"
+    words = f"{inline(found.verdict)} (n = {found.n}; {inline(found.verdict_in_words)})"
     return section("Self-check", f"The base compared with itself, by the same means: {words}.")

@@ -5,80 +5,87 @@ In: results. Out: one section; prompts and answers stand in fences that they can
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlx_distill.report.markdown_text import bullets, fence, inline, section, table
 from mlx_distill.run.records import ROLES
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import (
+    Answer,
+    AnswerChecks,
+    AnswerJudgment,
+    PreferenceReason,
+    PromptResult,
+    RoleOnPrompt,
+)
 from mlx_distill.run.wording import NOTHING
 
 
-def prompt_by_prompt(results: dict[str, Any]) -> str:
-    comparison = results["comparison"]
+def prompt_by_prompt(results: Results) -> str:
+    comparison = results.comparison
     if comparison is None:
         return ""
     return section(
-        "Prompt by prompt", *(_prompt(number, prompt) for number, prompt in enumerate(comparison["prompts"], 1))
+        "Prompt by prompt", *(_prompt(number, prompt) for number, prompt in enumerate(comparison.prompts, 1))
     )
 
 
-def _prompt(number: int, prompt: dict[str, Any]) -> str:
+def _prompt(number: int, prompt: PromptResult) -> str:
     parts = [
-        f"### {number}. {inline(prompt['title'])} ({inline(prompt['category'])}, {inline(prompt['source'])})",
-        fence(prompt["text"]),
+        f"### {number}. {inline(prompt.title)} ({inline(prompt.category)}, {inline(prompt.source)})",
+        fence(prompt.text),
         _outcome(prompt),
-        table(("", "mean score", "checks passed", "ended"), [_row(role, prompt[role]) for role in ROLES]),
-        *(_answer(role, prompt[role], place) for role in ROLES for place in range(len(prompt[role]["answers"]))),
-        _folded("Who was preferred, and why", bullets(_preferred(said) for said in prompt["preference_reasons"])),
+        table(("", "mean score", "checks passed", "ended"), [_row(role, prompt.of(role)) for role in ROLES]),
+        *(_answer(role, prompt.of(role), place) for role in ROLES for place in range(len(prompt.of(role).answers))),
+        _folded("Who was preferred, and why", bullets(_preferred(said) for said in prompt.preference_reasons)),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _outcome(prompt: dict[str, Any]) -> str:
+def _outcome(prompt: PromptResult) -> str:
     numbers = [
-        f"{name} {prompt[key]:+.2f}"
-        for name, key in (("preference", "preference"), ("mean score", "difference"))
-        if prompt[key] is not None
+        f"{name} {value:+.2f}"
+        for name, value in (("preference", prompt.preference), ("mean score", prompt.difference))
+        if value is not None
     ]
-    return f"Distilled against base: {inline(prompt['outcome'])}" + (f" ({', '.join(numbers)})." if numbers else ".")
+    return f"Distilled against base: {inline(prompt.outcome)}" + (f" ({', '.join(numbers)})." if numbers else ".")
 
 
-def _row(role: str, found: dict[str, Any]) -> tuple[str, ...]:
-    scored = "unscored" if found["overall"] is None else f"{found['overall']:.1f}"
-    answers = found["answers"]
+def _row(role: str, found: RoleOnPrompt) -> tuple[str, ...]:
+    scored = "unscored" if found.overall is None else f"{found.overall:.1f}"
+    answers = found.answers
     ended = ", ".join(_ended(answer) for answer in answers) or "no answer"
-    return role, scored, ", ".join(_checks(answer["checks"]) for answer in answers) or NOTHING, ended
+    return role, scored, ", ".join(_checks(answer.checks) for answer in answers) or NOTHING, ended
 
 
-def _checks(checks: dict[str, Any] | None) -> str:
+def _checks(checks: AnswerChecks | None) -> str:
     if checks is None:
         return NOTHING
-    return f"{checks['passed']} of {checks['of']}" if checks["run"] else "not run"
+    return f"{checks.passed} of {checks.of}" if checks.run else "not run"
 
 
-def _ended(answer: dict[str, Any]) -> str:
-    return "cut at the cap" if answer["finish_reason"] == "length" else inline(answer["finish_reason"])
+def _ended(answer: Answer) -> str:
+    return "cut at the cap" if answer.finish_reason == "length" else inline(answer.finish_reason)
 
 
-def _answer(role: str, found: dict[str, Any], place: int) -> str:
-    answer, count = found["answers"][place], len(found["answers"])
+def _answer(role: str, found: RoleOnPrompt, place: int) -> str:
+    answer, count = found.answers[place], len(found.answers)
     title = f"{role}, answer {place + 1} of {count}" if count > 1 else role
-    parts = [fence(answer["text"]), bullets(_judgment(said) for said in answer["judgments"]), _detail(answer["checks"])]
+    parts = [fence(answer.text), bullets(_judgment(said) for said in answer.judgments), _detail(answer.checks)]
     return _folded(title, "\n\n".join(part for part in parts if part))
 
 
-def _judgment(said: dict[str, Any]) -> str:
-    scores = ", ".join(f"{inline(name)} {value:g}" for name, value in (said["scores"] or {}).items())
-    return f"{inline(said['judge'])}: {scores or 'unscored'}. {inline(said['reason'])}".strip()
+def _judgment(said: AnswerJudgment) -> str:
+    scores = ", ".join(f"{inline(name)} {value:g}" for name, value in (said.scores or {}).items())
+    return f"{inline(said.judge)}: {scores or 'unscored'}. {inline(said.reason)}".strip()
 
 
-def _detail(checks: dict[str, Any] | None) -> str:
-    return f"Checks: {inline(checks['detail'])}" if checks and checks["detail"] else ""
+def _detail(checks: AnswerChecks | None) -> str:
+    return f"Checks: {inline(checks.detail)}" if checks and checks.detail else ""
 
 
-def _preferred(said: dict[str, Any]) -> str:
-    better = inline(said["better"] or "unscored")
-    pair = f"{inline(said['first'])} before {inline(said['second'])}, answer {said['sample'] + 1}"
-    return f"{inline(said['judge'])} ({pair}): {better}. {inline(said['reason'])}".strip()
+def _preferred(said: PreferenceReason) -> str:
+    better = inline(said.better or "unscored")
+    pair = f"{inline(said.first)} before {inline(said.second)}, answer {said.sample + 1}"
+    return f"{inline(said.judge)} ({pair}): {better}. {inline(said.reason)}".strip()
 
 
 def _folded(title: str, content: str) -> str:

@@ -19,8 +19,9 @@ from markupsafe import Markup
 from mlx_distill.report.page import benchmarks, numbers, selection, views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
-from mlx_distill.report.page.strips import strip
+from mlx_distill.report.page.strips import alone, strip
 from mlx_distill.run.records import ROLES
+from mlx_distill.run.results import Results
 from mlx_distill.run.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting, visible
 
 __all__ = ["Picture", "page"]
@@ -28,7 +29,7 @@ __all__ = ["Picture", "page"]
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page(results: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
+def page(results: Results, pictures: Sequence[Picture] = ()) -> str:
     """The whole page. Parts whose stage has not run are left out."""
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     text = (
@@ -36,12 +37,12 @@ def page(results: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
         .get_template("page.html")
         .render(
             results=results,
-            run=results["run"],
-            comparison=results["comparison"],
-            training=results["training"],
-            gate=results.get("gate"),
-            benchmarks=results.get("benchmarks") or [],
-            selection=results.get("selection"),
+            run=results.run,
+            comparison=results.comparison,
+            training=results.training,
+            gate=results.gate,
+            benchmarks=results.benchmarks or [],
+            selection=results.selection,
             pictures=pictures,
             style=Markup(style),
             script=Markup(script),
@@ -79,7 +80,9 @@ def _environment() -> Environment:
     templates = FileSystemLoader(TEMPLATES)
     made = Environment(autoescape=True, loader=templates, undefined=StrictUndefined, trim_blocks=True, finalize=_shown)
     made.lstrip_blocks = True
-    made.globals.update(ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, pieces=pieces)
+    made.globals.update(
+        ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, alone=alone, pieces=pieces
+    )
     made.globals.update(
         bench=benchmarks,
         chosen=selection,

@@ -6,7 +6,7 @@ blocks begin and end: rendering it would let an answer draw its own page, and pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -81,7 +81,7 @@ def _span(name: str, text: str) -> Markup:
 
 
 @cache
-def _colour(kind: Any) -> str:
+def _colour(kind: Sequence[str]) -> str:
     return next((name for name, of in COLOURED if kind in of), "")
 
 

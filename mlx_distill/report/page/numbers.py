@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mlx_distill.report.markdown.comparison import measures
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import MODELS, ROLES
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
+from mlx_distill.run.results.comparison import Measure, PairPreference
+from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.wording import NOTHING, dollars, equivalence, estimate, p_value, percent, points, share, standing
-
-Results = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,104 +33,101 @@ def _number(value: float | None, form: str = ".3f") -> str:
 
 
 def _curves(results: Results) -> Table | None:
-    if results["training"] is None:
+    if results.training is None:
         return None
     names = ("loss", "accuracy", "valid_loss", "valid_accuracy")
     header = ("step", "epoch", "loss", "accuracy", "held-out loss", "held-out accuracy", "learning rate")
     rows = [
         (
-            str(row["step"]),
-            _number(row["epoch"], ".2f"),
-            *(_number(row[n]) for n in names),
-            _number(row["learning_rate"], ".1e"),
+            str(row.step),
+            _number(row.epoch, ".2f"),
+            *(_number(getattr(row, n)) for n in names),
+            _number(row.learning_rate, ".1e"),
         )
-        for row in results["training"]["curve"]
+        for row in results.training.curve
     ]
     return Table(header, rows)
 
 
 def _scorecard(results: Results) -> Table | None:
-    if results["comparison"] is None:
+    if results.comparison is None:
         return None
     header = ("measure", *ROLES, "distilled − base", "p", "p (Holm)", "n", "could have shown", "verdict")
-    return Table(header, [_measure(row) for row in measures(results["comparison"])])
+    return Table(header, [_measure(row) for row in results.comparison.measures])
 
 
-def _measure(row: dict[str, Any]) -> tuple[str, ...]:
+def _measure(row: Measure) -> tuple[str, ...]:
     return (
-        row["name"],
-        *(estimate(row.get(role)) for role in ROLES),
-        estimate(row["difference"], 2, "+"),
-        p_value(row["p"]),
-        p_value(row["p_holm"]),
-        str(row["n"]),
-        _number(row["smallest"], ".2f"),
-        row["verdict"],
+        row.name,
+        *(estimate(getattr(row, role, None)) for role in ROLES),
+        estimate(row.difference, 2, "+"),
+        p_value(row.p),
+        p_value(row.p_holm),
+        str(row.n),
+        _number(row.smallest, ".2f"),
+        row.verdict,
     )
 
 
 def _prompts(results: Results) -> Table | None:
-    if results["comparison"] is None:
+    if results.comparison is None:
         return None
     header = ("prompt", "", *ROLES, "distilled − base", "preference", "outcome")
     rows = [
         (
             str(number),
-            prompt["title"],
-            *(_number(prompt[role]["overall"], ".1f") for role in ROLES),
-            _number(prompt["difference"], "+.2f"),
-            _number(prompt["preference"], "+.2f"),
-            prompt["outcome"],
+            prompt.title,
+            *(_number(prompt.of(role).overall, ".1f") for role in ROLES),
+            _number(prompt.difference, "+.2f"),
+            _number(prompt.preference, "+.2f"),
+            prompt.outcome,
         )
-        for number, prompt in enumerate(results["comparison"]["prompts"], 1)
+        for number, prompt in enumerate(results.comparison.prompts, 1)
     ]
     return Table(header, rows)
 
 
 def _cost(results: Results) -> Table | None:
-    rows = [
-        (row["label"], f"{row['prompts']:,}", dollars(row["usd"]), dollars(row["usd_batch"]))
-        for row in results["cost_scaling"]
-    ]
+    rows = [(row.label, f"{row.prompts:,}", dollars(row.usd), dollars(row.usd_batch)) for row in results.cost_scaling]
     return Table(("", "prompts", "online, USD", "batch, USD"), rows) if rows else None
 
 
-def judges_table(entry: dict[str, Any]) -> Table:
+def judges_table(entry: PairPreference) -> Table:
     """How far each judge of a pair can be trusted."""
     rows = [
         (
-            judge["judge"] + (" (a person)" if judge["person"] else ""),
-            percent(judge["share"]),
-            percent(judge["swap_consistency"]),
-            percent(judge["first_slot"]),
-            percent(judge["repeat_agreement"]),
-            share(judge["ties"]),
-            f"{judge['unscored']} of {judge['questions']}",
+            judge.judge + (" (a person)" if judge.person else ""),
+            percent(judge.share),
+            percent(judge.swap_consistency),
+            percent(judge.first_slot),
+            percent(judge.repeat_agreement),
+            share(judge.ties),
+            f"{judge.unscored} of {judge.questions}",
         )
-        for judge in entry["judges"]
+        for judge in entry.judges
     ]
-    header = (f"prefers {entry['pair'][0]}", "same in both orders", "first shown wins", "repeats agree", "ties")
+    header = (f"prefers {entry.pair[0]}", "same in both orders", "first shown wins", "repeats agree", "ties")
     return Table(("judge", *header, "unscored"), rows)
 
 
 def _judges(results: Results) -> Table | None:
-    entries = (results["comparison"] or {}).get("preferences", [])
-    return judges_table(entries[0]) if entries and entries[0]["judges"] else None
+    entry = results.comparison.primary if results.comparison else None
+    return judges_table(entry) if entry and entry.judges else None
 
 
 def _lengths(results: Results) -> Table | None:
-    if results["comparison"] is None:
+    if results.comparison is None:
         return None
-    found = results["comparison"]["answers"]
+    found = results.comparison.answers
     header = ("role", "answers", "cut at the cap", "characters", "tokens", "tokens/s")
     rows = [
         (
             role,
-            str(found[role]["count"]),
-            str(found[role]["cut_off"]),
-            estimate(found[role]["characters"], 0),
-            f"{found[role]['tokens']:,}",
-            _number(found[role]["tokens_per_second"], ",.0f"),
+            str(found[role].count),
+            str(found[role].cut_off),
+            estimate(found[role].characters, 0),
+            f"{found[role].tokens:,}",
+            _number(found[role].tokens_per_second, ",.0f"),
         )
         for role in ROLES
     ]
@@ -139,45 +136,43 @@ def _lengths(results: Results) -> Table | None:
 
 # ---------------------------------------------------------------- benchmarks
 
-MODELS = ("base", "distilled")
-
 
 def _benchmarks(results: Results) -> Table | None:
     counts = ("gained", "lost", "both", "neither")
     header = ("benchmark", "n", "base, %", "distilled, %", "difference", *counts, "p", "p (Holm)", "verdict")
     rows = [
-        (row["title"], str(row["n"]), *_tested(row), *_counted(row, counts), *_decided(row), equivalence(row))
+        (row.title, str(row.n), *_tested(row), *_counted(row, counts), *_decided(row), equivalence(row))
         for row in _asked(results)
     ]
     return Table((*header, "equivalent within ±3 points"), rows) if rows else None
 
 
-def _asked(results: Results) -> list[Results]:
-    return results.get("benchmarks") or []
+def _asked(results: Results) -> Sequence[Benchmark]:
+    return results.benchmarks
 
 
-def _tested(row: dict[str, Any]) -> tuple[str, ...]:
-    return (*(points(row[role]) for role in MODELS), points(row["difference"], sign="+"))
+def _tested(row: Benchmark | DomainRow) -> tuple[str, ...]:
+    return (*(points(row.of(role)) for role in MODELS), points(row.difference, sign="+"))
 
 
-def _counted(row: dict[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_number(row[name], ",.0f") for name in names)
+def _counted(row: Benchmark, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_number(getattr(row, name), ",.0f") for name in names)
 
 
-def _decided(row: dict[str, Any]) -> tuple[str, ...]:
-    return p_value(row["p"]), p_value(row["p_holm"]), row["verdict"]
+def _decided(row: Benchmark | DomainRow) -> tuple[str, ...]:
+    return p_value(row.p), p_value(row.p_holm), row.verdict
 
 
 def _changed(results: Results) -> Table | None:
     counts = ("gained", "lost", "both", "neither")
-    rows = [(row["title"], str(row["n"]), *_counted(row, counts), *_decided(row)) for row in _asked(results)]
+    rows = [(row.title, str(row.n), *_counted(row, counts), *_decided(row)) for row in _asked(results)]
     return Table(("benchmark", "n", *counts, "p", "p (Holm)", "verdict"), rows) if rows else None
 
 
 def _forgetting(results: Results) -> Table | None:
     rows = [
-        (row["domain"], ", ".join(row["benchmarks"]), str(row["n"]), *_tested(row), *_decided(row))
-        for row in (results.get("gate") or {"forgetting": []})["forgetting"]
+        (row.domain, ", ".join(row.benchmarks), str(row.n), *_tested(row), *_decided(row))
+        for row in (results.gate.forgetting if results.gate else ())
     ]
     header = ("domain", "benchmarks", "n", "base, %", "distilled, %", "difference", "p", "p (Holm)", "verdict")
     return Table(header, rows) if rows else None
@@ -186,10 +181,10 @@ def _forgetting(results: Results) -> Table | None:
 def _reasoning(results: Results) -> Table | None:
     rows = [
         (
-            row["title"],
-            *(estimate(row["roles"][role]["characters"], 0) for role in MODELS),
-            estimate(row["length_ratio"]),
-            *(f"{row['roles'][role]['cut_off']} of {row['roles'][role]['answers']}" for role in MODELS),
+            row.title,
+            *(estimate(row.roles[role].characters, 0) for role in MODELS),
+            estimate(row.length_ratio),
+            *(f"{row.roles[role].cut_off} of {row.roles[role].answers}" for role in MODELS),
         )
         for row in _asked(results)
     ]
@@ -200,42 +195,42 @@ def _reasoning(results: Results) -> Table | None:
 # ---------------------------------------------------------------- selection
 
 
-def candidates(found: Results) -> Table:
+def candidates(found: Selection) -> Table:
     """All of them, and what each is among the others."""
     rows = [
         (
-            str(row["step"]),
-            f"{row['strength']:g}",
-            points(row["gain"], sign="+"),
-            points(row["elsewhere"], sign="+"),
-            ", ".join(row["loses"]) or NOTHING,
+            str(row.step),
+            f"{row.strength:g}",
+            points(row.gain, sign="+"),
+            points(row.elsewhere, sign="+"),
+            ", ".join(row.loses) or NOTHING,
             ", ".join(standing(found, row)),
         )
-        for row in found["candidates"]
+        for row in found.candidates
     ]
     return Table(("step", "strength", "own domain, points", "elsewhere, points", "loses on", ""), rows)
 
 
 def _selected(results: Results) -> Table | None:
-    found = results.get("selection")
+    found = results.selection
     return candidates(found) if found else None
 
 
 def _checkpoints(results: Results) -> Table | None:
     """Shares passed on the choosing items."""
-    found = results.get("selection")
+    found = results.selection
     if not found:
         return None
-    rows = [("0", "base", *(points(asked["base"]) for asked in found["benchmarks"]))]
+    rows = [("0", "base", *(points(asked.base) for asked in found.benchmarks))]
     rows += [
         (
-            str(row["step"]),
-            f"{row['strength']:g}",
-            *(f"{points(score['score'])}{' loses' if score['loses'] else ''}" for score in row["scores"]),
+            str(row.step),
+            f"{row.strength:g}",
+            *(f"{points(score.score)}{' loses' if score.loses else ''}" for score in row.scores),
         )
-        for row in found["candidates"]
+        for row in found.candidates
     ]
-    return Table(("step", "strength", *(f"{asked['title']}, %" for asked in found["benchmarks"])), rows)
+    return Table(("step", "strength", *(f"{asked.title}, %" for asked in found.benchmarks)), rows)
 
 
 TABLES: dict[str, tuple[str, Callable[[Results], Table | None]]] = {

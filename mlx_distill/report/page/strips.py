@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from mlx_distill.run.records import Estimate
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,16 @@ class Strip:
     zero: float | None
 
 
-def strip(found: dict[str, Any] | None, scale: tuple[float, float], zero: float | None = None) -> Strip | None:
+def strip(found: Estimate | None, scale: tuple[float, float], zero: float | None = None) -> Strip | None:
     if found is None:
         return None
-    places = (_along(value, scale) for value in (found["mean"], found["low"], found["high"], zero))
+    places = (_along(value, scale) for value in (found.mean, found.low, found.high, zero))
     return Strip(*places)
+
+
+def alone(value: float) -> Estimate:
+    """A number without an interval."""
+    return Estimate(value, 1)
 
 
 def _along(value: float | None, scale: tuple[float, float]) -> float | None:
@@ -34,7 +40,7 @@ def _along(value: float | None, scale: tuple[float, float]) -> float | None:
     return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
 
 
-def reach(differences: Iterable[dict[str, Any] | None]) -> float:
+def reach(differences: Iterable[Estimate | None]) -> float:
     """A whole number that all of these differences and their intervals lie within, on both sides of zero."""
-    found = [abs(d[end]) for d in differences if d for end in ("mean", "low", "high") if d[end] is not None]
+    found = [abs(end) for d in differences if d for end in d.ends]
     return float(max(1, *(int(value) + (value > int(value)) for value in found))) if found else 1.0

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.report.drawn import draw_chart
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.run.folder import write_atomic
+from mlx_distill.run.results.sweep import SweepResults
 
 __all__ = ["draw_sweep"]
 
 
-def draw_sweep(found: dict[str, Any], folder: Path, look: Look = DEFAULT) -> list[Path]:
+def draw_sweep(found: SweepResults, folder: Path, look: Look = DEFAULT) -> list[Path]:
     """Writes sweep.md and sweep.html into the folder, and visuals/sweep.<format> where there is anything to draw. The
     runs' folders are taken to lie in it under their names. Returns the paths."""
     from mlx_distill.report.charts.sweep_chart import sweep_chart

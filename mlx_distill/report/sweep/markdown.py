@@ -6,24 +6,23 @@ rendered.
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlx_distill.report.markdown_text import bullets, inline, section, table
 from mlx_distill.report.sweep.parts import CHECKPOINTS, Alarm, Part, Shown, parts
 from mlx_distill.report.sweep.tables import SIGNS, Cell, Grid
 from mlx_distill.report.sweep.words import address, explained, headline
+from mlx_distill.run.results.sweep import SweepResults
 
 LOUD = ("better", "worse", "loses", "kept", "failed", "ship", "do not ship", "mixed")
 
 
-def sweep_markdown(found: dict[str, Any], chart: str | None) -> str:
+def sweep_markdown(found: SweepResults, chart: str | None) -> str:
     """`chart`: its path from the file's folder."""
     told = [_part(part, chart if part.name == CHECKPOINTS else None) for part in parts(found)]
-    return "\n\n".join([f"# Sweep: {inline(found['sweep']['name'])}", _findings(found), *told]) + "\n"
+    return "\n\n".join([f"# Sweep: {inline(found.sweep.name)}", _findings(found), *told]) + "\n"
 
 
-def _findings(found: dict[str, Any]) -> str:
-    said = bullets(f"**{SIGNS[one['verdict']]} {one['verdict']}:** {inline(one['words'])}" for one in found["findings"])
+def _findings(found: SweepResults) -> str:
+    said = bullets(f"**{SIGNS[one.verdict]} {one.verdict}:** {inline(one.words)}" for one in found.findings)
     return "\n\n".join(part for part in (f"**{headline(found)}.** {explained(found)}", said) if part)
 
 

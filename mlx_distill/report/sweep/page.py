@@ -20,6 +20,7 @@ from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.sweep import words
 from mlx_distill.report.sweep.parts import CHECKPOINTS, parts
 from mlx_distill.report.sweep.tables import SIGNS
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.wording import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,7 +30,7 @@ KINDS |= {"do not ship": "worse", "mixed": "mixed", "kept": "kept"}
 """What a cell means → its colour; the rest is faint."""
 
 
-def sweep_page(found: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
+def sweep_page(found: SweepResults, pictures: Sequence[Picture] = ()) -> str:
     """The whole page. Parts that have nothing to say are left out."""
     style = _read(OF_A_RUN / "page.css") + _read(TEMPLATES / "sweep.css")
     script = _read(OF_A_RUN / "page.js")
@@ -38,7 +39,7 @@ def sweep_page(found: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
         .get_template("sweep.html")
         .render(
             found=found,
-            sweep=found["sweep"],
+            sweep=found.sweep,
             parts=parts(found),
             pictures=pictures,
             style=Markup(style),

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.sweep import tables
 from mlx_distill.report.sweep.curves import full_strength, strongest
 from mlx_distill.report.sweep.tables import SIGNS, Grid
 from mlx_distill.report.sweep.words import holm, made, states, undone
+from mlx_distill.run.results.selection import Selection
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.wording import kept, reason
-
-Values = dict[str, Any]
 
 CHECKPOINTS = "checkpoints"
 """The part that the chart belongs to."""
@@ -53,26 +52,26 @@ class Part:
     points: Sequence[str] = ()
 
 
-def parts(found: Values) -> list[Part]:
+def parts(found: SweepResults) -> list[Part]:
     made_up = (_runs, _baselines, _checkpoints, _best, _forgetting, _cells, _caveats)
     return [part for make in made_up if (part := make(found))]
 
 
-def _runs(found: Values) -> Part:
-    said = [f"{states(found['runs'])}; {made(found)}."]
-    alarms = [Alarm(run["name"], run["state"], run["why"] or "no reason is known") for run in undone(found["runs"])]
+def _runs(found: SweepResults) -> Part:
+    said = [f"{states(found.runs)}; {made(found)}."]
+    alarms = [Alarm(run.name, run.state, run.why or "no reason is known") for run in undone(found.runs)]
     return Part("runs", "Runs", said, alarms, [Shown(tables.runs(found))])
 
 
-def _baselines(found: Values) -> Part | None:
+def _baselines(found: SweepResults) -> Part | None:
     grid = tables.baselines(found)
     said = [f"What the students pass before any training. {SHARES}{_doubt(found)}"]
     return Part("baselines", "Baselines", said, shown=[Shown(grid)]) if grid.rows else None
 
 
-def _checkpoints(found: Values) -> Part | None:
-    selected = [run for run in found["runs"] if full_strength(run["selection"])]
-    rest = [run["name"] for run in found["runs"] if run not in selected and run["state"] == "done"]
+def _checkpoints(found: SweepResults) -> Part | None:
+    selected = {run.name: run.selection for run in found.runs if run.selection and full_strength(run.selection)}
+    rest = [run.name for run in found.runs if run.name not in selected and run.state == "done"]
     said = [
         "Scores on the selection items, which are not the reported ones: what stands here chose among the checkpoints "
         "and says nothing of how good the chosen one is. "
@@ -83,27 +82,25 @@ def _checkpoints(found: Values) -> Part | None:
     none = [f"Nothing was selected in {', '.join(rest)}."] if rest else []
     if not selected:
         return Part(CHECKPOINTS, "Checkpoints", none) if none else None
-    return Part(CHECKPOINTS, "Checkpoints", said + none, shown=[_selected(run) for run in selected])
+    return Part(CHECKPOINTS, "Checkpoints", said + none, shown=[_selected(*pair) for pair in selected.items()])
 
 
-def _selected(run: Values) -> Shown:
-    selection = run["selection"]
+def _selected(name: str, selection: Selection) -> Shown:
     after = [f"{kept(selection)}; {reason(selection)}."]
     if (strength := strongest(selection)) != 1:
         after.append(f"Shown at strength {strength:g}, the most that was tried.")
-    if selection["heldout_best"] is not None:
-        after.append(f"The held-out loss is lowest at step {selection['heldout_best']:,}.")
-    return Shown(tables.checkpoints(selection), run["name"], after)
+    after.append(f"The held-out loss is lowest at step {selection.heldout_best:,}.")
+    return Shown(tables.checkpoints(selection), name, after)
 
 
-def _best(found: Values) -> Part | None:
+def _best(found: SweepResults) -> Part | None:
     said = [
         f"On the reported items, which the rule has not seen. Verdicts and p of a cell: {holm(found)}.{_doubt(found)}"
     ]
-    return Part("best", "Best by rule", said, shown=[Shown(tables.best_by_rule(found))]) if found["cells"] else None
+    return Part("best", "Best by rule", said, shown=[Shown(tables.best_by_rule(found))]) if found.cells else None
 
 
-def _forgetting(found: Values) -> Part | None:
+def _forgetting(found: SweepResults) -> Part | None:
     grid = tables.forgetting(found)
     said = [
         "Distilled − base in points, all reported items of a domain's benchmarks together, with the 95 % interval; "
@@ -112,7 +109,7 @@ def _forgetting(found: Values) -> Part | None:
     return Part("forgetting", "Forgetting", said, shown=[Shown(grid)]) if grid.rows else None
 
 
-def _cells(found: Values) -> Part | None:
+def _cells(found: SweepResults) -> Part | None:
     grid = tables.every_cell(found)
     said = [
         f"Distilled − base in points on the reported items of each benchmark; {holm(found)}. {TOLD}.{_doubt(found)}"
@@ -120,17 +117,17 @@ def _cells(found: Values) -> Part | None:
     return Part("cells", "Every cell", said, shown=[Shown(grid)]) if grid.rows else None
 
 
-def _caveats(found: Values) -> Part | None:
-    points = list(dict.fromkeys([*found["caveats"], *_degraded(found)]))
+def _caveats(found: SweepResults) -> Part | None:
+    points = list(dict.fromkeys([*found.caveats, *_degraded(found)]))
     return Part("caveats", "Read with care", points=points) if points else None
 
 
-def _doubt(found: Values) -> str:
+def _doubt(found: SweepResults) -> str:
     return DOUBT if _degraded(found) else ""
 
 
-def _degraded(found: Values) -> list[str]:
+def _degraded(found: SweepResults) -> list[str]:
     """Each with the student or the run that it is of."""
-    rows = [(base["student"], row) for base in found["baselines"] for row in base["benchmarks"]]
-    rows += [(run["name"], row) for run in found["runs"] for row in run["benchmarks"]]
-    return [f"{name}, {row['title']}: {sentence}." for name, row in rows for sentence in row["degraded"]]
+    bases = [(base.student, row.title, row.degraded) for base in found.baselines for row in base.benchmarks]
+    rows = [(run.name, row.title, row.degraded) for run in found.runs for row in run.benchmarks]
+    return [f"{name}, {title}: {sentence}." for name, title, said in [*bases, *rows] for sentence in said]

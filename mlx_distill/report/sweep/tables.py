@@ -6,15 +6,14 @@ gives that its sign, weight and colour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.sweep.curves import is_at, score_on, with_chosen
 from mlx_distill.report.sweep.words import heldout_loss, kept, titles
+from mlx_distill.run.results.selection import CandidateRow, CandidateScore, Selection
+from mlx_distill.run.results.sweep import BaselineCell, DomainOfRun, RunCell, SweepResults, SweepRun
 from mlx_distill.run.wording import NOTHING, duration, money, p_value, points
-
-Values = dict[str, Any]
 
 OWN = "own domain"
 SIGNS = {
@@ -51,44 +50,44 @@ class Grid:
     rows: Sequence[Sequence[Cell]]
 
 
-def runs(found: Values) -> Grid:
-    axes = [axis["name"] for axis in found["sweep"]["axes"]]
+def runs(found: SweepResults) -> Grid:
+    axes = [axis.name for axis in found.sweep.axes]
     header = ("run", *axes, "state", "kept", "gate", "held-out loss", "time", "cost")
-    return Grid(header, [[*_values(run, axes), *_outcome(run)] for run in found["runs"]])
+    return Grid(header, [[*_values(run, axes), *_outcome(run)] for run in found.runs])
 
 
-def _values(run: Values, axes: Sequence[str]) -> list[Cell]:
-    return [named(run), *(Cell(run["values"].get(axis, NOTHING)) for axis in axes)]
+def _values(run: SweepRun, axes: Sequence[str]) -> list[Cell]:
+    return [named(run), *(Cell(run.values.get(axis, NOTHING)) for axis in axes)]
 
 
-def named(run: Values) -> Cell:
+def named(run: SweepRun) -> Cell:
     """Only a run that is done has a report."""
-    return Cell(run["name"], run=run["name"] if run["state"] == "done" else "")
+    return Cell(run.name, run=run.name if run.state == "done" else "")
 
 
-def _outcome(run: Values) -> list[Cell]:
-    gate, state = run["gate"], run["state"]
+def _outcome(run: SweepRun) -> list[Cell]:
+    gate, state = run.gate, run.state
     return [
         Cell(state, state if state == "failed" else ""),
-        Cell(kept(run), "kept" if run["selection"] else ""),
-        Cell(gate["verdict"], gate["verdict"]) if gate else Cell(NOTHING),
+        Cell(kept(run), "kept" if run.selection else ""),
+        Cell(gate.verdict, gate.verdict) if gate else Cell(NOTHING),
         Cell(heldout_loss(run)),
-        Cell(duration(run["seconds"])),
-        Cell(money(run["usd"])),
+        Cell(duration(run.seconds)),
+        Cell(money(run.usd)),
     ]
 
 
-def baselines(found: Values) -> Grid:
+def baselines(found: SweepResults) -> Grid:
     """A row a student, a column a benchmark."""
-    names = titles([row for base in found["baselines"] for row in base["benchmarks"]])
-    rows = [[Cell(base["student"]), *_bases(base["benchmarks"], names)] for base in found["baselines"]]
+    names = titles([row for base in found.baselines for row in base.benchmarks])
+    rows = [[Cell(base.student), *_bases(base.benchmarks, names)] for base in found.baselines]
     return Grid(("student", *names.values()), rows)
 
 
-def _bases(rows: Sequence[Values], names: Iterable[str]) -> list[Cell]:
-    known = {row["name"]: row for row in rows}
+def _bases(rows: Sequence[BaselineCell], names: Iterable[str]) -> list[Cell]:
+    known = {row.name: row for row in rows}
     return [
-        Cell(f"{points(row['base'])}, n = {row['n']:,}", doubtful=bool(row["degraded"])) if row else Cell(NOTHING)
+        Cell(f"{points(row.base)}, n = {row.n:,}", doubtful=bool(row.degraded)) if row else Cell(NOTHING)
         for row in map(known.get, names)
     ]
 
@@ -96,85 +95,87 @@ def _bases(rows: Sequence[Values], names: Iterable[str]) -> list[Cell]:
 # ---------------------------------------------------------------- checkpoints
 
 
-def checkpoints(selection: Values) -> Grid:
+def checkpoints(selection: Selection) -> Grid:
     """The base, then every checkpoint at full strength, and what was put to confirmation or is kept, where weaker."""
-    benchmarks = selection["benchmarks"]
-    header = ("step", *(f"{row['title']} (n = {row['choosing']:,})" for row in benchmarks))
-    base = Cell("0, the base", "" if selection["chosen"] else "kept")
-    rows = [[base, *(Cell(points(row["base"])) for row in benchmarks)]]
+    benchmarks = selection.benchmarks
+    header = ("step", *(f"{row.title} (n = {row.choosing:,})" for row in benchmarks))
+    base = Cell("0, the base", "" if selection.chosen else "kept")
+    rows = [[base, *(Cell(points(row.base)) for row in benchmarks)]]
     return Grid(header, rows + [_candidate(selection, found) for found in with_chosen(selection)])
 
 
-def _candidate(selection: Values, found: Values) -> list[Cell]:
-    strength = "" if found["strength"] == 1 else f" at strength {found['strength']:g}"
-    first = "not confirmed" if is_at(selection["first"], found) else "loses" if found["loses"] else ""
-    word = "kept" if is_at(selection["chosen"], found) else first
-    scores = [_score(score_on(found, row["name"])) for row in selection["benchmarks"]]
-    return [Cell(f"{found['step']:,}{strength}", word), *scores]
+def _candidate(selection: Selection, found: CandidateRow) -> list[Cell]:
+    strength = "" if found.strength == 1 else f" at strength {found.strength:g}"
+    first = "not confirmed" if is_at(selection.first, found) else "loses" if found.loses else ""
+    word = "kept" if is_at(selection.chosen, found) else first
+    scores = [_score(score_on(found, row.name)) for row in selection.benchmarks]
+    return [Cell(f"{found.step:,}{strength}", word), *scores]
 
 
-def _score(row: Values | None) -> Cell:
-    return Cell(points(row["score"]), "loses" if row["loses"] else "") if row else Cell(NOTHING)
+def _score(row: CandidateScore | None) -> Cell:
+    return Cell(points(row.score), "loses" if row.loses else "") if row else Cell(NOTHING)
 
 
 # ---------------------------------------------------------------- reported items
 
 
-def best_by_rule(found: Values) -> Grid:
+def best_by_rule(found: SweepResults) -> Grid:
     header = ("run", "kept", "own domain", "n", "base", "distilled", "distilled − base", "p (Holm)", "verdict")
-    return Grid(header, [row for run in found["runs"] for row in _best(run)])
+    return Grid(header, [row for run in found.runs for row in _best(run)])
 
 
-def _best(run: Values) -> list[list[Cell]]:
+def _best(run: SweepRun) -> list[list[Cell]]:
     """A row for each benchmark of the own domain; one that says why, where there is none."""
-    first = [named(run), Cell(kept(run), "kept" if run["selection"] else "")]
-    own = [row for row in run["benchmarks"] if row["domain"] == OWN]
+    first = [named(run), Cell(kept(run), "kept" if run.selection else "")]
+    own = [row for row in run.benchmarks if row.domain == OWN]
     return [first + _reported(row) for row in own] or [[*first, *[Cell(NOTHING)] * 6, why_not(run)]]
 
 
-def why_not(run: Values) -> Cell:
+def why_not(run: SweepRun) -> Cell:
     """In the place of a verdict."""
-    state = run["state"]
+    state = run.state
     return Cell("not asked") if state == "done" else Cell(state, state if state == "failed" else "")
 
 
-def _reported(row: Values) -> list[Cell]:
+def _reported(row: RunCell) -> list[Cell]:
     return [
-        Cell(row["title"], doubtful=bool(row["degraded"])),
-        Cell(f"{row['n']:,}"),
-        Cell(points(row["base"])),
-        Cell(points(row["distilled"])),
-        Cell(points(row["difference"], sign="+")),
-        Cell(p_value(row["p_holm"])),
-        Cell(row["verdict"], row["verdict"]),
+        Cell(row.title, doubtful=bool(row.degraded)),
+        Cell(f"{row.n:,}"),
+        Cell(points(row.base)),
+        Cell(points(row.distilled)),
+        Cell(points(row.difference, sign="+")),
+        Cell(p_value(row.p_holm)),
+        Cell(row.verdict, row.verdict),
     ]
 
 
-def forgetting(found: Values) -> Grid:
+def forgetting(found: SweepResults) -> Grid:
     """Runs × domains, the own one first."""
-    domains = dict.fromkeys(row["domain"] for run in found["runs"] for row in run["forgetting"])
+    domains = dict.fromkeys(row.domain for run in found.runs for row in run.forgetting)
     names = sorted(domains, key=lambda name: name != OWN)
-    rows = [_differences(run, {row["domain"]: row for row in run["forgetting"]}, names) for run in found["runs"]]
+    rows = [_differences(run, {row.domain: row for row in run.forgetting}, names) for run in found.runs]
     return Grid(("run", *names), rows if names else [])
 
 
-def every_cell(found: Values) -> Grid:
+def every_cell(found: SweepResults) -> Grid:
     """Runs × benchmarks: what was tested together."""
-    names = titles([row for run in found["runs"] for row in run["benchmarks"]])
-    rows = [_differences(run, {row["name"]: row for row in run["benchmarks"]}, names) for run in found["runs"]]
+    names = titles([row for run in found.runs for row in run.benchmarks])
+    rows = [_differences(run, {row.name: row for row in run.benchmarks}, names) for run in found.runs]
     return Grid(("run", *names.values()), rows if names else [])
 
 
-def _differences(run: Values, known: dict[str, Values], names: Iterable[str]) -> list[Cell]:
+def _differences(
+    run: SweepRun, known: Mapping[str, RunCell] | Mapping[str, DomainOfRun], names: Iterable[str]
+) -> list[Cell]:
     return [named(run), *(_difference(known[name]) if name in known else _none(run) for name in names)]
 
 
-def _none(run: Values) -> Cell:
-    return Cell(NOTHING) if run["state"] == "done" else why_not(run)
+def _none(run: SweepRun) -> Cell:
+    return Cell(NOTHING) if run.state == "done" else why_not(run)
 
 
-def _difference(row: Values) -> Cell:
-    doubtful = bool(row.get("degraded"))
-    if row["difference"] is None:
-        return Cell(row["verdict"], doubtful=doubtful)
-    return Cell(points(row["difference"], sign="+"), row["verdict"], doubtful=doubtful)
+def _difference(row: RunCell | DomainOfRun) -> Cell:
+    doubtful = isinstance(row, RunCell) and bool(row.degraded)
+    if row.difference is None:
+        return Cell(row.verdict, doubtful=doubtful)
+    return Cell(points(row.difference, sign="+"), row.verdict, doubtful=doubtful)

@@ -7,77 +7,75 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
-from mlx_distill.run.wording import NOTHING, candidate, duration, money, plural
+from mlx_distill.run.results.selection import SelectionBenchmark
+from mlx_distill.run.results.sweep import BaselineCell, RunCell, SweepResults, SweepRun
+from mlx_distill.run.wording import NOTHING, candidate, duration, memory, money, plural
 
-Values = dict[str, Any]
 
-
-def verdicts(found: Values) -> list[tuple[str, int]]:
+def verdicts(found: SweepResults) -> list[tuple[str, int]]:
     """How many cells are significant, each way: losses first; none that there is not."""
-    counted = Counter(finding["verdict"] for finding in found["findings"])
+    counted = Counter(finding.verdict for finding in found.findings)
     return [(word, counted[word]) for word in ("worse", "better") if counted[word]]
 
 
-def headline(found: Values) -> str:
+def headline(found: SweepResults) -> str:
     """The one sentence of a sweep. A cell is a run on a benchmark."""
-    cells = plural(found["cells"], "cell")
-    if not found["cells"]:
+    cells = plural(found.cells, "cell")
+    if not found.cells:
         return "No cell was tested"
     told = ", ".join(f"{count} {word}" for word, count in verdicts(found))
-    return f"{told} of {cells}" if told else f"No cell of {found['cells']:,} shows a difference"
+    return f"{told} of {cells}" if told else f"No cell of {found.cells:,} shows a difference"
 
 
-def explained(found: Values) -> str:
+def explained(found: SweepResults) -> str:
     """What was tested together."""
-    if not found["cells"]:
+    if not found.cells:
         return "A cell is a run on a benchmark: none has an answer of both models yet."
     return f"A cell is a run on a benchmark: distilled against base on the reported items; p below 0.05, {holm(found)}."
 
 
-def holm(found: Values) -> str:
-    return f"adjusted for all {found['cells']:,} cells of the sweep (Holm)"
+def holm(found: SweepResults) -> str:
+    return f"adjusted for all {found.cells:,} cells of the sweep (Holm)"
 
 
-def states(runs: Sequence[Values]) -> str:
-    counted = Counter(run["state"] for run in runs)
+def states(runs: Sequence[SweepRun]) -> str:
+    counted = Counter(run.state for run in runs)
     return f"{plural(len(runs), 'run')} ({', '.join(f'{count} {state}' for state, count in counted.items())})"
 
 
-def made(found: Values) -> str:
+def made(found: SweepResults) -> str:
     """Where, when, how long and for how much; the machine is known from the first run that is done."""
-    sweep = found["sweep"]
-    said = [f"{sweep['file']}, {sweep['created'][:10]}"]
-    if hardware := sweep["hardware"]:
-        memory = f"{hardware['memory_bytes'] / 2**30:.0f} GiB"
-        said.append(f"{hardware['chip']}, {hardware['cores']} cores, {memory}, {hardware['backend']}")
-    said += [] if sweep["seed"] is None else [f"seed {sweep['seed']}"]
-    return "; ".join([*said, f"{duration(sweep['seconds'])}, {money(sweep['usd'])}"])
+    sweep = found.sweep
+    said = [f"{sweep.file}, {sweep.created[:10]}"]
+    if hardware := sweep.hardware:
+        size = memory(hardware.memory_bytes)
+        said.append(f"{hardware.chip}, {hardware.cores} cores, {size}, {hardware.backend}")
+    said += [] if sweep.seed is None else [f"seed {sweep.seed}"]
+    return "; ".join([*said, f"{duration(sweep.seconds)}, {money(sweep.usd)}"])
 
 
-def kept(run: Values) -> str:
+def kept(run: SweepRun) -> str:
     """The candidate that the rule keeps."""
-    return candidate(run["selection"]["chosen"]) if run["selection"] else NOTHING
+    return candidate(run.selection.chosen) if run.selection else NOTHING
 
 
-def heldout_loss(run: Values) -> str:
-    loss = run["heldout_loss"]
-    measured = loss and loss["base"] and loss["best"]
-    return f"{loss['base']['mean']:.3f} → {loss['best']['mean']:.3f}" if measured else NOTHING
+def heldout_loss(run: SweepRun) -> str:
+    loss = run.heldout_loss
+    return f"{loss.base.mean:.3f} → {loss.best.mean:.3f}" if loss else NOTHING
 
 
-def undone(runs: Sequence[Values]) -> list[Values]:
+def undone(runs: Sequence[SweepRun]) -> Sequence[SweepRun]:
     """What failed, and whatever else there is a reason for."""
-    return [run for run in runs if run["state"] != "done" and (run["why"] or run["state"] == "failed")]
+    return [run for run in runs if run.state != "done" and (run.why or run.state == "failed")]
 
 
-def titles(rows: Sequence[Values]) -> dict[str, str]:
+def titles(rows: Sequence[BaselineCell | RunCell | SelectionBenchmark]) -> dict[str, str]:
     """The benchmarks' names with their titles, in the order in which they first come."""
     found: dict[str, str] = {}
     for row in rows:
-        found.setdefault(row["name"], row["title"])
+        found.setdefault(row.name, row.title)
     return found
 
 

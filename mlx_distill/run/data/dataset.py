@@ -6,29 +6,30 @@ In: dataset.json. Out: how many rows became examples, and why the others did not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
+from mlx_distill.run.files import DatasetFile
 from mlx_distill.run.folder import DATASET, RunDir
+from mlx_distill.run.results.training import Dataset
 
 
-def read_dataset(run: RunDir) -> dict[str, Any] | None:
-    return dataset_part(run.read_json(DATASET)) if (run / DATASET).exists() else None
+def read_dataset(run: RunDir) -> Dataset | None:
+    found = run.find(DATASET, DatasetFile)
+    return dataset_part(found) if found else None
 
 
-def dataset_part(dataset: Mapping[str, Any]) -> dict[str, Any] | None:
-    made = dataset.get("encoded")
+def dataset_part(found: DatasetFile) -> Dataset | None:
+    made = found.encoded
     if made is None:
         return None
-    own = "usable" not in dataset  # the filter's own count: what it leaves out is the teacher's part
-    reasons = (dataset.get("not_read", {}), dataset.get("left_out", {}) if own else {}, made["left_out"])
-    return {
-        "rows": dataset.get("rows"),
-        "train": made["train"],
-        "valid": made["valid"],
-        "left_out": dict(sum((Counter(part) for part in reasons), Counter[str]()).most_common()),
-        "turn_by_turn": made["turn_by_turn"],
-        "with_control_tokens": made["with_control_tokens"],
-        "unused_keys": dataset.get("unused_keys", {}),
-        "heldout_overlap": dataset.get("heldout_overlap", 0),
-    }
+    own = found.usable is None  # the filter's own count: what it leaves out is the teacher's part
+    reasons = (found.not_read, found.left_out if own else {}, made.left_out)
+    return Dataset(
+        rows=found.rows,
+        train=made.train,
+        valid=made.valid,
+        left_out=dict(sum((Counter(part) for part in reasons), Counter[str]()).most_common()),
+        turn_by_turn=made.turn_by_turn,
+        with_control_tokens=made.with_control_tokens,
+        unused_keys=found.unused_keys,
+        heldout_overlap=found.heldout_overlap,
+    )

@@ -14,6 +14,7 @@ from mlx_distill.run.config import Config, TrainingConfig
 from mlx_distill.run.data.conversations import parse_columns
 from mlx_distill.run.data.own import OwnData, load_conversations
 from mlx_distill.run.errors import DataError
+from mlx_distill.run.files import DatasetFile
 from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, RunDir
 from mlx_distill.run.records import Completion, Conversation, Prompt, digest
 
@@ -49,7 +50,9 @@ def collected(run: RunDir, config: TrainingConfig) -> list[Conversation]:
     completions = run.read(TEACHER_DATA, Completion)
     if not completions:
         raise DataError(f"{run.path} has no answers to train on: run `mlx-distill collect` first.")
-    left_out = run.read_json(DATASET)["left_out_lines"]
+    left_out = run.read_as(DATASET, DatasetFile).left_out_lines
+    if left_out is None:
+        raise DataError(f"{run / DATASET} does not say which answers are left out: run `mlx-distill collect` again.")
     return [
         Conversation(
             answer.prompt_id,

@@ -5,6 +5,6 @@ another version: in a list they are named as such, and only `diff` raises.
 """
 
 from mlx_distill.summarise.history.diff import Diff, Paired, diff
-from mlx_distill.summarise.history.runs import Entry, listed, previous, results_of, summary
+from mlx_distill.summarise.history.runs import Entry, listed, previous, summary
 
-__all__ = ["Diff", "Entry", "Paired", "diff", "listed", "previous", "results_of", "summary"]
+__all__ = ["Diff", "Entry", "Paired", "diff", "listed", "previous", "summary"]

@@ -6,21 +6,24 @@ reason why there is none: two scores by different judges are two numbers on diff
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlx_distill.run import wording
 from mlx_distill.run.data.rows import toml_of
+from mlx_distill.run.decode import read_results
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.folder import CONFIG
+from mlx_distill.run.records import ROLES, Estimate
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import Comparison, RoleOnPrompt
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.history import benchmarks
-from mlx_distill.summarise.history.runs import BROKEN, as_estimate, measures, results_of, summary
+from mlx_distill.summarise.history.runs import summary
 
-Results = Mapping[str, Any]
-Measure = tuple[str, stats.Tested]
+Measure = tuple[str, stats.Measure]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Paired:
     """One measure of B's distilled model minus A's, over the prompts that both answered."""
 
     name: str
-    difference: dict[str, Any]
+    difference: Estimate | None
     p: float | None
     p_holm: float | None
     verdict: str
@@ -60,15 +63,11 @@ class Diff:
 def diff(a: Path, b: Path) -> Diff:
     """Raises DataError for a run that is missing, has no results, or has some of another version."""
     a, b = _located(a), _located(b)
-    first, second = results_of(a), results_of(b)
+    first, second = read_results(a), read_results(b)
     notes: list[str] = []
-    try:
-        rows = [*_settings(a, b, notes), *_figures(first, second)]
-        paired = _paired(first["comparison"], second["comparison"], notes)
-        benchmarked = _decided(benchmarks.paired(first, second, notes))
-    except BROKEN as error:
-        reason = "is of another version: `mlx-distill report --run` writes it anew"
-        raise DataError(f"The results.json of {a} or {b} {reason}.") from error
+    rows = [*_settings(a, b, notes), *_figures(first, second)]
+    paired = _paired(first.comparison, second.comparison, notes)
+    benchmarked = _decided(benchmarks.paired(first, second, notes))
     return Diff(str(a), str(b), rows, paired, benchmarked, notes)
 
 
@@ -94,7 +93,7 @@ def _settings(a: Path, b: Path, notes: list[str]) -> list[Row]:
 
 
 def _config(path: Path) -> dict[str, str]:
-    content = toml_of(path / "config.toml")
+    content = toml_of(path / CONFIG)
     flat: dict[str, str] = {}
     for section, table in content.items():
         inner = (
@@ -123,85 +122,83 @@ def _side_by_side(part: str, a: dict[str, str], b: dict[str, str]) -> Iterable[R
 
 def _run(results: Results) -> dict[str, str]:
     found = summary(results)
-    versions = results["run"]["versions"]
     return {
-        "created": found["created"][:16],
-        "preset": found["preset"],
-        "version": str(versions.get("mlx-distill")),
-        "total cost": wording.money(found["usd"]),
-        "time": wording.duration(found["seconds"]),
+        "created": found.created[:16],
+        "preset": found.preset,
+        "version": results.run.versions.get("mlx-distill") or wording.NOTHING,
+        "total cost": wording.money(found.usd),
+        "time": wording.duration(found.seconds),
     }
 
 
 def _teacher(results: Results) -> dict[str, str]:
-    teacher = results["teacher"]
+    teacher = results.teacher
     if not teacher:
         return {}
     return {
-        "teacher": str(teacher["spec"]),
-        "completions": f"{teacher['completions']:,}",
-        "tokens in / out": f"{teacher['input_tokens']:,} / {teacher['output_tokens']:,}",
-        "cost": wording.money(teacher["usd"]),
+        "teacher": teacher.spec,
+        "completions": f"{teacher.completions:,}",
+        "tokens in / out": f"{teacher.input_tokens:,} / {teacher.output_tokens:,}",
+        "cost": wording.money(teacher.usd),
     }
 
 
 def _training(results: Results) -> dict[str, str]:
-    training = results["training"]
+    training = results.training
     if not training:
         return {}
-    loss = training["heldout_loss"]
+    loss = training.heldout_loss
     return {
-        "student": str(training["student"]),
-        "examples": f"{training['examples']['train']:,}",
-        "epochs, steps": f"{training['epochs']:g}, {training['steps']}",
-        "trainable parameters": f"{training['trainable_parameters']:,}",
-        **{f"held-out loss, {at}": wording.estimate(as_estimate(loss[at]), 3) for at in ("base", "best", "change")},
-        "time in steps": wording.duration(training["seconds"]),
+        "student": training.student,
+        "examples": f"{training.examples['train']:,}",
+        "epochs, steps": f"{training.epochs:g}, {training.steps}",
+        "trainable parameters": f"{training.trainable_parameters:,}",
+        "held-out loss, base": wording.estimate(loss.base, 3),
+        "held-out loss, best": wording.estimate(loss.best, 3),
+        "held-out loss, change": wording.estimate(loss.change, 3),
+        "time in steps": wording.duration(training.seconds),
     }
 
 
 def _comparison(results: Results) -> dict[str, str]:
-    comparison = results["comparison"]
+    comparison = results.comparison
     if not comparison:
         return {}
     rows = {
-        "verdict": f"{comparison['verdict']} (n = {comparison['n']})",
-        "judges": ", ".join(comparison["judges"]),
+        "verdict": f"{comparison.verdict} (n = {comparison.n})",
+        "judges": ", ".join(comparison.judges),
         "answers": wording.answers_made(comparison),
     }
-    if comparison["preferences"]:
-        rows["preferred to its base"] = wording.percent(as_estimate(comparison["preferences"][0]["share"]))
-    for name, counts in comparison["checks"]["roles"].items():
-        if counts["run"]:
-            rows[f"checks passed, {name}"] = f"{counts['passed']} of {counts['run']}"
+    if comparison.primary:
+        rows["preferred to its base"] = wording.percent(comparison.primary.share)
+    for name, counts in comparison.checks.roles.items():
+        if counts.run:
+            rows[f"checks passed, {name}"] = f"{counts.passed} of {counts.run}"
     return rows
 
 
 def _gains(results: Results) -> dict[str, str]:
     """Of each distilled model over its own base."""
-    return {str(row["name"]): _difference(row) for row in measures(results["comparison"] or {})}
-
-
-def _difference(row: Results) -> str:
-    return f"{wording.estimate(as_estimate(row['difference']), 2, '+')} {row['verdict']}"
+    measures = results.comparison.measures if results.comparison else []
+    return {str(row.name): f"{wording.estimate(row.difference, 2, '+')} {row.verdict}" for row in measures}
 
 
 def _answers(results: Results) -> dict[str, str]:
-    comparison = results["comparison"]
+    comparison = results.comparison
     if not comparison:
         return {}
     found = {}
     for role in ROLES:
-        answers = comparison["answers"][role]
-        found[f"characters, {role}"] = wording.estimate(as_estimate(answers["characters"]), 0)
-        found[f"cut at the cap, {role}"] = f"{answers['cut_off']} of {answers['count']}"
+        answers = comparison.answers[role]
+        found[f"characters, {role}"] = wording.estimate(answers.characters, 0)
+        found[f"cut at the cap, {role}"] = f"{answers.cut_off} of {answers.count}"
     return found
 
 
 # ---------------------------------------------------------------- one against the other
 
 
-def _paired(a: Results | None, b: Results | None, notes: list[str]) -> list[Paired]:
+def _paired(a: Comparison | None, b: Comparison | None, notes: list[str]) -> list[Paired]:
     if not a or not b:
         notes.append("Distilled models: not compared, for one run has no comparison.")
         return []
@@ -209,22 +206,22 @@ def _paired(a: Results | None, b: Results | None, notes: list[str]) -> list[Pair
     if refusal := _refusal(a, b, both):
         notes.append(f"Distilled models: not compared, for {refusal}.")
         return []
-    most = max(len(a["prompts"]), len(b["prompts"]))
+    most = max(len(a.prompts), len(b.prompts))
     if len(both) < most:
         notes.append(f"Distilled models: compared on the {len(both)} prompts that both answered, of {most}.")
     return _decided([*_scores(a, b, both, notes), *_checks(both)])
 
 
-Prompts = Sequence[tuple[Results, Results]]
+Prompts = Sequence[tuple[RoleOnPrompt, RoleOnPrompt]]
 """The distilled part of a prompt in both runs."""
 
 
-def _common(a: Results, b: Results) -> Prompts:
-    first, second = ({prompt["id"]: prompt["distilled"] for prompt in run["prompts"]} for run in (a, b))
+def _common(a: Comparison, b: Comparison) -> Prompts:
+    first, second = ({prompt.id: prompt.distilled for prompt in run.prompts} for run in (a, b))
     return [(first[name], second[name]) for name in first if name in second]
 
 
-def _refusal(a: Results, b: Results, both: Prompts) -> str:
+def _refusal(a: Comparison, b: Comparison, both: Prompts) -> str:
     """Why nothing of the answers may be compared; empty where they may."""
     if not both:
         return "they answered no prompt in common"
@@ -232,8 +229,8 @@ def _refusal(a: Results, b: Results, both: Prompts) -> str:
     return f"the answers were made in different ways ({ways[0]}; {ways[1]})" if ways[0] != ways[1] else ""
 
 
-def _scores(a: Results, b: Results, both: Prompts, notes: list[str]) -> list[Measure]:
-    if set(a["judges"]) != set(b["judges"]):
+def _scores(a: Comparison, b: Comparison, both: Prompts, notes: list[str]) -> list[Measure]:
+    if set(a.judges) != set(b.judges):
         notes.append(f"Scores: not compared, for the judges differ ({_names(a)}; {_names(b)}).")
         return []
     alike = [pair for pair in both if _alike(*pair)]
@@ -242,25 +239,26 @@ def _scores(a: Results, b: Results, both: Prompts, notes: list[str]) -> list[Mea
         return []
     if len(alike) < len(both):
         notes.append(f"Scores: compared on the {len(alike)} prompts that were scored in the same way in both.")
-    names = [name for name in alike[0][0]["scores"] if all(name in first["scores"] for first, _ in alike)]
-    rows = [("Mean score", [second["overall"] - first["overall"] for first, second in alike])]
-    rows += [(name, [second["scores"][name] - first["scores"][name] for first, second in alike]) for name in names]
-    return [(name, stats.Tested(found, stats.paired_p(found), 10)) for name, found in rows]
+    scores = [(first.scores or {}, second.scores or {}) for first, second in alike]
+    names = [name for name in scores[0][0] if all(name in first for first, _ in scores)]
+    rows = [("Mean score", [(second.overall or 0.0) - (first.overall or 0.0) for first, second in alike])]
+    rows += [(name, [second[name] - first[name] for first, second in scores]) for name in names]
+    return [(name, stats.Measure(found, stats.paired_p(found), 10)) for name, found in rows]
 
 
-def _names(run: Results) -> str:
-    return ", ".join(run["judges"])
+def _names(run: Comparison) -> str:
+    return ", ".join(run.judges)
 
 
-def _alike(first: Results, second: Results) -> bool:
+def _alike(first: RoleOnPrompt, second: RoleOnPrompt) -> bool:
     """Whether the same judges scored both on the same dimensions, correctness being checked in both or in neither."""
-    if not first["scores"] or not second["scores"] or _judges(first) != _judges(second):
+    if not first.scores or not second.scores or _judges(first) != _judges(second):
         return False
-    return set(first["scores"]) == set(second["scores"]) and first["checked"] == second["checked"]
+    return set(first.scores) == set(second.scores) and first.checked == second.checked
 
 
-def _judges(role: Results) -> set[str]:
-    return {said["judge"] for answer in role["answers"] for said in answer["judgments"] if said["scores"]}
+def _judges(role: RoleOnPrompt) -> set[str]:
+    return {judgment.judge for answer in role.answers for judgment in answer.judgments if judgment.scores}
 
 
 def _checks(both: Prompts) -> list[Measure]:
@@ -272,18 +270,19 @@ def _checks(both: Prompts) -> list[Measure]:
     return [("Executed checks", stats.pass_fail(pairs)[1])]
 
 
-def _passed(role: Results) -> tuple[list[int], bool] | None:
+def _passed(role: RoleOnPrompt) -> tuple[list[int], bool] | None:
     """How many checks each answer had, and whether all passed; None where some were not run."""
-    checks = [answer["checks"] for answer in role["answers"]]
-    if not checks or any(check is None or not check["run"] for check in checks):
+    checks = [answer.checks for answer in role.answers]
+    run = [check for check in checks if check is not None and check.run]
+    if not run or len(run) < len(checks):
         return None
-    return [check["of"] for check in checks], all(check["passed"] == check["of"] for check in checks)
+    return [check.of for check in run], all(check.passed == check.of for check in run)
 
 
 def _decided(measures: list[Measure]) -> list[Paired]:
     """Tested together, so adjusted together (Holm); better and worse are B's."""
     rows = stats.decide([test for _, test in measures])
     return [
-        Paired(name, row["difference"], row["p"], row["p_holm"], row["verdict"], row["smallest"])
+        Paired(name, row.difference, row.p, row.p_holm, row.verdict, row.smallest)
         for (name, _), row in zip(measures, rows, strict=True)
     ]

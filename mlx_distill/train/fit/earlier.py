@@ -7,21 +7,51 @@ is predicted again from its own files, so that a better formula needs no new run
 from __future__ import annotations
 
 import functools
-import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from mlx_distill.models.students.layout import Layout
 from mlx_distill.run import config as configuration
 from mlx_distill.run.errors import DistillError
+from mlx_distill.run.files import File
 from mlx_distill.run.folder import CONFIG, RESULTS, TRAINING
+from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.train.fit import flops
 from mlx_distill.train.fit.choose import choose
 from mlx_distill.train.fit.memory import Lengths, Machine, Task
 from mlx_distill.train.fit.shape import Shape, find
+
+
+class _Training(File, frozen=True, kw_only=True):
+    student: str
+    layers: int | str
+    peak_memory_bytes: int
+    steps: int
+    seconds: float
+
+
+class _Run(File, frozen=True, kw_only=True):
+    hardware: Hardware
+
+
+class _Results(File, frozen=True, kw_only=True):
+    """What of results.json tells how a training went, whatever the schema: runs of before count as well."""
+
+    run: _Run
+    training: _Training | None
+
+
+class _Counted(File, frozen=True, kw_only=True):
+    """Of training.json."""
+
+    examples: dict[str, int]
+    tokens: tuple[tuple[int, int], ...]
+    layout: Layout = Layout()
+
 
 FindShape = Callable[[str], Shape | None]
 
@@ -69,38 +99,39 @@ def speed(runs: Sequence[Earlier], student: str, chip: str) -> tuple[float, str]
 def _read(run: Path, shape_of: FindShape) -> Earlier | None:
     """None for a run whose training is not finished, or whose files are not those of one training."""
     try:
-        results = json.loads((run / RESULTS).read_text(encoding="utf-8"))
-        training, hardware = results["training"], results["run"]["hardware"]
+        results = msgspec.json.decode((run / RESULTS).read_bytes(), type=_Results)
+        training, hardware = results.training, results.run.hardware
         config = configuration.load(run / CONFIG)
-        counted = json.loads((run / TRAINING).read_text(encoding="utf-8"))
-        if not training or any(training[name] != getattr(config.training, name) for name in ("student", "layers")):
+        counted = msgspec.json.decode((run / TRAINING).read_bytes(), type=_Counted)
+        now = (config.training.student, config.training.layers)
+        if training is None or hardware.backend is None or (training.student, training.layers) != now:
             return None
         shape = shape_of(config.training.student)
         if shape is None:
             return None
         task = _task(shape, config, counted, hardware)
-        layout = Layout(**counted.get("layout", {}))
+        layout = counted.layout
         return Earlier(
             name=run.name,
-            student=training["student"],
-            backend=hardware["backend"],
-            chip=hardware["chip"],
-            ratio=training["peak_memory_bytes"] / choose(task, config.machine, layout=layout).peak,
+            student=training.student,
+            backend=hardware.backend,
+            chip=hardware.chip,
+            ratio=training.peak_memory_bytes / choose(task, config.machine, layout=layout).peak,
             flops_per_second=_speed(task, layout, training),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, DistillError):
         return None
 
 
-def _task(shape: Shape, config: configuration.Config, counted: dict[str, Any], hardware: dict[str, Any]) -> Task:
-    sizes = tuple((asked + scored - 1, scored) for asked, scored in counted["tokens"])
-    count = counted["examples"]["train"]
+def _task(shape: Shape, config: configuration.Config, counted: _Counted, hardware: Hardware) -> Task:
+    sizes = tuple((asked + scored - 1, scored) for asked, scored in counted.tokens)
+    count = counted.examples["train"]
     return Task(shape, config.training, Lengths(sizes[:count], sizes[count:]), Machine.of(hardware))
 
 
-def _speed(task: Task, layout: Layout, training: dict[str, Any]) -> float | None:
-    if not training["seconds"]:
+def _speed(task: Task, layout: Layout, training: _Training) -> float | None:
+    if not training.seconds:
         return None
-    epochs = training["steps"] * task.config.batch_size / len(task.lengths.train)
+    epochs = training.steps * task.config.batch_size / len(task.lengths.train)
     done: float = epochs * flops.epoch(task, layout) + flops.prefix(task)
-    return done / float(training["seconds"])
+    return done / training.seconds

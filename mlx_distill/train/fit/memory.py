@@ -26,12 +26,11 @@ another build, such as experts; several processes on one machine.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.models.students.layout import CHUNK_ROWS, Layout, in_rounds, lane_count, rounded
 from mlx_distill.run.config import TrainingConfig
+from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.train.fit.shape import Shape, targeted, trainable, trained_layers
 
 LOGIT_BYTES = {4: 11, 2: 16}
@@ -54,10 +53,12 @@ class Machine:
     memory_bytes: int
 
     @staticmethod
-    def of(hardware: Mapping[str, Any], *, alone: bool = True) -> Machine:
-        """From environment.json; `alone`: not one of several processes."""
-        lanes = lane_count(hardware["backend"], hardware["cores"], alone=alone)
-        return Machine(hardware["backend"], lanes, hardware["memory_bytes"])
+    def of(hardware: Hardware, *, alone: bool = True) -> Machine:
+        """`alone`: not one of several processes. Raises TypeError for one of which nothing is known."""
+        if hardware.backend is None or hardware.memory_bytes is None:
+            raise TypeError(f"nothing is known of {hardware.chip}")
+        lanes = lane_count(hardware.backend, hardware.cores, alone=alone)
+        return Machine(hardware.backend, lanes, hardware.memory_bytes)
 
     def bytes_of(self, shape: Shape) -> int:
         """Of an activation: on the CPU float32, on Metal what the weights are stored in."""

@@ -23,7 +23,16 @@ def write(path: Path, *rows: dict[str, Any]) -> Path:
 def test_a_judges_answers_are_recorded_and_replayed_repeat_by_repeat(tmp_path: Path) -> None:
     async def ask(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
         for request in requests:
-            yield request, Reply(f"said {request.sample}", "refusal" if request.sample else "end_turn", "claude", 3, 4)
+            yield (
+                request,
+                Reply(
+                    f"said {request.sample}",
+                    "refusal" if request.sample else "end_turn",
+                    "claude",
+                    input_tokens=3,
+                    output_tokens=4,
+                ),
+            )
 
     kept: list[dict[str, Any]] = []
 

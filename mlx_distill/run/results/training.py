@@ -1,0 +1,75 @@
+"""The training in results.json: what was trained on what, how long it took, and the held-out loss."""
+
+from __future__ import annotations
+
+from mlx_distill.run.records import Estimate
+from mlx_distill.run.results.part import Part
+
+
+class HeldoutLoss(Part, frozen=True, kw_only=True):
+    """Nats per token on held-out examples; `change` is best minus base."""
+
+    base: Estimate
+    best: Estimate
+    last: Estimate
+    change: Estimate
+
+
+class TokenAccuracy(Part, frozen=True, kw_only=True):
+    """The share of held-out tokens that the model thinks likeliest."""
+
+    base: Estimate
+    best: Estimate
+    last: Estimate
+
+
+class Dataset(Part, frozen=True, kw_only=True):
+    """What became of the rows that were read for training; `rows` is None where prompts were asked."""
+
+    rows: int | None
+    train: int
+    valid: int
+    left_out: dict[str, int]
+    turn_by_turn: int
+    with_control_tokens: int
+    unused_keys: dict[str, int]
+    heldout_overlap: int
+
+
+class CurvePoint(Part, frozen=True, kw_only=True):
+    """One optimiser step as the training chart shows it; losses in nats per token."""
+
+    step: int
+    epoch: float
+    loss: float | None
+    accuracy: float | None
+    valid_loss: float | None
+    valid_accuracy: float | None
+    learning_rate: float
+
+
+class Training(Part, frozen=True, kw_only=True):
+    student: str
+    data: str | None
+    fine_tune: str
+    layers: int | str
+    rank: int
+    learning_rate: float
+    batch_size: int
+    scale: float
+    trainable_parameters: int
+    total_parameters: int
+    examples: dict[str, int]
+    epochs: float
+    steps: int
+    stopped_early: bool
+    scored_tokens: int
+    seconds: float
+    tokens_per_second: float | None
+    peak_memory_bytes: int
+    heldout_prompts: int
+    heldout_loss: HeldoutLoss
+    token_accuracy: TokenAccuracy
+    dataset: Dataset | None = None
+    best_step: int
+    curve: tuple[CurvePoint, ...]
