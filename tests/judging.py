@@ -15,7 +15,7 @@ from typing import Any
 
 from messages_api import message
 
-from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.evaluate.judges import MEASURED
 from mlx_distill.machine.checks.code import code_of
 from mlx_distill.models.asking.ask import ask_all
 from mlx_distill.models.asking.budget import Budget
@@ -25,10 +25,13 @@ from mlx_distill.models.teachers import Ask, Reply, Request, open_teacher
 from mlx_distill.models.teachers.recorded import recording
 from mlx_distill.run.config import ComparisonConfig
 from mlx_distill.run.patience import Patience
+from mlx_distill.run.prompts import data_folder
 from mlx_distill.run.records import Generation, Prompt, Role
+from mlx_distill.run.rubric import read_rubric
 
 MODEL = "claude-opus-4-6"
 PROMPT = Prompt("p", "Write add.")
+RUBRIC = read_rubric(data_folder() / "rubric.md")
 CONFIG = ComparisonConfig()
 USD = (10 * 5 + 20 * 25) / 1e6
 """What `message` costs with this model."""
@@ -79,7 +82,7 @@ def answer(role: Role, text: str, sample: int = 0, prompt: str = "p") -> Generat
 
 
 def scores(score: Any = 7) -> str:
-    return json.dumps({name: {"reason": f"seen {name}", "score": score} for name in DIMENSIONS})
+    return json.dumps({name: {"reason": f"seen {name}", "score": score} for name in MEASURED})
 
 
 def program(sent: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from typed import as_dict
 
-from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.evaluate.judges import MEASURED
 from mlx_distill.run import config as configuration
 from mlx_distill.run.config import Config
 from mlx_distill.run.folder import RunDir
@@ -177,8 +177,8 @@ def _ended(draw: random.Random) -> str:
 def _judgment(g: Generation, judge: str, repeat: int, worth: float, draw: random.Random) -> Judgment:
     if draw.random() < 0.02:
         return Judgment(g.prompt_id, g.role, judge, None, problem="the judge stopped with refusal", repeat=repeat)
-    scores = {name: float(min(10, max(0, round(draw.gauss(worth, 1))))) for name in DIMENSIONS}
-    reason = "; ".join(f"{name}: said because of {ATTACK}" for name in DIMENSIONS)
+    scores = {name: float(min(10, max(0, round(draw.gauss(worth, 1))))) for name in MEASURED}
+    reason = "; ".join(f"{name}: said because of {ATTACK}" for name in MEASURED)
     return Judgment(g.prompt_id, g.role, judge, scores, reason=reason, usd=0.004, sample=g.sample, repeat=repeat)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.evaluate.answers import read_test_prompts
-from mlx_distill.evaluate.judges import PEOPLE, STATIC_VERSION
+from mlx_distill.evaluate.judges import MEASURED, PEOPLE, STATIC_VERSION
 from mlx_distill.evaluate.judges.pairwise import PAIRS
 from mlx_distill.machine import checks, environment, sandbox
 from mlx_distill.machine.sandbox.packages import shown_packages
@@ -26,10 +26,12 @@ from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import asking, ticking
 from mlx_distill.models.teachers import identity
 from mlx_distill.models.teachers.recorded import recording
+from mlx_distill.run.config import Config
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, SCORES
 from mlx_distill.run.job import STATIC, Job
 from mlx_distill.run.records import ROLES, Generation, Judgment, Preference, Prompt, Score
+from mlx_distill.run.rubric import has_own_rubric, rubric_file, rubric_of
 
 
 @dataclass
@@ -56,6 +58,7 @@ def settings(job: Job) -> list[Any]:
         (checks.VERSION, STATIC_VERSION, shown_packages(job.config)),
         [environment.hash_of(file) for file in config.human],
         environment.sandbox_level(),
+        *([environment.hash_of(str(rubric_file(job.config)))] if has_own_rubric(job.config) else []),
     ]
 
 
@@ -74,6 +77,16 @@ def judge(job: Job) -> None:
         said.preferences += read_votes(Path(file), prompts, generations)
     _refuse_double_votes(said.preferences)
     _write(job, scores, said)
+
+
+def check_rubric(config: Config) -> None:
+    """Raises UsageError for a rubric that is missing, or of which static analysis alone measures nothing."""
+    dimensions = rubric_of(config).dimensions
+    if config.comparison.judges == (STATIC,) and not set(dimensions) & set(MEASURED):
+        raise UsageError(
+            f"{rubric_file(config)} has no dimension that static analysis measures ({', '.join(MEASURED)}): name a "
+            "model with --judge."
+        )
 
 
 def _refuse_double_votes(preferences: Sequence[Preference]) -> None:
@@ -128,7 +141,7 @@ async def _ask(job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequ
         pairs = PAIRS if config.against_teacher else PAIRS[:1]
         streams: list[AsyncGenerator[Judgment | Preference, None]] = []
         if config.judging != "pairwise":
-            streams.append(judge_alone(prompts, generations, model, config, ask))
+            streams.append(judge_alone(prompts, generations, model, config, ask, rubric_of(job.config)))
         if config.judging != "rubric":
             streams.append(judge_pairs(prompts, generations, pairs, model, config, ask))
         with job.view.tracking("judge", forecast.total) as update:

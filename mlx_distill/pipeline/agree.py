@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from mlx_distill.evaluate.judge import check_rubric
 from mlx_distill.models.teachers import check
 from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import STAGES, wants_teacher
@@ -44,6 +45,7 @@ def check_teacher(job: Job) -> None:
 
 
 def check_judges(job: Job) -> None:
+    check_rubric(job.config)
     for judge in job.config.comparison.judges:
         if judge != STATIC and not STAGES["judge"].is_done(job):
             check(judge, job.config.collect.price)

@@ -19,7 +19,14 @@ from mlx_distill.run.prompts import BUNDLED
 INPUTS = (
     *("prompts.train", "prompts.valid", "prompts.test", "teacher.spec", "filters.benchmarks", "training.data"),
     "training.valid_data",
-    *("comparison.judges", "comparison.human", "bench.data", "bench.published", "training.student"),
+    *(
+        "comparison.judges",
+        "comparison.human",
+        "comparison.rubric",
+        "bench.data",
+        "bench.published",
+        "training.student",
+    ),
 )
 """They are read; each is a path, or a list of some, where it is not another word, such as a model's name."""
 

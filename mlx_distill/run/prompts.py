@@ -84,6 +84,15 @@ def _file_of(name: str) -> Path:
     return data_folder() / f"{bundled}.toml" if bundled in BUNDLED and part in ("", "base") else Path(name)
 
 
+def set_rubric(name: str) -> Path | None:
+    """The rubric that a prompt set names in its TOML file, beside which it lies; None where it names none."""
+    file = _file_of(name)
+    if name.startswith("hf:") or file.suffix.lower() != ".toml" or not file.is_file():
+        return None
+    rubric = toml_of(file).get("rubric")
+    return file.parent / rubric if isinstance(rubric, str) and rubric else None
+
+
 def _load_sets(names: Sequence[str], split: Split) -> Iterator[Prompt]:
     for name in names:
         yield from load_set(name, split)

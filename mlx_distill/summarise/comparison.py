@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mlx_distill.evaluate.judges import DIMENSIONS, MEASURED, PEOPLE, STATIC_JUDGE
+from mlx_distill.evaluate.judges import MEASURED, PEOPLE, STATIC_JUDGE
 from mlx_distill.evaluate.judges.pairwise import PAIRS
 from mlx_distill.run.config import Config
 from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, PROMPTS, SCORES, TEACHER_DATA, RunDir
@@ -34,12 +34,12 @@ from mlx_distill.run.results.comparison import (
     Unscored,
 )
 from mlx_distill.run.results.part import Tested, fields_of
+from mlx_distill.run.rubric import Rubric, rubric_of
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.caveats import caveats
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 from mlx_distill.summarise.scores import (
     CHECKS,
-    CORRECTNESS,
     ByJudge,
     checks_part,
     difference,
@@ -59,6 +59,7 @@ class Compared:
     judgments: list[Judgment]
     preferences: list[Preference]
     scores: list[Score]
+    rubric: Rubric
 
     def paid(self) -> list[float]:
         prices = [judgment.usd for judgment in self.judgments] + [preference.usd for preference in self.preferences]
@@ -72,6 +73,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
         run.read(JUDGMENTS, Judgment),
         run.read(PREFERENCES, Preference),
         run.read(SCORES, Score),
+        rubric_of(config),
     )
     if not found.judgments and not found.preferences:
         return None
@@ -119,7 +121,7 @@ def _decided(found: Compared) -> tuple[list[PairPreference], list[Dimension], Ex
     preferences = preferences_part(found.preferences, found.generations)
     primary = [entry for entry in preferences if entry.pair == PAIRS[0]]
     values = list(prompt_values(outcomes(found.preferences, PAIRS[0])).values())
-    dimensions = dimensions_part(found.prompts, found.judgments, found.scores)
+    dimensions = dimensions_part(found.prompts, found.judgments, found.scores, found.rubric)
     pairs = pairs_part(found.scores)
     tests = [stats.Measure(values, stats.paired_p(values), 1)] if primary else []
     tests += [test for _, test in dimensions] + ([pairs[1]] if pairs else [])
@@ -176,13 +178,13 @@ def _answers(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
 
 def _prompts(found: Compared) -> list[PromptResult]:
     values = prompt_values(outcomes(found.preferences, ("distilled", "base")))
-    known = marks(found.judgments, found.scores)
+    known = marks(found.judgments, found.scores, found.rubric.checked)
     return [_prompt(prompt, found, known, values.get(prompt.id)) for prompt in found.prompts]
 
 
 def _prompt(prompt: Prompt, found: Compared, known: ByJudge, preferred: float | None) -> PromptResult:
     roles = {role: _role(prompt, role, found, known) for role in ROLES}
-    differences = [d for name in DIMENSIONS if (d := difference(known, prompt.id, name)) is not None]
+    differences = [d for name in found.rubric.dimensions if (d := difference(known, prompt.id, name)) is not None]
     mean = sum(differences) / len(differences) if differences else None
     return PromptResult(
         id=prompt.id,
@@ -222,12 +224,13 @@ def _preference_reasons(prompt: Prompt, preferences: Sequence[Preference]) -> tu
 
 
 def _role(prompt: Prompt, role: Role, found: Compared, known: ByJudge) -> RoleOnPrompt:
-    scores = {name: mark(known[prompt.id, role, name]) for name in DIMENSIONS if (prompt.id, role, name) in known}
+    names = [name for name in found.rubric.dimensions if (prompt.id, role, name) in known]
+    scores = {name: mark(known[prompt.id, role, name]) for name in names}
     answers = [g for g in found.generations if g.prompt_id == prompt.id and g.role == role]
     return RoleOnPrompt(
         overall=sum(scores.values()) / len(scores) if scores else None,
         scores=scores or None,
-        checked=CHECKS in known.get((prompt.id, role, CORRECTNESS), {}),
+        checked=CHECKS in known.get((prompt.id, role, found.rubric.checked), {}),
         answers=tuple(_answer(answer, found) for answer in sorted(answers, key=lambda g: g.sample)),
     )
 

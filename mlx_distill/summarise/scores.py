@@ -11,14 +11,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill.evaluate.judges import DIMENSIONS
 from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
 from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
+from mlx_distill.run.rubric import Rubric
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.form import packages_part
-
-CORRECTNESS = "Code Correctness"
 
 ByJudge = dict[tuple[str, Role, str], dict[str, float]]
 """(prompt, role, dimension) → judge → mean score over samples and repeats."""
@@ -27,14 +25,16 @@ CHECKS = "executed checks"
 """The judge of correctness where there are any."""
 
 
-def marks(judgments: Sequence[Judgment], scores: Sequence[Score]) -> ByJudge:
+def marks(judgments: Sequence[Judgment], scores: Sequence[Score], checked: str) -> ByJudge:
     """Where both models' answers to a prompt were executed, that alone says how correct they are."""
     found: dict[tuple[str, Role, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for judgment in judgments:
         for dimension, value in (judgment.scores or {}).items():
             found[judgment.prompt_id, judgment.role, dimension][judgment.judge].append(value)
     said = {key: {judge: _mean(values) for judge, values in by.items()} for key, by in found.items()}
-    return said | {(item, role, CORRECTNESS): {CHECKS: 10 * share} for (item, role), share in _checked(scores).items()}
+    if not checked:
+        return said
+    return said | {(item, role, checked): {CHECKS: 10 * share} for (item, role), share in _checked(scores).items()}
 
 
 def mark(by_judge: Mapping[str, float]) -> float:
@@ -70,12 +70,13 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def dimensions_part(
-    prompts: Sequence[Prompt], judgments: Sequence[Judgment], scores: Sequence[Score]
+    prompts: Sequence[Prompt], judgments: Sequence[Judgment], scores: Sequence[Score], rubric: Rubric
 ) -> list[tuple[dict[str, Any], stats.Measure]]:
     """For each dimension the fields of its row beside the test, and what is tested."""
-    known = marks(judgments, scores)
+    known = marks(judgments, scores, rubric.checked)
     checked = {item for item, _ in _checked(scores)}
-    return [_dimension(name, [prompt.id for prompt in prompts], known, checked, judgments) for name in DIMENSIONS]
+    ids, by_checks = [prompt.id for prompt in prompts], {rubric.checked: checked}
+    return [_dimension(name, ids, known, by_checks.get(name, set()), judgments) for name in rubric.dimensions]
 
 
 def _dimension(
@@ -86,7 +87,7 @@ def _dimension(
     differences = list(found.values())
     row: dict[str, Any] = {"name": name} | {role: _estimate(values[role]) for role in ROLES}
     row |= {
-        "from_checks": len(checked & set(found)) if name == CORRECTNESS else 0,
+        "from_checks": len(checked & set(found)),
         "agreement": _agreement(judgments, name),
         "repeat_agreement": _repeat_agreement(judgments, name),
     }

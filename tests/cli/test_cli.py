@@ -18,7 +18,7 @@ from tables import every
 
 from mlx_distill import cli
 from mlx_distill.cli.terminal import Terminal
-from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.evaluate.judges import MEASURED
 from mlx_distill.run.decode import read_results
 
 # ---------------------------------------------------------------- whole runs
@@ -64,7 +64,7 @@ def test_results_have_the_keys_that_others_read(finished: Path) -> None:
     assert set(results) >= {"schema", "run", "teacher", "training", "comparison", "benchmarks", "cost_scaling"}
     assert set(results["training"]["heldout_loss"]) >= {"base", "best", "last"}
     assert [row["prompts"] for row in results["cost_scaling"][1:]] == [10_000, 1_000_000, 16_000_000]
-    assert [row["name"] for row in results["comparison"]["dimensions"]] == list(DIMENSIONS)
+    assert [row["name"] for row in results["comparison"]["dimensions"]] == list(MEASURED)
     assert results["comparison"]["prompts"][0]["teacher"]["answers"][0]["text"]
 
 
@@ -106,7 +106,7 @@ def test_the_report_can_be_drawn_again_without_the_weights(finished: Path, tmp_p
 
 def claude(request: dict[str, Any]) -> Any:
     if "output_config" in request:
-        return message(json.dumps({name: {"reason": "seen", "score": 6} for name in DIMENSIONS}), tokens=(100, 50))
+        return message(json.dumps({name: {"reason": "seen", "score": 6} for name in MEASURED}), tokens=(100, 50))
     return message("Use this.\n\n```python\ndef f() -> int:\n    return 1\n```", tokens=(30, 40))
 
 

@@ -8,12 +8,15 @@ import pytest
 from runs import Made, made_run, results_of
 from typed import as_dict
 
-from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.evaluate.judges import MEASURED
+from mlx_distill.run.prompts import data_folder
 from mlx_distill.run.records import Generation, Judgment, Preference, Prompt, Score
+from mlx_distill.run.rubric import read_rubric
 from mlx_distill.stats.inference import decide
 from mlx_distill.summarise import summarise
 from mlx_distill.summarise.scores import checks_part, dimensions_part, mark, marks, pairs_part
 
+RUBRIC = read_rubric(data_folder() / "rubric.md")
 PROMPTS = [Prompt(name, name) for name in "abcdefgh"]
 MANY = [Prompt(f"p{i}", f"p{i}") for i in range(27)]
 
@@ -21,10 +24,10 @@ MANY = [Prompt(f"p{i}", f"p{i}") for i in range(27)]
 def test_executed_checks_decide_correctness_whatever_a_judge_says() -> None:
     judged = [Judgment("a", "base", "j", {"Code Correctness": 9.0, "Documentation": 3.0})]
     scored = [Score("checks", "a", "base", False, 4, 1), Score("checks", "a", "distilled", True, 4, 4)]
-    assert mark(marks(judged, scored)["a", "base", "Code Correctness"]) == 2.5
-    assert mark(marks(judged, scored)["a", "base", "Documentation"]) == 3.0
+    assert mark(marks(judged, scored, RUBRIC.checked)["a", "base", "Code Correctness"]) == 2.5
+    assert mark(marks(judged, scored, RUBRIC.checked)["a", "base", "Documentation"]) == 3.0
     for not_run in ([Score("checks", "a", "base", None, 4), scored[1]], scored[:1]):
-        assert mark(marks(judged, not_run)["a", "base", "Code Correctness"]) == 9.0
+        assert mark(marks(judged, not_run, RUBRIC.checked)["a", "base", "Code Correctness"]) == 9.0
 
 
 def test_a_judge_who_scored_one_model_alone_does_not_bring_in_his_mildness() -> None:
@@ -34,8 +37,8 @@ def test_a_judge_who_scored_one_model_alone_does_not_bring_in_his_mildness() -> 
         for judge, score in (("mild", 9.0), ("strict", 4.0)):
             for role in ("base", "distilled"):
                 silent = judge == "strict" and role == "distilled" and index % 3 == 0
-                judged.append(Judgment(prompt.id, role, judge, None if silent else dict.fromkeys(DIMENSIONS, score)))  # type: ignore[arg-type]
-    for _, test in dimensions_part(MANY, judged, []):
+                judged.append(Judgment(prompt.id, role, judge, None if silent else dict.fromkeys(MEASURED, score)))  # type: ignore[arg-type]
+    for _, test in dimensions_part(MANY, judged, [], RUBRIC):
         assert set(test.differences) == {0.0}
         assert len(test.differences) == len(MANY)
 
@@ -47,7 +50,7 @@ def test_samples_repeats_and_judges_become_one_number_and_unscored_is_no_zero() 
         Judgment("a", "base", "j", None, problem="refused", repeat=2),
         Judgment("a", "base", "k", {"Documentation": 9.0}),
     ]
-    assert mark(marks(judged, [])["a", "base", "Documentation"]) == 6.0
+    assert mark(marks(judged, [], RUBRIC.checked)["a", "base", "Documentation"]) == 6.0
 
 
 def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats_agree() -> None:
@@ -61,7 +64,7 @@ def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats
         for repeat in range(2)
     ]  # type: ignore[misc]
     scored = [Score("checks", "a", role, True, 1, 1) for role in ("base", "distilled")]  # type: ignore[misc]
-    parts = dimensions_part(PROMPTS, judged, scored)
+    parts = dimensions_part(PROMPTS, judged, scored, RUBRIC)
     decided = as_dict(decide([test for _, test in parts]))
     rows = {row["name"]: as_dict(row) | test for (row, _), test in zip(parts, decided, strict=True)}
     assert rows["Code Correctness"]["from_checks"] == 1

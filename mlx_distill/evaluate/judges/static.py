@@ -24,14 +24,6 @@ NAME = "static analysis, not an LLM"
 VERSION = "static 2"
 """Another version measures anew."""
 
-DIMENSIONS = (
-    "Code Correctness",
-    "Structure & Design",
-    "Documentation",
-    "Error Handling",
-    "Completeness",
-)
-
 MEASURED = {
     "Code Correctness": "Python: parses; ends without an error when run, beside usage in blocks of its own (where a "
     "prompt has checks, they decide)",
@@ -42,6 +34,7 @@ MEASURED = {
     "Completeness": "not cut off; no placeholders. Python: defines the names that the prompt gives; shows an example "
     "or test. SQL: a whole statement",
 }
+"""By dimension of the bundled rubric; of another rubric's it measures those of the same name."""
 
 Measure = tuple[str, float, float]
 """What is measured, its weight, and its share from 0 to 1."""
@@ -86,7 +79,7 @@ def _measurable(prompt: Prompt, unsandboxed: bool) -> list[str]:
         "Error Handling": not (python and ERRORS_ASKED.search(prompt.text) and _given(prompt)),
         "Code Correctness": not (python and (unsandboxed or sandbox.level() != "none")),
     }
-    return [dimension for dimension in DIMENSIONS if not left_out.get(dimension)]
+    return [dimension for dimension in MEASURED if not left_out.get(dimension)]
 
 
 def _measures(prompt: Prompt, generation: Generation, code: Extracted, run: Run) -> dict[str, list[Measure]]:
@@ -101,7 +94,7 @@ def _score(measures: Sequence[Measure]) -> float:
 
 
 def _nothing(missing: str) -> dict[str, list[Measure]]:
-    return {dimension: [(missing, 1, 0)] for dimension in DIMENSIONS}
+    return {dimension: [(missing, 1, 0)] for dimension in MEASURED}
 
 
 # ---------------------------------------------------------------- Python

@@ -58,6 +58,13 @@ class ComparisonConfig:
         group=COMPARISON,
         choices=JUDGINGS,
     )
+    rubric: str = setting(
+        "",
+        "file of the dimensions, with their anchors, by which answers are scored alone",
+        flag="--rubric",
+        group=COMPARISON,
+        shown="the prompt set's, or prompts/rubric.md",
+    )
     repeats: int = setting(
         1,
         "how often a judge is asked each question: 1 for a look, 3 to publish",

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judging import CONFIG, MODEL, PROMPT, USD, answer, questions, said, scores
+from judging import CONFIG, MODEL, PROMPT, RUBRIC, USD, answer, questions, said, scores
 from messages_api import MessagesServer, message
 
-from mlx_distill.evaluate.judges import DIMENSIONS, count_questions, judge_alone, judge_pairs
+from mlx_distill.evaluate.judges import MEASURED, count_questions, judge_alone, judge_pairs
 from mlx_distill.evaluate.judges import questions as judge
 from mlx_distill.run.config import ComparisonConfig
 from mlx_distill.run.errors import TeacherError
@@ -17,21 +17,21 @@ Serve = Callable[..., MessagesServer]
 
 
 def judgments(path: Path, wanted: Sequence[Generation], config: ComparisonConfig = CONFIG) -> Any:
-    found: list[Judgment] = said(path, lambda model, ask: judge_alone([PROMPT], wanted, model, config, ask))
+    found: list[Judgment] = said(path, lambda model, ask: judge_alone([PROMPT], wanted, model, config, ask, RUBRIC))
     return sorted(found, key=lambda judgment: (judgment.role, judgment.sample, judgment.repeat))
 
 
 def test_scores_come_as_structured_output_without_sampling_parameters(serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: message(scores()))
     base, distilled = judgments(tmp_path / "ledger", [answer("base", "a"), answer("distilled", "b")])
-    assert base.scores == dict.fromkeys(DIMENSIONS, 7.0)
+    assert base.scores == dict.fromkeys(MEASURED, 7.0)
     assert base.judge == distilled.judge == MODEL
     assert "seen Documentation" in base.reason
     assert base.usd == pytest.approx(USD)
     for sent in server.asked:
         assert not {"temperature", "top_p", "top_k"} & set(sent)
         schema = sent["output_config"]["format"]["schema"]
-        assert schema["required"] == list(DIMENSIONS)
+        assert schema["required"] == list(MEASURED)
         assert list(schema["properties"]["Documentation"]["properties"]) == ["reason", "score"]
 
 
@@ -152,7 +152,7 @@ def test_questions_are_counted_before_there_are_answers(
                 answer(role, f"{role} {sample} {prompt.id}", sample, prompt.id) for role in ("base", "distilled")
             ]
     pairs = [("distilled", "base"), ("distilled", "teacher")][: 1 + against_teacher]
-    alone = questions(lambda model, ask: judge_alone(prompts, answers, model, config, ask))
+    alone = questions(lambda model, ask: judge_alone(prompts, answers, model, config, ask, RUBRIC))
     beside = questions(lambda model, ask: judge_pairs(prompts, answers, pairs, model, config, ask))  # type: ignore[arg-type]
     count = count_questions(2, config)
     assert count.alone == (0 if judging == "pairwise" else len(set(alone)))

@@ -8,9 +8,11 @@ from conftest import missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlx_distill.evaluate.judges import DIMENSIONS, MEASURED, STATIC_JUDGE, static_judge
+from mlx_distill.evaluate.judges import MEASURED, STATIC_JUDGE, static_judge
 from mlx_distill.machine import sandbox
+from mlx_distill.run.prompts import data_folder
 from mlx_distill.run.records import Generation, Judgment, Prompt
+from mlx_distill.run.rubric import read_rubric
 
 PORT = Prompt("port", "Write a Python function parse_port(text) that returns a port number and raises ValueError.")
 STACK = Prompt("stack", "Write a Python class Stack with push(item) and pop(), which raises IndexError when empty.")
@@ -311,7 +313,7 @@ def test_code_that_does_not_parse_has_zeros_but_for_what_is_there() -> None:
 )
 def test_what_cannot_be_measured_is_unscored_whatever_the_answer(prompt: Prompt, unscored: set[str]) -> None:
     for text in ("no code", block("x = 1", prompt.language), good(PORT), good(AVERAGE)):
-        assert set(DIMENSIONS) - set(scores(prompt, text)) == unscored
+        assert set(MEASURED) - set(scores(prompt, text)) == unscored
 
 
 def test_correctness_is_unscored_without_a_sandbox_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +334,7 @@ def test_it_says_what_it_is_and_what_it_measured() -> None:
     assert (judgment.judge, judgment.sample) == (STATIC_JUDGE, 2)
     assert "not an LLM" in STATIC_JUDGE
     assert "docstrings 100%" in judgment.reason
-    assert set(MEASURED) == set(DIMENSIONS)
+    assert tuple(MEASURED) == read_rubric(data_folder() / "rubric.md").dimensions
 
 
 @pytest.mark.parametrize(

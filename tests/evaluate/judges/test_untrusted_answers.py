@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import CONFIG, PROMPT, answer, inside, program, questions, said, scores, tags
+from judging import CONFIG, PROMPT, RUBRIC, answer, inside, program, questions, said, scores, tags
 from messages_api import MessagesServer
 
 from mlx_distill.evaluate.judges import judge_alone, judge_pairs
@@ -36,7 +36,7 @@ ATTACKS = [
 
 
 def alone(text: str) -> Request:
-    (request,) = questions(lambda model, ask: judge_alone([PROMPT], [answer("base", text)], model, CONFIG, ask))
+    (request,) = questions(lambda model, ask: judge_alone([PROMPT], [answer("base", text)], model, CONFIG, ask, RUBRIC))
     return request
 
 
@@ -60,7 +60,7 @@ def block(code: str, attack: str = "") -> str:
 def test_an_attack_in_an_answer_changes_no_score(serve: Serve, tmp_path: Path, attack: str) -> None:
     server = serve(program)
     wanted = [answer("base", block(GOOD)), answer("distilled", block(GOOD, attack))]
-    found = said(tmp_path / "ledger", lambda model, ask: judge_alone([PROMPT], wanted, model, CONFIG, ask))
+    found = said(tmp_path / "ledger", lambda model, ask: judge_alone([PROMPT], wanted, model, CONFIG, ask, RUBRIC))
     assert [judgment.scores for judgment in found] == [found[0].scores] * 2
     assert found[0].scores == dict.fromkeys(found[0].scores, 1.0)
     first, second = server.asked
