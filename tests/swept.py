@@ -15,7 +15,14 @@ STEPS = tuple(range(100, 700, 100))
 STRENGTHS = (0.25, 0.5, 1.0)
 CHOOSING = 60
 BENCHMARKS = {"math-500": ("MATH-500", 500), "mbpp-plus": ("MBPP+", 378), "ifeval": ("IFEval", 541)}
-HARDWARE = {"chip": "Apple M4 Max", "cores": 16, "memory_bytes": 64 << 30, "os": "macOS 26", "backend": "Metal", "blas": None}
+HARDWARE = {
+    "chip": "Apple M4 Max",
+    "cores": 16,
+    "memory_bytes": 64 << 30,
+    "os": "macOS 26",
+    "backend": "Metal",
+    "blas": None,
+}
 
 BASES = {
     "qwen2.5-3b": {"math-500": 0.642, "mbpp-plus": 0.62, "ifeval": 0.58},

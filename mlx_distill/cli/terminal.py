@@ -27,6 +27,8 @@ from mlx_distill.report import terminal_sweep
 from mlx_distill.report.terminal_text import text as words
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.records import Standing, StepMetrics
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.wording import visible
 from mlx_distill.summarise.history import Diff, Entry
 
@@ -201,7 +203,7 @@ class Terminal:
 
         return show
 
-    def sweep(self, found: dict[str, Any], folder: str) -> None:
+    def sweep(self, found: SweepResults, folder: str) -> None:
         self._draw(terminal_sweep.sweep(found, folder, self.console.width))
 
     # ---- tables
@@ -214,7 +216,7 @@ class Terminal:
             table.add_row(*map(words, row))
         self.console.print(table)
 
-    def summary(self, results: dict[str, Any], folder: str) -> None:
+    def summary(self, results: Results, folder: str) -> None:
         self._draw(report_terminal.summary(results, folder, self.console.width))
 
     def runs(self, entries: Sequence[Entry], folder: str) -> None:

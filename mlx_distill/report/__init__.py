@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.run.folder import write_atomic

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from mlx_distill.report.charts import CHARTS, drawing
 from mlx_distill.report.look import DEFAULT, Look
+from mlx_distill.run.results import Results
 
 FPS, FRAMES, HOLD = 20, 40, 3.0
 """Frames a second (a GIF counts hundredths), frames in all, and the seconds for which the GIF shows the last one."""
 
 
-def animate(results: dict[str, Any], folder: Path, look: Look = DEFAULT, frames: int = FRAMES) -> list[Path]:
+def animate(results: Results, folder: Path, look: Look = DEFAULT, frames: int = FRAMES) -> list[Path]:
     """Writes the frames and GIFs of every chart that can be drawn. Returns the GIFs' paths."""
     still = dataclasses.replace(look, format="png")
     written = []
@@ -30,7 +30,7 @@ def animate(results: dict[str, Any], folder: Path, look: Look = DEFAULT, frames:
     return written
 
 
-def _frames(name: str, results: dict[str, Any], folder: Path, look: Look, frames: int) -> list[Path]:
+def _frames(name: str, results: Results, folder: Path, look: Look, frames: int) -> list[Path]:
     written = []
     for index in range(frames):
         canvas = drawing(name, results, look, index / (frames - 1))

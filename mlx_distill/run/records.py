@@ -20,6 +20,8 @@ from mlx_distill.run.reasoning import answer_of
 
 Role = Literal["teacher", "base", "distilled"]
 ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
+MODELS: tuple[Role, Role] = ("base", "distilled")
+"""Before and after training, which everything is measured of."""
 Split = Literal["train", "valid", "test"]
 
 SCORED_STOPS = ("end_turn", "stop_sequence")
@@ -202,7 +204,16 @@ class Estimate:
     @property
     def ends(self) -> tuple[float, ...]:
         """The mean and, where there is an interval, its ends."""
-        return tuple(end for end in (self.mean, self.low, self.high) if end is not None)
+        return (self.mean, *(self.interval or ()))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def top(self) -> float:
+        """The interval's upper end, or the mean where there is no interval."""
+        return self.mean if self.high is None else self.high
 
     def times(self, factor: float) -> Estimate:
         low, high = (None if end is None else factor * end for end in (self.low, self.high))

@@ -48,9 +48,10 @@ def dollars(found: Estimate | None) -> str:
 def _interval(found: Estimate | None, form: str) -> str:
     if found is None:
         return NOTHING
-    if found.low is None:
+    if found.interval is None:
         return f"{found.mean:{form}}"
-    return f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]"
+    low, high = found.interval
+    return f"{found.mean:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def share(value: float | None) -> str:
@@ -68,6 +69,10 @@ def tested(p: float | None) -> str:
 
 def money(usd: float | None) -> str:
     return NOTHING if usd is None else f"${usd:,.2f}"
+
+
+def memory(size: int | None) -> str:
+    return NOTHING if size is None else f"{size / 2**30:.0f} GiB"
 
 
 def duration(seconds: float | None) -> str:

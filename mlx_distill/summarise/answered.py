@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from mlx_distill.run.records import Estimate, Role
+from mlx_distill.run.records import MODELS, Estimate, Role
 from mlx_distill.run.results.benchmarks import CategoryLength, RoleCounts
 from mlx_distill.stats import inference as stats
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 DEGRADED = 0.02
 """Above this share of answers cut off, unreadable, not scored or missing, a result says too much of that."""

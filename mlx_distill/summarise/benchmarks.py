@@ -13,7 +13,7 @@ from mlx_distill.evaluate.domains import domain
 from mlx_distill.evaluate.selection import read_selection
 from mlx_distill.run.config import Config
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Role
+from mlx_distill.run.records import MODELS, Role
 from mlx_distill.run.results.benchmarks import Benchmark, Equivalence, Gate, Overlap
 from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.unfinished import unfinished_training
@@ -25,7 +25,7 @@ from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_par
 from mlx_distill.summarise.forgetting import coverage_part, forgetting_part
 from mlx_distill.summarise.form import formats_part, packages_part
 from mlx_distill.summarise.gate import gate_part
-from mlx_distill.summarise.scored import MODELS, Asked, read_asked
+from mlx_distill.summarise.scored import Asked, read_asked
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""

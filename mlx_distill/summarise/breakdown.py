@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from mlx_distill.run.prompts import shorten
-from mlx_distill.run.records import FORMAT, Estimate, Score
+from mlx_distill.run.records import FORMAT, MODELS, Estimate, Score
 from mlx_distill.run.results.benchmarks import ChangedItem, Changes, Group, PassAtK, ScorePart
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import pass_at_k, wilson
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 INSTRUCTION = re.compile(r"(strict|loose) \d+ ")
 """The part of a score that is one instruction of a prompt, e.g. "strict 0 punctuation:no_comma" (IFEval)."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mlx_distill.evaluate.judges import PEOPLE, STATIC_JUDGE
 from mlx_distill.models.teachers import family, is_traces, kind_of
 from mlx_distill.run.config import Config
-from mlx_distill.run.records import Generation
+from mlx_distill.run.records import MODELS, Generation
 from mlx_distill.run.results.comparison import Comparison
 from mlx_distill.run.wording import estimate, plural
 from mlx_distill.summarise.form import packages_words
@@ -88,7 +88,7 @@ def _about_preferences(comparison: Comparison) -> list[str]:
 
 def _about_answers(generations: Sequence[Generation]) -> list[str]:
     said = []
-    for role in ("base", "distilled"):
+    for role in MODELS:
         mine = [generation for generation in generations if generation.role == role]
         cut = sum(generation.finish_reason == "length" for generation in mine)
         if cut:

@@ -26,6 +26,7 @@ from mlx_distill.run.results.comparison import (
     Comparison,
     Dimension,
     ExecutedPairs,
+    Measure,
     PairPreference,
     PreferenceReason,
     PromptResult,
@@ -89,7 +90,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
 def _measured(found: Compared) -> dict[str, Any]:
     """The numbers, and the verdict over everything that was tested: one family, adjusted together."""
     preferences, dimensions, pairs = _decided(found)
-    rows: list[PairPreference | Dimension | ExecutedPairs] = [p for p in preferences if p.verdict is not None]
+    rows: list[Measure] = [p for p in preferences if p.verdict]
     rows += [*dimensions, *([pairs] if pairs else [])]
     judges = sorted({j.judge for j in found.judgments} | {p.judge for p in found.preferences})
     return {
@@ -136,10 +137,10 @@ def _executed(counts: stats.PairCounts, test: Tested) -> ExecutedPairs:
 
 def _tested(entry: PairPreference, test: Tested) -> PairPreference:
     values = {name: getattr(test, name) for name in ("n", "difference", "p", "p_holm", "verdict", "smallest")}
-    return replace(entry, name="Preference", **values)
+    return replace(entry, **values)
 
 
-def _in_words(rows: Sequence[PairPreference | Dimension | ExecutedPairs]) -> str:
+def _in_words(rows: Sequence[Measure]) -> str:
     """`of 6 measures better in 1 (Documentation, n = 28), worse in 0`: both counts, always."""
     scored = [row for row in rows if row.n]
     parts = []
@@ -149,7 +150,7 @@ def _in_words(rows: Sequence[PairPreference | Dimension | ExecutedPairs]) -> str
     return f"of {len(scored)} measures " + ", ".join(parts)
 
 
-def _named(rows: Sequence[PairPreference | Dimension | ExecutedPairs]) -> str:
+def _named(rows: Sequence[Measure]) -> str:
     """Each with its n, which is said once where it is the same."""
     if len({row.n for row in rows}) == 1:
         return f"{', '.join(str(row.name) for row in rows)}, n = {rows[0].n}"

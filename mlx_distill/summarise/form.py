@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from mlx_distill.run.records import FORMAT, Estimate, Role, Score
+from mlx_distill.run.records import FORMAT, MODELS, Estimate, Role, Score
 from mlx_distill.run.results.benchmarks import Format
 from mlx_distill.run.results.comparison import Packages
 from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.wording import plural, tested
 from mlx_distill.stats import inference as stats
-from mlx_distill.summarise.scored import MODELS, Asked
+from mlx_distill.summarise.scored import Asked
 
 SHOWN = ("better", "worse")
 MOST_NAMED = 5

@@ -14,14 +14,13 @@ from typing import Any
 
 from mlx_distill.run.data.rows import lines_of
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Estimate, Generation, Role, Score
+from mlx_distill.run.records import MODELS, Estimate, Generation, Role, Score
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import wilson
 
 PROTOCOL, ITEMS = "bench/protocol.json", "bench/items.jsonl"
 ANSWERS, SCORES = "bench/answers.jsonl", "bench/scores.jsonl"
 
-MODELS: tuple[Role, Role] = ("base", "distilled")
 
 Row = Mapping[str, Any]
 Case = tuple[str, Role, int]

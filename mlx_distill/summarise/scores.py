@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlx_distill.evaluate.judges import DIMENSIONS
-from mlx_distill.run.records import ROLES, Estimate, Judgment, Prompt, Role, Score
+from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
 from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
@@ -44,7 +44,7 @@ def mark(by_judge: Mapping[str, float]) -> float:
 
 def difference(known: ByJudge, prompt: str, dimension: str) -> float | None:
     """Distilled minus base, by the judges who scored both: who scored one alone would bring in his own mildness."""
-    base, distilled = (known.get((prompt, role, dimension), {}) for role in ("base", "distilled"))
+    base, distilled = (known.get((prompt, role, dimension), {}) for role in MODELS)
     both = [distilled[judge] - base[judge] for judge in base if judge in distilled]
     return _mean(both) if both else None
 

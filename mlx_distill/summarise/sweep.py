@@ -24,11 +24,11 @@ from mlx_distill.run.results.sweep import (
     Axis,
     Baseline,
     BaselineCell,
-    Cell,
     DomainOfRun,
     Finding,
     GateOfRun,
     LossOfRun,
+    RunCell,
     SweepPart,
     SweepResults,
     SweepRun,
@@ -103,7 +103,7 @@ def _run(one: Made, results: Results | None) -> SweepRun:
         selection=results.selection if results else None,
         gate=GateOfRun(verdict=gate.verdict, because=gate.because) if gate else None,
         benchmarks=tuple(
-            Cell(**{name: getattr(row, name) for name in Cell.__struct_fields__})
+            RunCell(**{name: getattr(row, name) for name in RunCell.__struct_fields__})
             for row in (results.benchmarks if results else ())
         ),
         forgetting=tuple(DomainOfRun.from_row(row) for row in gate.forgetting) if gate else (),
@@ -124,7 +124,7 @@ def _tested(runs: Sequence[SweepRun]) -> tuple[SweepRun, ...]:
     )
 
 
-def _decided(cell: Cell, p_holm: float | None, count: int) -> Cell:
+def _decided(cell: RunCell, p_holm: float | None, count: int) -> RunCell:
     word = stats.verdict(cell.difference.mean, cell.n, p_holm, count) if cell.difference else "not scored"
     return replace(cell, p_holm=p_holm, verdict=word)
 
@@ -145,7 +145,7 @@ def _baseline(row: Benchmark, base: Estimate) -> BaselineCell:
     return BaselineCell(name=row.name, title=row.title, n=row.n, base=base, degraded=degraded)
 
 
-def _findings(cells: Sequence[tuple[SweepRun, Cell]]) -> tuple[Finding, ...]:
+def _findings(cells: Sequence[tuple[SweepRun, RunCell]]) -> tuple[Finding, ...]:
     """Losses first, then by how much."""
     shown = [(run, cell) for run, cell in cells if cell.verdict in ("better", "worse")]
     shown.sort(
@@ -156,11 +156,11 @@ def _findings(cells: Sequence[tuple[SweepRun, Cell]]) -> tuple[Finding, ...]:
     )
 
 
-def _size(cell: Cell) -> float:
+def _size(cell: RunCell) -> float:
     return abs(cell.difference.mean) if cell.difference else 0.0
 
 
-def _words(run: SweepRun, cell: Cell) -> str:
+def _words(run: SweepRun, cell: RunCell) -> str:
     before, after = (f"{100 * share.mean:.1f}" for share in (cell.base, cell.distilled) if share)
     change = points(cell.difference, sign="+")
     return (

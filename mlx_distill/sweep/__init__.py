@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mlx_distill.machine import environment
 from mlx_distill.models.asking.ledger import Ledger
@@ -35,7 +35,7 @@ __all__ = ["Asked", "How", "Shard", "make", "open_sweep", "plan", "report"]
 class View(running.View, Protocol):
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None: ...
     def confirm(self, question: str) -> bool: ...
-    def sweep(self, found: dict[str, Any], folder: str) -> None: ...
+    def sweep(self, found: SweepResults, folder: str) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from tables import every
 
-from mlx_distill.run.results.selection import Candidate
 from mlx_distill.evaluate.choosing import Change, change, gain, level, order
+from mlx_distill.run.results.selection import Candidate
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.inference import loss_p
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mlx_distill.run.results.selection import Candidate
 from mlx_distill.evaluate.choosing import level
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
+from mlx_distill.run.results.selection import Candidate
 
 N, MORE = 30, 60
 OWN = Ground("own", "Own", "own domain", [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)])

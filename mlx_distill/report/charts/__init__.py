@@ -7,7 +7,6 @@ are drawn wherever there are any, and what got worse is drawn in the same size a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from mlx_distill.report.charts.benchmarks import benchmark_comparison
 from mlx_distill.report.charts.canvas import Canvas, drawn_so
@@ -25,7 +24,7 @@ from mlx_distill.report.charts.training import training_curves
 from mlx_distill.report.look import Look
 from mlx_distill.run.results import Results
 
-CHARTS: dict[str, Callable[[dict[str, Any], Look, float], Canvas | None]] = {
+CHARTS: dict[str, Callable[[Results, Look, float], Canvas | None]] = {
     "benchmark_comparison": benchmark_comparison,
     "gained_lost": gained_lost,
     "forgetting": forgetting,

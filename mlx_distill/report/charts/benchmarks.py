@@ -15,12 +15,11 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import doubts, gated, percent, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, PALETTES
-from mlx_distill.run.records import Estimate
+from mlx_distill.run.records import MODELS, Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark
 from mlx_distill.run.wording import plural, points, published, worth
 
-MODELS = ("base", "distilled")
 NAMED = 8
 """Models that get a letter; RESULTS.md has the others."""
 
@@ -60,12 +59,12 @@ def _row(row: Benchmark, others: Sequence[tuple[str, float]], third: bool) -> Ro
         if others:
             _diamonds(canvas, scale, places[-1][0], others, min(SMALL, thick * 0.72), box.right)
 
-    asked = f" · {row.items:,} of {plural(row.size, 'item')}" if row.subset else ""
+    asked = f" · {row.items:,} of {plural(row.size or row.items, 'item')}" if row.subset else ""
     numbers = f"{points(row.difference, sign='+')} points" if row.difference else "not compared"
     return Row(row.title, f"{row.domain}{asked}", row.verdict, numbers, tried(row), draw, worth(row), doubts(row))
 
 
-def _bar(canvas: Canvas, scale: Scale, y: float, found: Estimate, role: str, thick: float, place: float) -> None:
+def _bar(canvas: Canvas, scale: Scale, y: float, found: Estimate | None, role: str, thick: float, place: float) -> None:
     size = min(SMALL, thick * 0.72)
     if found is None:
         canvas.text(
@@ -74,7 +73,7 @@ def _bar(canvas: Canvas, scale: Scale, y: float, found: Estimate, role: str, thi
         return
     canvas.role_bar(scale, y, found.mean, role, min(thick * 0.84, 58), place)
     canvas.whisker(scale, y, found, min(thick * 0.26, 9))
-    beyond = scale(found.mean if found.high is None else found.high)
+    beyond = scale(found.top)
     canvas.text(beyond + 14, y, f"{100 * found.mean:.1f}", size, anchor="middle", late=True)
 
 

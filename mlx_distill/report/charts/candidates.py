@@ -74,16 +74,16 @@ def star(canvas: Canvas, x: float, y: float, marker: str) -> None:
         canvas.dot(x, y, canvas.theme.roles["teacher"], marker, STAR)
 
 
-def upright(canvas: Canvas, x: float, y: Scale, found: Estimate, colour: str, thick: float = 2.4) -> None:
+def upright(canvas: Canvas, x: float, y: Scale, found: Estimate | None, colour: str, thick: float = 2.4) -> None:
     """An interval along the vertical axis, where there is one."""
-    if found.low is not None:
-        low, high = y(found.low), y(found.high)
+    if found and found.interval:
+        low, high = map(y, found.interval)
         _whisker(canvas, [([x, x], [low, high]), *(([x - 8, x + 8], [end, end]) for end in (low, high))], colour, thick)
 
 
-def level(canvas: Canvas, x: Scale, y: float, found: Estimate, colour: str, thick: float = 2.4) -> None:
-    if found.low is not None:
-        low, high = x(found.low), x(found.high)
+def level(canvas: Canvas, x: Scale, y: float, found: Estimate | None, colour: str, thick: float = 2.4) -> None:
+    if found and found.interval:
+        low, high = map(x, found.interval)
         _whisker(canvas, [([low, high], [y, y]), *(([end, end], [y - 8, y + 8]) for end in (low, high))], colour, thick)
 
 

@@ -164,11 +164,11 @@ class Canvas:
         end = start + (scale(value) - start) * self.grown(place)
         self.bar(start, y - thick / 2, end, y + thick / 2, self.theme.roles[role], HATCHES[role])
 
-    def whisker(self, scale: Scale, y: float, estimate: Estimate, cap: float = 7.0) -> None:
+    def whisker(self, scale: Scale, y: float, estimate: Estimate | None, cap: float = 7.0) -> None:
         """The interval, where there is one: light within a dark rim, so that it shows on any bar."""
-        if estimate is None or estimate.low is None:
+        if estimate is None or estimate.interval is None:
             return
-        low, high = scale(estimate.low), scale(estimate.high)
+        low, high = map(scale, estimate.interval)
         strokes = [[(low, y), (high, y)], [(low, y - cap), (low, y + cap)], [(high, y - cap), (high, y + cap)]]
         for colour, thick, order in ((self.theme.background, 4.6, 3), (self.theme.text, 1.7, 4)):
             lines = LineCollection(strokes, colors=colour, linewidths=thick, alpha=self.late, zorder=order)

@@ -16,29 +16,33 @@ from mlx_distill.run.wording import points, worth
 
 
 def gained_lost(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
-    rows = [row for row in results.benchmarks or [] if row.n]
-    counted = [row for row in rows if row.gained is not None]
-    if not counted:
+    rows = [row for row in results.benchmarks if row.n]
+    shares = [share for row in rows for share in _shares(row) or ()]
+    if not shares:
         return None
     theme = PALETTES[look.theme]
     keys = [Key("lost: only the base passed", theme.worse), Key("gained: only the distilled did", theme.better)]
     sentences = [gated(results), "Share of a benchmark's items that changed; the numbers at the bars count items"]
     canvas, box = page(look, progress, foot_of(results), "Items gained and lost", sentences, keys)
-    reach = max([0.02, *(max(row.gained, row.lost) / row.n for row in counted)])
+    reach = max([0.02, *shares])
     found = [_row(row, reach) for row in rows]
     draw_rows(canvas, box, found, [row is found[-1] for row in found], tallest=160)
     return canvas
 
 
+def _shares(row: Benchmark) -> tuple[float, float] | None:
+    """Lost and gained; None with several answers an item."""
+    return None if row.lost is None or row.gained is None else (row.lost / row.n, row.gained / row.n)
+
+
 def _row(row: Benchmark, reach: float) -> Row:
-    whole = row.gained is not None
+    whole = _shares(row)
 
     def draw(canvas: Canvas, box: Box, place: float, last: bool) -> None:
         scale = Scale(-reach, reach, box.left + 60, box.right - 120)
         grid(canvas, scale, box, lambda value: percent(abs(value)), [-reach, 0, reach], last)
         if whole:
-            shares = row.lost / row.n, row.gained / row.n
-            bars = Diverging(*shares, f"{row.lost:,}", f"{row.gained:,}", reach, titled=False)
+            bars = Diverging(*whole, f"{row.lost:,}", f"{row.gained:,}", reach, titled=False)
             draw_diverging(canvas, box, bars, place)
         else:
             words = f"{row.samples} answers an item: none is simply gained or lost"

@@ -10,12 +10,10 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.candidates import (
     BASE,
     Place,
-    Selection,
     blend,
     keys,
     mark,
@@ -32,7 +30,7 @@ from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
-from mlx_distill.run.results.selection import Selection
+from mlx_distill.run.results.selection import CandidateScore, Selection, SelectionBenchmark
 from mlx_distill.run.wording import NOTHING, kept
 
 NOTE = (
@@ -50,8 +48,8 @@ SHAPELY = 1.35
 class Panel:
     """A benchmark; `scores` of each candidate, in training's order."""
 
-    asked: dict[str, Any]
-    scores: dict[Place, dict[str, Any]]
+    asked: SelectionBenchmark
+    scores: dict[Place, CandidateScore]
 
 
 def checkpoint_scores(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
@@ -107,7 +105,7 @@ def _said(selection: Selection, panel: Panel) -> tuple[str, str, str]:
     return panel.asked.title, f"n = {panel.asked.choosing:,} · {panel.asked.domain}", " · ".join(outcome)
 
 
-def _passed(found: Estimate) -> str:
+def _passed(found: Estimate | None) -> str:
     return f"{100 * found.mean:.1f}" if found else NOTHING
 
 
@@ -148,7 +146,7 @@ def _extent(selection: Selection, panel: Panel) -> tuple[float, float]:
     return (min(values), max(values)) if values else (0.5, 0.5)
 
 
-def _scored(panel: Panel) -> Mapping[str, Estimate]:
+def _scored(panel: Panel) -> Mapping[Place, Estimate]:
     """What each candidate passes; one whose answers could not be scored has no place."""
     return {place: score.score for place, score in panel.scores.items() if score.score}
 
@@ -190,9 +188,10 @@ def _steps(canvas: Canvas, x: Scale, steps: Sequence[int], top: float) -> None:
 def _draw(canvas: Canvas, box: Box, selection: Selection, panel: Panel, ends: tuple[float, float]) -> None:
     steps, strengths = sorted(selection.steps), sorted(selection.strengths)
     x, y = _scales(canvas, box, steps, ends)
-    base = panel.asked.base and (x(0), y(panel.asked.base.mean))
-    if base:
-        _base(canvas, x, y, panel.asked.base)
+    passed = panel.asked.base
+    base = (x(0), y(passed.mean)) if passed else None
+    if passed:
+        _base(canvas, x, y, passed)
     spots = _spots(x, y, panel, steps, strengths)
     ends_at = max([x.left, *(at for at, _ in spots.values())])
     shown = x.left + (ends_at - x.left) * canvas.grown()
@@ -237,9 +236,9 @@ def _base(canvas: Canvas, x: Scale, y: Scale, found: Estimate) -> None:
     """Its interval as a band, and a line through the whole panel."""
     theme = canvas.theme
     left, right = x.left - 16, x.right + 30
-    if found.low is not None:
-        colour = blend(theme.background, theme.roles["base"], 0.16)
-        canvas.bar(left, y(found.high), right, y(found.low), colour)
+    if found.interval:
+        low, high = map(y, found.interval)
+        canvas.bar(left, high, right, low, blend(theme.background, theme.roles["base"], 0.16))
     canvas.line([left, right], [y(found.mean)] * 2, theme.roles["base"], 2.4, order=2.2)
 
 

@@ -50,14 +50,15 @@ def _name(row: CostRow) -> str:
 
 
 def _amount(estimate: Estimate) -> str:
-    if estimate.low is None:
+    if estimate.interval is None:
         return dollars(estimate.mean)
-    return f"{dollars(estimate.mean)}  [{dollars(estimate.low)}, {dollars(estimate.high)}]"
+    low, high = map(dollars, estimate.interval)
+    return f"{dollars(estimate.mean)}  [{low}, {high}]"
 
 
 def _scale(rows: Sequence[CostRow], left: float, right: float) -> Scale:
     values = [usd.mean for row in rows for usd in (row.usd, row.usd_batch)]
-    highs = [row.usd.high or row.usd.mean for row in rows]
+    highs = [row.usd.top for row in rows]
     low = 10.0 ** _power(max(min(values), NOTHING))
     return Scale(low, max(max(highs) * 1.3, low * 100), left, right, log=True)
 
@@ -83,5 +84,5 @@ def _row(canvas: Canvas, box: Box, row: CostRow, name: str, scale: Scale, place:
         end = scale.left + (scale(estimate.mean) - scale.left) * canvas.grown(place)
         canvas.bar(scale.left, y - thick * 0.43, end, y + thick * 0.43, colour, hatch)
         canvas.whisker(scale, y, estimate, 8)
-        beyond = scale(estimate.high or estimate.mean)
+        beyond = scale(estimate.top)
         canvas.text(beyond + 16, y, _amount(estimate), SMALL, anchor="middle", late=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlx_distill.report.charts.canvas import LINE, Canvas
 from mlx_distill.report.charts.frame import SMALL, Box, axis, heading
 from mlx_distill.report.charts.scale import Scale
+from mlx_distill.run.records import Estimate
 
 TALLEST = 124.0
 
@@ -19,7 +19,7 @@ class Line:
 
     label: str
     words: str
-    estimate: dict[str, Any] | None
+    estimate: Estimate | None
     colour: str
     marker: str = "o"
 

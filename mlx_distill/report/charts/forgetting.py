@@ -49,8 +49,9 @@ def _row(row: DomainRow, reach: float) -> Row:
         y = (box.top + box.bottom) / 2
         canvas.line([scale(0)] * 2, [box.top - 7, box.bottom + 7], canvas.theme.text, 2.4, order=3)
         canvas.whisker(scale, y, row.difference, 11)
-        mean, colour = scale(row.difference.mean), canvas.theme.verdict(row.verdict)
-        canvas.dot(scale(0) + (mean - scale(0)) * canvas.grown(place), y, colour, "o", 22)
+        if row.difference:
+            mean, colour = scale(row.difference.mean), canvas.theme.verdict(row.verdict)
+            canvas.dot(scale(0) + (mean - scale(0)) * canvas.grown(place), y, colour, "o", 22)
 
     numbers = f"{points(row.difference, sign='+')} points"
     benchmarks = ", ".join(row.benchmarks)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.forest import Forest, Line, draw_forest
 from mlx_distill.report.charts.frame import Box, Key, foot_of, page
-from mlx_distill.report.charts.words import percent, primary
+from mlx_distill.report.charts.words import percent
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, Theme
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
-from mlx_distill.run.results.comparison import Comparison, JudgeOfPairs, PairPreference
+from mlx_distill.run.results.comparison import Agreement, Comparison, JudgeOfPairs, PairPreference
 from mlx_distill.run.wording import NOTHING, estimate, plural
 from mlx_distill.run.wording import percent as with_interval
 
@@ -31,13 +31,13 @@ def judge_agreement(results: Results, look: Look, progress: float = 1.0) -> Canv
     comparison = results.comparison
     if comparison is None:
         return None
-    entry = primary(comparison)
+    entry = comparison.primary
     theme = PALETTES[look.theme]
     panels = _measures(entry, theme) if entry else []
     between = _between(comparison, entry, theme)
     if not panels and not between:
         return None
-    judges = entry.judges if entry else []
+    judges = entry.judges if entry else ()
     keys = [Key("model", theme.batch, marker="o"), Key("person", theme.better, marker="^")]
     people = any(judge.person for judge in judges)
     canvas, box = page(
@@ -47,7 +47,7 @@ def judge_agreement(results: Results, look: Look, progress: float = 1.0) -> Canv
     return canvas
 
 
-def _sentences(comparison: Comparison, entry: PairPreference) -> list[str]:
+def _sentences(comparison: Comparison, entry: PairPreference | None) -> list[str]:
     repeats = f"asked {plural(comparison.repeats, 'time')} each"
     if entry is None:
         return [f"{plural(comparison.judgments, 'judgment')} of single answers, {repeats}"]
@@ -86,7 +86,7 @@ def _judge(judge: JudgeOfPairs, name: str, key: str, theme: Theme) -> Line:
 
 
 def _between(comparison: Comparison, entry: PairPreference | None, theme: Theme) -> Forest | None:
-    lines = _pairs(entry, theme) if entry and entry.agreement else []
+    lines = _pairs(entry, entry.agreement, theme) if entry and entry.agreement else []
     for dimension in comparison.dimensions:
         if dimension.agreement:
             words = estimate(dimension.agreement)
@@ -96,15 +96,15 @@ def _between(comparison: Comparison, entry: PairPreference | None, theme: Theme)
     return Forest("Agreement between judges", note, lines, -1, 1, lambda v: f"{v:g}", ticks, 0.0) if lines else None
 
 
-def _pairs(entry: PairPreference, theme: Theme) -> list[Line]:
+def _pairs(entry: PairPreference, agreement: Agreement, theme: Theme) -> list[Line]:
     numbers = {judge.judge: index for index, judge in enumerate(entry.judges, 1)}
-    alpha = entry.agreement.alpha
+    alpha = agreement.alpha
     lines = [Line("Who won, α", estimate(alpha), alpha, theme.text, "D")]
-    for row in entry.agreement.kappa if 2 < len(numbers) <= NAMED else []:
+    for row in agreement.kappa if 2 < len(numbers) <= NAMED else []:
         first, second = (numbers[name] for name in row.judges)
         lines.append(Line(f"Who won, {first} and {second}, κ", estimate(row.kappa), row.kappa, theme.batch, "s"))
     if len(numbers) == 2:
-        kappa = entry.agreement.kappa[0].kappa
+        kappa = agreement.kappa[0].kappa
         lines.append(Line("Who won, κ", estimate(kappa), kappa, theme.batch, "s"))
     return lines
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.forest import Forest, Line, draw_forest
 from mlx_distill.report.charts.frame import BODY, SMALL, Box, axis, foot_of, heading, page
 from mlx_distill.report.charts.scale import Scale
-from mlx_distill.report.charts.words import percent, primary
+from mlx_distill.report.charts.words import percent
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES, Theme
-from mlx_distill.run.records import ROLES, Estimate
+from mlx_distill.run.records import ROLES, Estimate, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import AnswersOfRole, Comparison, PairPreference
 from mlx_distill.run.wording import estimate
@@ -24,7 +23,7 @@ def answer_lengths(results: Results, look: Look, progress: float = 1.0) -> Canva
     if comparison is None or not any(comparison.answers[role].count for role in ROLES):
         return None
     canvas, box = page(look, progress, foot_of(results), "Lengths of answers", _sentences(comparison))
-    entry = primary(comparison)
+    entry = comparison.primary
     forests = _forests(entry, PALETTES[look.theme]) if entry and entry.n else []
     halves = box.rows(*([1, 0.85] if forests else [1]), gap=40)
     bars = halves[0].rows(1, 1, gap=30) if canvas.narrow else halves[0].columns(0.58, 0.42, gap=80)
@@ -38,14 +37,18 @@ def answer_lengths(results: Results, look: Look, progress: float = 1.0) -> Canva
 
 
 def _sentences(comparison: Comparison) -> list[str]:
-    entry, answers = primary(comparison), comparison.answers
+    entry, answers = comparison.primary, comparison.answers
     cut = ", ".join(f"{role} {answers[role].cut_off} of {answers[role].count}" for role in ROLES)
     ratio = entry.length_ratio if entry else None
     longer = [f"Distilled answers are {estimate(ratio)} times as long as the base's"] if ratio else []
     return [*longer, f"Cut off at the token cap: {cut}"]
 
 
-def _bars(canvas: Canvas, box: Box, scale: Scale, values: Sequence[Sequence[Estimate | str]]) -> float:
+Bar = tuple[Role, Estimate | None, str]
+"""Whose it is, how long, and its words."""
+
+
+def _bars(canvas: Canvas, box: Box, scale: Scale, values: Sequence[Bar]) -> float:
     """A bar a role, its words beyond the interval. Returns where they end."""
     height = min(box.height / len(values), 140)
     for index, (role, found, words) in enumerate(values):
@@ -55,7 +58,7 @@ def _bars(canvas: Canvas, box: Box, scale: Scale, values: Sequence[Sequence[Esti
         if found:
             canvas.role_bar(scale, y, found.mean, role, height * 0.7, index / 3)
             canvas.whisker(scale, y, found, 9)
-            beyond = scale(found.mean if found.high is None else found.high)
+            beyond = scale(found.top)
         canvas.text(beyond + 16, y, words, SMALL, anchor="middle", late=True)
     return box.top + height * len(values)
 
@@ -65,11 +68,11 @@ def _room(canvas: Canvas, box: Box, words: list[str], high: float) -> Scale:
     return Scale(0, high, left, box.right - max(canvas.measure(word, SMALL) for word in words) - 24)
 
 
-def _characters(canvas: Canvas, box: Box, answers: Mapping[str, AnswersOfRole]) -> None:
+def _characters(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Characters", "mean over prompts, with its 95 % interval")
     found = [(role, answers[role].characters) for role in ROLES]
     words = [_number(e) for _, e in found]
-    high = max((e.mean if e.high is None else e.high for _, e in found if e), default=1)
+    high = max((e.top for _, e in found if e), default=1)
     scale = _room(canvas, inside, words, max(high, 1) * 1.04)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
     bottom = room.top + min(room.height / 3, 140) * 3
@@ -77,19 +80,19 @@ def _characters(canvas: Canvas, box: Box, answers: Mapping[str, AnswersOfRole]) 
     _bars(canvas, room, scale, [(role, e, text) for (role, e), text in zip(found, words, strict=True)])
 
 
-def _number(found: Estimate) -> str:
+def _number(found: Estimate | None) -> str:
     if not found:
         return "no answers"
-    interval = "" if found.low is None else f" [{found.low:,.0f}, {found.high:,.0f}]"
+    interval = f" [{found.low:,.0f}, {found.high:,.0f}]" if found.interval else ""
     return f"{found.mean:,.0f}{interval}"
 
 
-def _cut_off(canvas: Canvas, box: Box, answers: Mapping[str, AnswersOfRole]) -> None:
+def _cut_off(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Cut off", "share of answers that ended at the token cap")
     words = [f"{answers[role].cut_off} of {answers[role].count}" for role in ROLES]
     scale = _room(canvas, inside, words, 1)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
-    values: list[tuple[str, dict[str, Any] | None, str]] = []
+    values: list[Bar] = []
     for role, text in zip(ROLES, words, strict=True):
         count = answers[role].count
         values.append((role, Estimate(answers[role].cut_off / max(count, 1), count), text))

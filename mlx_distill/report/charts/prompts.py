@@ -26,8 +26,8 @@ def prompt_comparison(results: Results, look: Look, progress: float = 1.0) -> Ca
     if comparison is None:
         return None
     found = comparison.prompts
-    shown = [p for p in found if p.source == "showcase"] or found
-    shown = [p for p in shown if any(p.of(role).overall is not None for role in ROLES)][:4]
+    showcase = [p for p in found if p.source == "showcase"] or found
+    shown = [p for p in showcase if any(p.of(role).overall is not None for role in ROLES)][:4]
     keys: list[Key] | None = None if shown else []
     canvas, box = page(
         look, progress, foot_of(results), "Prompt by prompt", [_tally(found), judged_by(comparison)], keys

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from mlx_distill.report.charts.benchmarks import MODELS
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.frame import SMALL, Box, Key, foot_of, page
 from mlx_distill.report.charts.rows import Row, draw_rows, grid, lanes
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, PALETTES
+from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark
 from mlx_distill.run.wording import estimate
 
 
 def reasoning_length(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
-    benchmarks = results.benchmarks or []
-    rows = [row for row in benchmarks if any(row.roles[role].characters for role in MODELS)]
+    rows = [row for row in results.benchmarks if any(row.roles[role].characters for role in MODELS)]
     if not rows:
         return None
     theme = PALETTES[look.theme]
@@ -30,8 +29,7 @@ def reasoning_length(results: Results, look: Look, progress: float = 1.0) -> Can
 
 def _high(row: Benchmark) -> float:
     found = [row.roles[role].characters for role in MODELS]
-    ends: list[float] = [e.mean if e.high is None else e.high for e in found if e]
-    return max([1.0, *ends])
+    return max([1.0, *(e.top for e in found if e)])
 
 
 def _row(row: Benchmark, high: float) -> Row:
@@ -44,7 +42,7 @@ def _row(row: Benchmark, high: float) -> Row:
             if found:
                 canvas.role_bar(scale, y, found.mean, role, min(thick * 0.84, 58), place)
                 canvas.whisker(scale, y, found, min(thick * 0.26, 9))
-                beyond = scale(found.mean if found.high is None else found.high)
+                beyond = scale(found.top)
                 words = f"{found.mean:,.0f}"
             canvas.text(beyond + 14, y, words, size, anchor="middle", late=True)
 

@@ -5,17 +5,19 @@ Each with its picture, difference, interval, verdict in words, n and p; a loss a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.diverging import Diverging, draw_diverging
 from mlx_distill.report.charts.frame import SMALL, Box, foot_of, page
 from mlx_distill.report.charts.rows import Row, draw_rows, grid, under_words
 from mlx_distill.report.charts.scale import Scale
-from mlx_distill.report.charts.words import judged_by, outcome, percent, primary, prompts, tried
+from mlx_distill.report.charts.words import judged_by, outcome, percent, prompts, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import ROLES, Estimate, Role
 from mlx_distill.run.results import Results
-from mlx_distill.run.results.comparison import Checks, Comparison, Dimension, PairPreference
+from mlx_distill.run.results.comparison import CheckCounts, Comparison, Dimension, ExecutedPairs, PairPreference
 from mlx_distill.run.wording import estimate
 from mlx_distill.run.wording import percent as with_interval
 
@@ -33,10 +35,10 @@ def model_scorecard(results: Results, look: Look, progress: float = 1.0) -> Canv
 
 
 def _rows(comparison: Comparison) -> list[Row]:
-    preference, pairs = primary(comparison), comparison.checks.pairs
-    rows = [_preference(preference)] if preference and preference.n else []
+    preference, pairs = comparison.primary, comparison.checks.pairs
+    rows = [_preference(preference, preference.share)] if preference and preference.share else []
     rows += [_dimension(row) for row in comparison.dimensions if row.n or any(row.of(role) for role in ROLES)]
-    rows += [_checks(comparison.checks)] if pairs else []
+    rows += [_checks(pairs, comparison.checks.roles)] if pairs else []
     return rows or [Row("Nothing scored", "", "not scored", "", "", lambda *_: None)]
 
 
@@ -54,15 +56,14 @@ def _dimension(row: Dimension) -> Row:
         grid(canvas, scale, box, lambda value: f"{value:.0f}", [0, 2, 4, 6, 8, 10], last)
         thick = box.height / 3
         for index, role in enumerate(ROLES):
-            if row.of(role) is None:
+            found = row.of(role)
+            if found is None:
                 continue
             y = box.top + thick * (index + 0.5)
-            canvas.role_bar(scale, y, row.of(role).mean, role, thick * 0.84, place)
-            canvas.whisker(scale, y, row.of(role), thick * 0.26)
-            beyond = scale(row.of(role).mean if row.of(role).high is None else row.of(role).high)
-            canvas.text(
-                beyond + 14, y, f"{row.of(role).mean:.1f}", min(SMALL, thick * 0.72), anchor="middle", late=True
-            )
+            canvas.role_bar(scale, y, found.mean, role, thick * 0.84, place)
+            canvas.whisker(scale, y, found, thick * 0.26)
+            size = min(SMALL, thick * 0.72)
+            canvas.text(scale(found.top) + 14, y, f"{found.mean:.1f}", size, anchor="middle", late=True)
 
     note = "score, 0 to 10"
     if row.from_checks:
@@ -72,30 +73,28 @@ def _dimension(row: Dimension) -> Row:
     return Row(row.name, note, row.verdict, estimate(row.difference, 2, "+"), tried(row), draw)
 
 
-def _preference(entry: PairPreference) -> Row:
+def _preference(entry: PairPreference, won: Estimate) -> Row:
     def draw(canvas: Canvas, box: Box, place: float, last: bool) -> None:
         scale = Scale(0, 1, box.left, box.right - 60)
         grid(canvas, scale, box, percent, [0, 0.25, 0.5, 0.75, 1], last)
-        share, (y, thick) = entry.share.mean, under_words(box)
+        share, (y, thick) = won.mean, under_words(box)
         role = "distilled" if share >= 0.5 else "base"
         end = scale(0.5) + (scale(share) - scale(0.5)) * canvas.grown(place)
         canvas.bar(scale(0.5), y - thick / 2, end, y + thick / 2, canvas.theme.roles[role], HATCHES[role])
         canvas.line([scale(0.5)] * 2, [box.top, box.bottom], canvas.theme.text, 2.4, order=3)
-        canvas.whisker(scale, y, entry.share, 11)
+        canvas.whisker(scale, y, won, 11)
         half, edge = (scale.right - scale.left) * 0.46, box.top - 4
         canvas.text(scale.left, edge, "◀ base preferred", SMALL, width=half, colour=canvas.theme.muted)
         canvas.text(
             scale.right, edge, "distilled preferred ▶", SMALL, width=half, align="right", colour=canvas.theme.muted
         )
 
-    numbers = f"{with_interval(entry.share)} preferred"
+    numbers = f"{with_interval(won)} preferred"
     note = f"won {entry.won}, lost {entry.lost}, tied {entry.tied}"
     return Row("Preference", note, entry.verdict, numbers, tried(entry), draw)
 
 
-def _checks(checks: Checks) -> Row:
-    pairs, roles = checks.pairs, checks.roles
-
+def _checks(pairs: ExecutedPairs, roles: Mapping[Role, CheckCounts]) -> Row:
     reach = max(pairs.gained, pairs.lost, 1)
 
     def draw(canvas: Canvas, box: Box, place: float, last: bool) -> None:

@@ -41,7 +41,7 @@ class Panel:
     def of(cls, run: SweepRun, found: SweepResults, lines: Sequence[Series]) -> Panel:
         shown, selection = full_strength(run.selection), run.selection
         curves = [(one, points) for one in lines if len(points := curve(shown, one.name)) > 1]
-        stars = _stars(selection, lines) if curves else []
+        stars = _stars(selection, lines) if selection and curves else []
         verdicts = [row.verdict for row in found.findings if row.run == run.name]
         told = [(word, verdicts.count(word)) for word in ("worse", "better") if word in verdicts]
         return cls(run, curves, stars, [] if curves else _dots(run, lines), told)
@@ -66,20 +66,15 @@ def _stars(selection: Selection, lines: Sequence[Series]) -> list[tuple[str, flo
 
 
 def _dots(run: SweepRun, lines: Sequence[Series]) -> list[tuple[Series, Estimate]]:
-    known = {row.name: row.difference for row in run.benchmarks if row.difference}
-    return [(one, _points(known[one.name])) for one in lines if one.name in known]
-
-
-def _points(difference: Estimate) -> Estimate:
-    return difference.times(100)
+    known = {row.name: row.difference.times(100) for row in run.benchmarks if row.difference}
+    return [(one, known[one.name]) for one in lines if one.name in known]
 
 
 def extent(panels: Sequence[Panel]) -> tuple[float, float]:
     """Points that every panel's values lie within, with room around them, and LEAST to both sides of zero."""
     values = [LEAST, -LEAST, *(change for panel in panels for _, points in panel.curves for _, change in points)]
     values += [change for panel in panels for _, _, change in panel.stars]
-    ends = [end for panel in panels for _, found in panel.dots for end in found.ends]
-    values += [end for end in ends if end is not None]
+    values += [end for panel in panels for _, found in panel.dots for end in found.ends]
     low, high = min(values), max(values)
     room = 0.06 * (high - low)
     return low - room, high + room
@@ -196,8 +191,8 @@ def _whiskers(canvas: Canvas, box: Box, panel: Panel, axes: Axes) -> None:
     apart = box.width / len(panel.dots)
     for place, (one, found) in enumerate(panel.dots):
         x = box.left + (place + 0.5) * apart
-        if found.low is not None:
-            low, high = axes.y(found.low), axes.y(found.high)
+        if found.interval:
+            low, high = map(axes.y, found.interval)
             for xs, ys in (([x, x], [low, high]), ([x - 8, x + 8], [low, low]), ([x - 8, x + 8], [high, high])):
                 canvas.line(xs, ys, canvas.theme.text, 2.4, order=3)
         canvas.dot(x, axes.y(found.mean), one.colour, one.shape, 15)

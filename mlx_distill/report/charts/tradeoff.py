@@ -15,7 +15,6 @@ from mlx_distill.report.charts.candidates import (
     DOT,
     STAR,
     Place,
-    Selection,
     blend,
     keys,
     level,
@@ -83,7 +82,8 @@ def _titles(selection: Selection, own: bool) -> str:
 
 
 def _spot(x: Scale, y: Scale, row: CandidateRow) -> tuple[float, float]:
-    return x(row.elsewhere.mean), y(row.gain.mean)
+    """In the middle of an axis that nothing was measured on."""
+    return x(row.elsewhere.mean if row.elsewhere else 0), y(row.gain.mean if row.gain else 0)
 
 
 # ---------------------------------------------------------------- axes
@@ -210,10 +210,10 @@ def _whiskers(x: Scale, y: Scale, selection: Selection, spots: Spots) -> list[Bo
     rows = {(row.step, row.strength): row for row in selection.candidates}
     found = []
     for row, (at, height) in ((rows[name], spots[name]) for name, _ in starred(selection) if name):
-        if row.elsewhere.low is not None:
-            found.append(Box(x(row.elsewhere.low), height - 8, x(row.elsewhere.high), height + 8))
-        if row.gain.low is not None:
-            found.append(Box(at - 8, y(row.gain.high), at + 8, y(row.gain.low)))
+        if row.elsewhere and (ends := row.elsewhere.interval):
+            found.append(Box(x(ends[0]), height - 8, x(ends[1]), height + 8))
+        if row.gain and (ends := row.gain.interval):
+            found.append(Box(at - 8, y(ends[1]), at + 8, y(ends[0])))
     return found
 
 

@@ -9,12 +9,12 @@ from mlx_distill.report.charts.frame import SMALL, Box, Key, foot_of, heading, p
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import PALETTES
-from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
-from mlx_distill.run.results.training import Training
+from mlx_distill.run.results.training import HeldoutLoss, TokenAccuracy, Training
 from mlx_distill.run.wording import estimate, plural
 
-Points = list[tuple[float, float]]
+Interval = tuple[float, float]
+Points = Sequence[tuple[float, float]]
 
 
 def training_curves(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
@@ -41,8 +41,6 @@ def training_curves(results: Results, look: Look, progress: float = 1.0) -> Canv
 def _sentences(training: Training) -> list[str]:
     loss = training.heldout_loss
     student = f"{training.student}, {training.fine_tune}, {plural(training.steps, 'step')}"
-    if not loss:
-        return [f"No held-out loss was measured · {student}"]
     change = estimate(loss.change, 3, "+")
     return [
         f"Held-out loss {loss.base.mean:.3f} → {loss.best.mean:.3f} ({change}) "
@@ -60,7 +58,7 @@ def _curve(canvas: Canvas, box: Box, training: Training, name: str, measured: st
         canvas.text(inside.left, inside.top + 20, "not measured", SMALL, colour=canvas.theme.muted)
         return
     ends = _intervals(training, measured)
-    x, y = _scales(canvas, inside, batches + heldout, [e for e in ends.values() if e])
+    x, y = _scales(canvas, inside, batches + heldout, list(ends.values()))
     shown = x(x.low + (x.high - x.low) * canvas.grown())
     _line(canvas, x, y, batches, canvas.theme.muted, 2.2, shown)
     _line(canvas, x, y, heldout, canvas.theme.roles["distilled"], 5, shown)
@@ -70,13 +68,15 @@ def _curve(canvas: Canvas, box: Box, training: Training, name: str, measured: st
     _marked(canvas, x, y, heldout, training.best_step, ends, shown)
 
 
-def _intervals(training: Training, measured: str) -> Mapping[str, Estimate]:
-    found = getattr(training, measured)
-    return {name: e if (e := getattr(found, name)) and e.low is not None else None for name in ("base", "best")}
+def _intervals(training: Training, measured: str) -> Mapping[str, Interval]:
+    """Of the base and of the step that was kept, where they have one."""
+    found: HeldoutLoss | TokenAccuracy = getattr(training, measured)
+    known = {"base": found.base.interval, "best": found.best.interval}
+    return {name: interval for name, interval in known.items() if interval}
 
 
-def _scales(canvas: Canvas, box: Box, points: Points, intervals: Sequence[Estimate]) -> tuple[Scale, Scale]:
-    values = [value for _, value in points] + [end for e in intervals for end in (e.low, e.high)]
+def _scales(canvas: Canvas, box: Box, points: Points, intervals: Sequence[Interval]) -> tuple[Scale, Scale]:
+    values = [value for _, value in points] + [end for ends in intervals for end in ends]
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or max(abs(high) * 0.1, 0.05)
     y = Scale(low - room, high + room, box.bottom - 76, box.top + 8)
@@ -123,7 +123,7 @@ def _marked(
     y: Scale,
     heldout: Points,
     best: int | None,
-    ends: Mapping[str, Estimate],
+    ends: Mapping[str, Interval],
     shown: float,
 ) -> None:
     """The base, and the step that was kept, with the intervals of both."""
@@ -131,13 +131,12 @@ def _marked(
     for step, name, role, marker, size in ((0, "base", "base", "s", 20), (best, "best", "teacher", "*", 34)):
         if step is None or step not in values or x(step) > shown + 1:
             continue
-        interval = ends[name]
-        if interval:
+        if interval := ends.get(name):
             _upright(canvas, x(step), y, interval)
         canvas.dot(x(step), y(values[step]), canvas.theme.roles[role], marker, size)
 
 
-def _upright(canvas: Canvas, x: float, y: Scale, interval: Estimate) -> None:
-    low, high = y(interval.low), y(interval.high)
+def _upright(canvas: Canvas, x: float, y: Scale, interval: Interval) -> None:
+    low, high = map(y, interval)
     for xs, ys in (([x, x], [low, high]), ([x - 9, x + 9], [low, low]), ([x - 9, x + 9], [high, high])):
         canvas.line(xs, ys, canvas.theme.text, 2.4, order=3, opacity=canvas.late)

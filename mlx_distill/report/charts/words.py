@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
-from mlx_distill.run.results.comparison import Comparison, Dimension, ExecutedPairs, PairPreference
+from mlx_distill.run.results.comparison import Comparison, Measure
 from mlx_distill.run.wording import plural, tested
 
 
@@ -19,13 +19,7 @@ def outcome(comparison: Comparison) -> str:
     return f"Distilled against base: {comparison.verdict}; {comparison.verdict_in_words}"
 
 
-def primary(comparison: Comparison) -> PairPreference | None:
-    """The preference between distilled and base, where any pair was judged."""
-    found = [entry for entry in comparison.preferences if entry.pair == ("distilled", "base")]
-    return found[0] if found else None
-
-
-def tried(row: Benchmark | Dimension | DomainRow | ExecutedPairs | PairPreference) -> str:
+def tried(row: Benchmark | DomainRow | Measure) -> str:
     """n, and p adjusted for the number of measures."""
     p = f" · {tested(row.p_holm)} (Holm)" if row.p_holm is not None else ""
     return f"n = {row.n}{p}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.report.drawn import draw_chart
 from mlx_distill.report.look import DEFAULT, Look

@@ -43,7 +43,7 @@ def with_chosen(selection: Selection) -> Sequence[CandidateRow]:
     return sorted([*full_strength(selection), *weaker], key=lambda found: float(found.step))
 
 
-def score_on(found: CandidateRow, name: str) -> CandidateScore:
+def score_on(found: CandidateRow, name: str) -> CandidateScore | None:
     """A candidate's score on the benchmark of this name."""
     return next((row for row in found.scores if row.name == name), None)
 
@@ -51,7 +51,7 @@ def score_on(found: CandidateRow, name: str) -> CandidateScore:
 def change_on(found: CandidateRow, name: str) -> float | None:
     """Difference to the base in points of a hundred."""
     row = score_on(found, name)
-    return 100 * row.difference.mean if row else None
+    return 100 * row.difference.mean if row and row.difference else None
 
 
 def curve(candidates: Sequence[CandidateRow], name: str) -> list[tuple[float, float]]:

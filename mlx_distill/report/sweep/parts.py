@@ -12,7 +12,8 @@ from mlx_distill.report.sweep import tables
 from mlx_distill.report.sweep.curves import full_strength, strongest
 from mlx_distill.report.sweep.tables import SIGNS, Grid
 from mlx_distill.report.sweep.words import holm, made, states, undone
-from mlx_distill.run.results.sweep import SweepResults, SweepRun
+from mlx_distill.run.results.selection import Selection
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.wording import kept, reason
 
 CHECKPOINTS = "checkpoints"
@@ -69,8 +70,8 @@ def _baselines(found: SweepResults) -> Part | None:
 
 
 def _checkpoints(found: SweepResults) -> Part | None:
-    selected = [run for run in found.runs if full_strength(run.selection)]
-    rest = [run.name for run in found.runs if run not in selected and run.state == "done"]
+    selected = {run.name: run.selection for run in found.runs if run.selection and full_strength(run.selection)}
+    rest = [run.name for run in found.runs if run.name not in selected and run.state == "done"]
     said = [
         "Scores on the selection items, which are not the reported ones: what stands here chose among the checkpoints "
         "and says nothing of how good the chosen one is. "
@@ -81,17 +82,15 @@ def _checkpoints(found: SweepResults) -> Part | None:
     none = [f"Nothing was selected in {', '.join(rest)}."] if rest else []
     if not selected:
         return Part(CHECKPOINTS, "Checkpoints", none) if none else None
-    return Part(CHECKPOINTS, "Checkpoints", said + none, shown=[_selected(run) for run in selected])
+    return Part(CHECKPOINTS, "Checkpoints", said + none, shown=[_selected(*pair) for pair in selected.items()])
 
 
-def _selected(run: SweepRun) -> Shown:
-    selection = run.selection
+def _selected(name: str, selection: Selection) -> Shown:
     after = [f"{kept(selection)}; {reason(selection)}."]
     if (strength := strongest(selection)) != 1:
         after.append(f"Shown at strength {strength:g}, the most that was tried.")
-    if selection.heldout_best is not None:
-        after.append(f"The held-out loss is lowest at step {selection.heldout_best:,}.")
-    return Shown(tables.checkpoints(selection), run.name, after)
+    after.append(f"The held-out loss is lowest at step {selection.heldout_best:,}.")
+    return Shown(tables.checkpoints(selection), name, after)
 
 
 def _best(found: SweepResults) -> Part | None:
@@ -129,6 +128,6 @@ def _doubt(found: SweepResults) -> str:
 
 def _degraded(found: SweepResults) -> list[str]:
     """Each with the student or the run that it is of."""
-    rows = [(base.student, row) for base in found.baselines for row in base.benchmarks]
-    rows += [(run.name, row) for run in found.runs for row in run.benchmarks]
-    return [f"{name}, {row.title}: {sentence}." for name, row in rows for sentence in row.degraded]
+    bases = [(base.student, row.title, row.degraded) for base in found.baselines for row in base.benchmarks]
+    rows = [(run.name, row.title, row.degraded) for run in found.runs for row in run.benchmarks]
+    return [f"{name}, {title}: {sentence}." for name, title, said in [*bases, *rows] for sentence in said]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from mlx_distill.report.sweep.curves import is_at, score_on, with_chosen
 from mlx_distill.report.sweep.words import heldout_loss, kept, titles
 from mlx_distill.run.results.selection import CandidateRow, CandidateScore, Selection
-from mlx_distill.run.results.sweep import BaselineCell, Cell, DomainOfRun, SweepResults, SweepRun
-from mlx_distill.run.results.sweep import Cell as SweepCell
+from mlx_distill.run.results.sweep import BaselineCell, DomainOfRun, RunCell, SweepResults, SweepRun
 from mlx_distill.run.wording import NOTHING, duration, money, p_value, points
 
 OWN = "own domain"
@@ -113,7 +112,7 @@ def _candidate(selection: Selection, found: CandidateRow) -> list[Cell]:
     return [Cell(f"{found.step:,}{strength}", word), *scores]
 
 
-def _score(row: CandidateScore) -> Cell:
+def _score(row: CandidateScore | None) -> Cell:
     return Cell(points(row.score), "loses" if row.loses else "") if row else Cell(NOTHING)
 
 
@@ -138,7 +137,7 @@ def why_not(run: SweepRun) -> Cell:
     return Cell("not asked") if state == "done" else Cell(state, state if state == "failed" else "")
 
 
-def _reported(row: Cell) -> list[Cell]:
+def _reported(row: RunCell) -> list[Cell]:
     return [
         Cell(row.title, doubtful=bool(row.degraded)),
         Cell(f"{row.n:,}"),
@@ -166,7 +165,7 @@ def every_cell(found: SweepResults) -> Grid:
 
 
 def _differences(
-    run: SweepRun, known: Mapping[str, Cell] | Mapping[str, DomainOfRun], names: Iterable[str]
+    run: SweepRun, known: Mapping[str, RunCell] | Mapping[str, DomainOfRun], names: Iterable[str]
 ) -> list[Cell]:
     return [named(run), *(_difference(known[name]) if name in known else _none(run) for name in names)]
 
@@ -175,8 +174,8 @@ def _none(run: SweepRun) -> Cell:
     return Cell(NOTHING) if run.state == "done" else why_not(run)
 
 
-def _difference(row: SweepCell | DomainOfRun) -> Cell:
-    doubtful = isinstance(row, SweepCell) and bool(row.degraded)
+def _difference(row: RunCell | DomainOfRun) -> Cell:
+    doubtful = isinstance(row, RunCell) and bool(row.degraded)
     if row.difference is None:
         return Cell(row.verdict, doubtful=doubtful)
     return Cell(points(row.difference, sign="+"), row.verdict, doubtful=doubtful)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from mlx_distill.run.results.selection import SelectionBenchmark
-from mlx_distill.run.results.sweep import BaselineCell, Cell, SweepResults, SweepRun
-from mlx_distill.run.wording import NOTHING, candidate, duration, money, plural
+from mlx_distill.run.results.sweep import BaselineCell, RunCell, SweepResults, SweepRun
+from mlx_distill.run.wording import NOTHING, candidate, duration, memory, money, plural
 
 
 def verdicts(found: SweepResults) -> list[tuple[str, int]]:
@@ -50,8 +50,8 @@ def made(found: SweepResults) -> str:
     sweep = found.sweep
     said = [f"{sweep.file}, {sweep.created[:10]}"]
     if hardware := sweep.hardware:
-        memory = f"{hardware.memory_bytes / 2**30:.0f} GiB"
-        said.append(f"{hardware.chip}, {hardware.cores} cores, {memory}, {hardware.backend}")
+        size = memory(hardware.memory_bytes)
+        said.append(f"{hardware.chip}, {hardware.cores} cores, {size}, {hardware.backend}")
     said += [] if sweep.seed is None else [f"seed {sweep.seed}"]
     return "; ".join([*said, f"{duration(sweep.seconds)}, {money(sweep.usd)}"])
 
@@ -63,8 +63,7 @@ def kept(run: SweepRun) -> str:
 
 def heldout_loss(run: SweepRun) -> str:
     loss = run.heldout_loss
-    measured = loss and loss.base and loss.best
-    return f"{loss.base.mean:.3f} → {loss.best.mean:.3f}" if measured else NOTHING
+    return f"{loss.base.mean:.3f} → {loss.best.mean:.3f}" if loss else NOTHING
 
 
 def undone(runs: Sequence[SweepRun]) -> Sequence[SweepRun]:
@@ -72,7 +71,7 @@ def undone(runs: Sequence[SweepRun]) -> Sequence[SweepRun]:
     return [run for run in runs if run.state != "done" and (run.why or run.state == "failed")]
 
 
-def titles(rows: Sequence[BaselineCell | Cell | SelectionBenchmark]) -> dict[str, str]:
+def titles(rows: Sequence[BaselineCell | RunCell | SelectionBenchmark]) -> dict[str, str]:
     """The benchmarks' names with their titles, in the order in which they first come."""
     found: dict[str, str] = {}
     for row in rows:

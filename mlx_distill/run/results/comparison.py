@@ -39,7 +39,7 @@ class JudgeOfPairs(Part, frozen=True, kw_only=True):
 class PairPreference(Part, frozen=True, kw_only=True):
     """Who was preferred, over prompts. `difference`: won minus lost, -1 to 1; `share`: won, with half of the ties.
 
-    Only the pair of distilled and base is tested: of another, `name`, `p`, `p_holm` and `verdict` are None.
+    Only the pair of distilled and base is tested: of another, `p` and `p_holm` are None and `verdict` is "".
     """
 
     pair: tuple[Role, Role]
@@ -55,10 +55,10 @@ class PairPreference(Part, frozen=True, kw_only=True):
     unscored: int
     judges: tuple[JudgeOfPairs, ...]
     agreement: Agreement | None
-    name: str | None = None
+    name: str = "Preference"
     p: float | None = None
     p_holm: float | None = None
-    verdict: str | None = None
+    verdict: str = ""
     smallest: float | None = None
 
 
@@ -99,6 +99,10 @@ class ExecutedPairs(Tested, frozen=True, kw_only=True):
     lost: int
     both: int
     neither: int
+
+
+Measure = PairPreference | Dimension | ExecutedPairs
+"""What is tested of the comparison."""
 
 
 class Checks(Part, frozen=True, kw_only=True):
@@ -215,7 +219,7 @@ class Comparison(Part, frozen=True, kw_only=True):
         return next((entry for entry in self.preferences if entry.pair == ("distilled", "base")), None)
 
     @property
-    def measures(self) -> list[PairPreference | Dimension | ExecutedPairs]:
+    def measures(self) -> list[Measure]:
         """Everything that was tested together: preference, dimensions, executed checks."""
         primary = [self.primary] if self.primary else []
         return [*primary, *self.dimensions, *([self.checks.pairs] if self.checks.pairs else [])]

@@ -28,7 +28,7 @@ class SweepPart(Part, frozen=True, kw_only=True):
     seed: int | None
 
 
-class Cell(OfBoth, frozen=True, kw_only=True):
+class RunCell(OfBoth, frozen=True, kw_only=True):
     """One benchmark of one run; `p_holm` and `verdict` are among all cells of the sweep."""
 
     name: str
@@ -79,7 +79,7 @@ class SweepRun(Part, frozen=True, kw_only=True):
     heldout_loss: LossOfRun | None
     selection: Selection | None
     gate: GateOfRun | None
-    benchmarks: tuple[Cell, ...]
+    benchmarks: tuple[RunCell, ...]
     forgetting: tuple[DomainOfRun, ...]
 
 

@@ -7,12 +7,10 @@ two numbers on different scales.
 from __future__ import annotations
 
 from mlx_distill.run import wording
-from mlx_distill.run.records import Role
+from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark
 from mlx_distill.stats import inference as stats
-
-MODELS: tuple[Role, Role] = ("base", "distilled")
 
 SAME = {
     "items_digest": "the items",
