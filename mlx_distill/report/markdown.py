@@ -28,10 +28,13 @@ from mlx_distill.report.document import (
 )
 from mlx_distill.report.markdown_text import bullets, fence, inline, table
 from mlx_distill.report.sections import findings, making, prompts
-from mlx_distill.report.sweep.words import address
+from mlx_distill.report.sections.sweep_parts import CHECKPOINTS
+from mlx_distill.report.sections.sweep_parts import parts as sweep_parts
+from mlx_distill.report.sections.sweep_words import address, explained, headline
 from mlx_distill.run.records import ROLES, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Comparison, PromptResult, RoleOnPrompt
+from mlx_distill.run.results.sweep import SweepResults
 from mlx_distill.run.wording import NOTHING, p_value
 
 
@@ -55,21 +58,28 @@ def document(parts: Iterable[str]) -> str:
 
 
 def pictures(title: str, charts: Sequence[str], folder: Path) -> str:
-    """A PDF is linked: no reader shows it in a page."""
-    shown = [f"{'' if name.endswith('.pdf') else '!'}[{name}]({(folder / name).as_posix()})" for name in charts]
+    """A PDF is linked: no reader shows one in a page."""
+    shown = [_picture(name, (folder / name).as_posix()) for name in charts]
     return "\n\n".join([f"## {title}", *shown]) if shown else ""
+
+
+def _picture(name: str, path: str) -> str:
+    return f"{'' if name.endswith('.pdf') else '!'}[{name}]({path})"
 
 
 # ---------------------------------------------------------------- sections and blocks
 
 
-def section(found: Section, level: int = 2) -> str:
-    """Nothing where it has nothing to say; a section without a title has no heading."""
+def section(found: Section, level: int = 2, chart: str | None = None) -> str:
+    """Nothing where it has nothing to say; a section without a title has no heading. `chart`: stands after its text."""
     if not found.filled:
         return ""
     heading = [f"{'#' * level} {inline(found.title)}"] if found.title else []
     blocks = [block(each) for each in found.blocks if has_content(each)]
-    return "\n\n".join([*heading, *blocks, *filter(None, (section(part, level + 1) for part in found.sections))])
+    shown = [_picture(chart, chart)] if chart else []
+    return "\n\n".join(
+        [*heading, *blocks, *shown, *filter(None, (section(part, level + 1) for part in found.sections))]
+    )
 
 
 def block(found: Block) -> str:
@@ -125,6 +135,21 @@ def _measure(row: Measure, roles: Sequence[Role], counts: Sequence[str], further
     cells += [p_value(row.p), p_value(row.p_holm)]
     after = [row.equivalent or row.detectable or NOTHING, *(more.get(name, NOTHING) for name in further)]
     return [*map(cell, [*cells, Cell(row.verdict, row.verdict), *after])]
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def sweep_markdown(found: SweepResults, chart: str | None) -> str:
+    """sweep.md. `chart`: its path from the file's folder."""
+    findings_ = [Line(one.words, f"{one.verdict}:", one.verdict) for one in found.findings]
+    parts = [
+        f"# Sweep: {inline(found.sweep.name)}",
+        f"**{headline(found)}.** {explained(found)}",
+        bullets(map(line, findings_)),
+        *(section(part, chart=chart if part.name == CHECKPOINTS else None) for part in sweep_parts(found)),
+    ]
+    return document(parts)
 
 
 # ---------------------------------------------------------------- prompt by prompt

@@ -285,10 +285,10 @@ def diff(found: Diff) -> Iterable[RenderableType]:
 
 
 def _paired(title: str, rows: Sequence[Paired]) -> Table:
-    table = _table(title, ["", "difference", "n", "p (Holm)", "could show", "verdict"], left=("", "verdict"))
+    table = _table(title, ["", "difference", "n", "p (Holm)", "detectable", "verdict"], left=("", "verdict"))
     for row in rows:
         smallest = NOTHING if row.verdict != UNSHOWN or row.smallest is None else f"{row.smallest:.2f}"
-        n = str(row.difference.n)
+        n = str(row.difference.n) if row.difference else NOTHING
         cells = (row.name, estimate(row.difference, 2, "+"), n, p_value(row.p_holm), smallest)
         table.add_row(*map(_text, cells), _word(row.verdict))
     return table

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from benchmarked import BENCHMARKS, benchmarked
 from markdown_it import MarkdownIt
+from mlx_distill.report.page.numbers import numbers_of
 from runs import ATTACK, Made, results_of
 
 from mlx_distill.report import draw
 from mlx_distill.report.card import model_card
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
-from mlx_distill.report.page.numbers import numbers_of
 from mlx_distill.run.wording import equivalence, overlapping, points, published, worth
 
 Results = dict[str, Any]

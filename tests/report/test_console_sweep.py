@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from swept import SWEEPS, study
 
-from mlx_distill.report.sweep.words import headline
+from mlx_distill.report.sections.sweep_words import headline
 from mlx_distill.report.terminal_sweep import sweep
 
 

@@ -23,6 +23,7 @@ from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import alone, strip
 from mlx_distill.report.sections import benchmarks, comparison, findings, making, prompts, selection
 from mlx_distill.report.sections.numbers import numbers_of
+from mlx_distill.report.sections.sweep_words import address
 from mlx_distill.run.records import ROLES
 from mlx_distill.run.results import Results
 from mlx_distill.run.wording import NOTHING, estimate, p_value, percent, plural, visible
@@ -127,6 +128,8 @@ def environment(*folders: Path) -> Environment:
     made.globals.update(ROLES=ROLES, NOTHING=NOTHING, SIGNS=SIGNS, CHANGES=findings.CHANGES)
     made.globals.update(NOTHING_SHOWN=findings.NOTHING_SHOWN, views=views, words=prompts, numbers_of=numbers_of)
     made.globals.update(strip=strip, alone=alone, pieces=pieces, roles_of=views.roles_of)
-    made.globals.update(in_columns=_in_columns, kind_of=kind_of, text_of=text_of, has_content=has_content)
+    made.globals.update(
+        in_columns=_in_columns, address=address, kind_of=kind_of, text_of=text_of, has_content=has_content
+    )
     made.globals.update(estimate=estimate, percent=percent, p_value=p_value, plural=plural)
     return made
