@@ -1,7 +1,7 @@
 # make setup   the environment in .venv, with uv when it is there
 # make demo    a whole run on two CPU cores, without a key: about eight minutes
-# make test    what should pass on every machine: some minutes
-# make test-all   with the long tests, which `make test` leaves out: fifteen minutes
+# make test    what should pass on every machine: about 13 minutes on two cores
+# make test-all   with the long tests, which `make test` leaves out: about half an hour
 # make test-sandbox    attacks and right programs at every level, as root and as a user, into docs/sandbox.md: 3 minutes
 # make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting

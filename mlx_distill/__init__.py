@@ -3,4 +3,4 @@
 Start reading at `pipeline/__init__.py`: the stages in order, and the file each one leaves in the run directory.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

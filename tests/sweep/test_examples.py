@@ -78,8 +78,8 @@ def test_a_file_that_is_not_there_is_said() -> None:
         matrix("missing")
 
 
-def test_the_readme_s_sweep_can_be_meant(tmp_path: Path) -> None:
-    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+def test_the_sweep_in_the_docs_can_be_meant(tmp_path: Path) -> None:
+    text = (EXAMPLES.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     file = tmp_path / "sweep.toml"
     file.write_text(block)

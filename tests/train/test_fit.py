@@ -105,6 +105,7 @@ def measured_and_predicted(
     heldout = [example("heldout", 40)]
     parameters: Any = tree_flatten(student.model.parameters())
     weights = sum(array.nbytes for _, array in parameters)
+    mx.eval(parameters)  # weights are read when they are first used
     before = mx.get_active_memory()
     mx.reset_peak_memory()
     trainee = attach(student, config, layout)

@@ -13,7 +13,7 @@ from mlx_distill.run.data.own import load_conversations
 from mlx_distill.run.data.rows import found_in
 from mlx_distill.train.encode import Example, encode_all
 
-PAGE = (Path(__file__).parents[1] / "docs/data.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(jsonl|json|csv)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 FORMS, MORE = BLOCKS[:-1], BLOCKS[-1]
 
