@@ -5,14 +5,14 @@ pipeline.mmd in FOLDER (default: visuals/). Nothing but results.json is read.
 """
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
 
 from mlx_distill.report import draw
 from mlx_distill.report.look import FORMATS, THEMES, Look, size_of
-from mlx_distill.run.errors import UsageError
+from mlx_distill.run.decode import read_results
+from mlx_distill.run.errors import DataError, UsageError
 
 HERE = Path(__file__).parent / "visuals"
 
@@ -27,13 +27,10 @@ def main() -> None:
     parser.add_argument("--animate", action="store_true", help="frames and a GIF of each chart too")
     typed = parser.parse_args()
     source = typed.run / "results.json"
-    if not source.is_file():
-        sys.exit(f"{source} does not exist: give a run directory that has finished.")
     try:
-        look = Look(typed.format, size_of(typed.size), typed.theme)
-    except UsageError as error:
+        look, results = Look(typed.format, size_of(typed.size), typed.theme), read_results(typed.run)
+    except (UsageError, DataError) as error:
         sys.exit(str(error))
-    results = json.loads(source.read_text(encoding="utf-8"))
     for path in draw(results, typed.folder, typed.folder, look, typed.animate):
         print(path)
     if source.resolve() != (typed.folder / "results.json").resolve():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_runs import COLLAPSED, STUDY_1, STUDY_2, Made, bench_run, settings
+from typed import as_dict
 
 from mlx_distill.summarise.benchmarks import benchmarks_part
 
@@ -53,4 +54,4 @@ def benchmarked(results: dict[str, Any], folder: Path, name: str = "study") -> d
     """The results with the benchmarks of this name, and what others published where there are several."""
     rows, gate = benchmarks_part(bench_run(folder, BENCHMARKS[name]), settings())
     published = PUBLISHED if name in ("study", "nine") else []
-    return results | {"benchmarks": rows, "gate": gate, "published": published}
+    return results | {"benchmarks": as_dict(rows), "gate": as_dict(gate), "published": published}

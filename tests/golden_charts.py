@@ -7,6 +7,7 @@ from typing import Any
 from benchmarked import benchmarked
 from runs import Made, results_of
 from selected import selected
+from typed import typed
 
 from mlx_distill.report.charts import CHARTS, drawing
 from mlx_distill.report.look import DEFAULT, Look
@@ -18,7 +19,7 @@ LOOK = Look(size=(720, 405))
 def draw_charts(results: dict[str, Any], folder: Path, look: Look = DEFAULT) -> list[Path]:
     """A file for every chart that can be drawn, without the page's pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    canvases = {name: drawing(name, results, look) for name in CHARTS}
+    canvases = {name: drawing(name, typed(results), look) for name in CHARTS}
     return [canvas.save(folder / f"{name}.{look.format}") for name, canvas in canvases.items() if canvas]
 
 

@@ -12,6 +12,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from typed import as_dict
+
 from mlx_distill.evaluate.judges import DIMENSIONS
 from mlx_distill.run import config as configuration
 from mlx_distill.run.config import Config
@@ -52,7 +54,8 @@ class Made:
 
 def results_of(folder: Path, made: Made = Made()) -> dict[str, Any]:
     """results.json of such a run, computed from its files as for any run."""
-    return summarise(*made_run(folder / made.name, made))
+    found: dict[str, Any] = as_dict(summarise(*made_run(folder / made.name, made)))
+    return found
 
 
 def made_run(folder: Path, made: Made = Made()) -> tuple[RunDir, Config]:

@@ -167,14 +167,12 @@ def export(form: str, run_path: Path, folder: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def runs(folder: Path, as_json: bool) -> None:
     """The runs of FOLDER [runs]: verdict, losses, dollars, minutes. The latest comes first."""
-    from dataclasses import asdict
-
     from mlx_distill.cli.terminal import Terminal
     from mlx_distill.summarise import history
 
     entries, terminal = history.listed(folder), Terminal()
     if as_json:
-        terminal.json([asdict(entry) for entry in entries])
+        terminal.json(entries)
     else:
         terminal.runs(entries, str(folder))
 
@@ -188,14 +186,12 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 
     A and B are run directories; a name that is none stands for the one in runs/.
     """
-    from dataclasses import asdict
-
     from mlx_distill.cli.terminal import Terminal
     from mlx_distill.summarise import history
 
     found, terminal = history.diff(a, b), Terminal()
     if as_json:
-        terminal.json(asdict(found))
+        terminal.json(found)
     else:
         terminal.diff(found)
 
@@ -265,7 +261,7 @@ def _in_run(
         if rank is not None:
             pipeline.dismiss()
         if results and as_json:
-            terminal.json({name: results[name] for name in ("benchmarks", "gate", "published")})
+            terminal.json({name: getattr(results, name) for name in ("benchmarks", "gate", "published")})
         elif results:
             terminal.summary(results, str(path / SELF_CHECK if stage == "self_check_stage" else path))
         if gate:

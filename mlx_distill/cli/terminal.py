@@ -25,6 +25,7 @@ from mlx_distill.cli import sweep_board, training_panel
 from mlx_distill.report import terminal as report_terminal
 from mlx_distill.report import terminal_sweep
 from mlx_distill.report.terminal_text import text as words
+from mlx_distill.run.decode import plain
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.records import Standing, StepMetrics
 from mlx_distill.run.results import Results
@@ -220,14 +221,15 @@ class Terminal:
         self._draw(report_terminal.summary(results, folder, self.console.width))
 
     def runs(self, entries: Sequence[Entry], folder: str) -> None:
-        self._draw([report_terminal.runs(entries, folder, self.console.width)])
+        unread = [words(f"! {entry.name}: {entry.why}", "yellow") for entry in entries if entry.why]
+        self._draw([report_terminal.runs(entries, folder, self.console.width), *unread])
 
     def diff(self, found: Diff) -> None:
         self._draw(report_terminal.diff(found))
 
     def json(self, value: Any) -> None:
         """For programs: ASCII, neither wrapped nor coloured."""
-        self._values.out(json.dumps(value, indent=1), highlight=False)
+        self._values.out(json.dumps(plain(value), indent=1), highlight=False)
 
     def _draw(self, parts: Iterable[RenderableType]) -> None:
         for part in parts:

@@ -14,6 +14,7 @@ import msgspec
 
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.results import SCHEMA, Results
+from mlx_distill.run.results.sweep import SWEEP_SCHEMA, SweepResults
 
 Typed = TypeVar("Typed")
 
@@ -30,7 +31,8 @@ def typed(kind: type[Typed], value: Any, where: str, remedy: str) -> Typed:
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise DataError(f"{where} does not fit this version ({error}): {remedy}.") from error
+        words = " ".join(str(error).split())  # a key may hold a line break
+        raise DataError(f"{where} does not fit this version ({words}): {remedy}.") from error
 
 
 def read_results(folder: Path) -> Results:
@@ -50,8 +52,17 @@ def read_results(folder: Path) -> Results:
 
 def results_of(content: Any, where: str, remedy: str) -> Results:
     """Raises DataError for content of another schema, in one line."""
+    return typed(Results, _of_schema(SCHEMA, content, where, remedy), where, remedy)
+
+
+def sweep_of(content: Any, where: str, remedy: str) -> SweepResults:
+    """sweep.json's content; raises DataError as results_of does."""
+    return typed(SweepResults, _of_schema(SWEEP_SCHEMA, content, where, remedy), where, remedy)
+
+
+def _of_schema(wanted: int, content: Any, where: str, remedy: str) -> Any:
     if not isinstance(content, dict):
         raise DataError(f"{where} is not a JSON object: {remedy}.")
-    if content.get("schema") != SCHEMA:
-        raise DataError(f"{where} has schema {content.get('schema')}, and this version reads {SCHEMA}: {remedy}.")
-    return typed(Results, content, where, remedy)
+    if content.get("schema") != wanted:
+        raise DataError(f"{where} has schema {content.get('schema')}, and this version reads {wanted}: {remedy}.")
+    return content

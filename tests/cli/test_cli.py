@@ -19,6 +19,7 @@ from tables import every
 from mlx_distill import cli
 from mlx_distill.cli.terminal import Terminal
 from mlx_distill.evaluate.judges import DIMENSIONS
+from mlx_distill.run.decode import read_results
 
 # ---------------------------------------------------------------- whole runs
 
@@ -238,7 +239,7 @@ def test_what_a_terminal_cannot_write_is_replaced(encoding: str, finished: Path)
     told = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     with redirect_stdout(told):
         cli._replace_what_cannot_be_written()
-        Terminal().summary(json.loads((finished / "results.json").read_text()), "…")
+        Terminal().summary(read_results(finished), "…")
     assert "Verdict" in told.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
     failed = invoke("plan", "--config", "…", encoding=encoding)
     assert (failed.returncode, "does not exist" in failed.stderr) == (3, True)

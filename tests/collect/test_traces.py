@@ -221,6 +221,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
         ("a.jsonl", b'{"prompt": "a", "completion": "b"}\n{"prompt"', "line 2 is not JSON"),
         ("a.jsonl", b"[1]\n", "item 1 is not a JSON object"),
         ("a.jsonl", b"\n[" * 100_000, "is nested too deeply"),
+        ("a.jsonl", b'{"prompt": ' + b"[" * 100_000 + b"\n", "a.jsonl, line 1 is nested too deeply"),
         ("a.jsonl", b'{"a": "\xff"}\n', "line 1 is not UTF-8"),
         ("a.jsonl", b'{"a": "\\ud800"}\n', "line 1 holds half a character"),
         ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "line 1 is nested too deeply, or holds a number"),

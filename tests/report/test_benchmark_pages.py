@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from benchmarked import BENCHMARKS, benchmarked
 from markdown_it import MarkdownIt
-from mlx_distill.report.page.numbers import numbers_of
+from msgspec.structs import replace
 from runs import ATTACK, Made, results_of
+from typed import typed
 
 from mlx_distill.report import draw
 from mlx_distill.report.card import model_card
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
+from mlx_distill.report.page.numbers import numbers_of
+from mlx_distill.run.results.benchmarks import Overlap
 from mlx_distill.run.wording import equivalence, overlapping, points, published, worth
 
 Results = dict[str, Any]
@@ -37,7 +40,7 @@ def results(made: dict[str, Results]) -> Results:
 
 
 def text_of(results: Results) -> str:
-    return results_markdown(results, [], Path("visuals"))
+    return results_markdown(typed(results), [], Path("visuals"))
 
 
 def section(text: str, title: str, level: int = 2) -> str:
@@ -69,12 +72,12 @@ def test_without_a_comparison_nothing_says_that_nothing_was_compared(results: Re
 
 def test_every_score_is_in_the_table(results: Results) -> None:
     table = section(text_of(results), "Benchmarks")
-    for row in results["benchmarks"]:
-        cells = row_of(table, row["title"])
-        assert cells[1] == f"{row['n']} of {row['items']}"
-        assert cells[2:5] == [points(row["base"]), points(row["distilled"]), points(row["difference"], sign="+")]
-        assert cells[5:9] == [str(row[name]) for name in ("gained", "lost", "both", "neither")]
-        assert cells[11].strip("*") == row["verdict"]
+    for row in typed(results).benchmarks:
+        cells = row_of(table, row.title)
+        assert cells[1] == f"{row.n} of {row.items}"
+        assert cells[2:5] == [points(row.base), points(row.distilled), points(row.difference, sign="+")]
+        assert cells[5:9] == [str(count) for count in (row.gained, row.lost, row.both, row.neither)]
+        assert cells[11].strip("*") == row.verdict
     assert row_of(table, "MBPP+")[9:13] == ["< 0.001", "< 0.001", "**worse**", "not shown (p = 1.000)"]
 
 
@@ -93,7 +96,7 @@ def test_a_loss_stands_where_a_gain_does(results: Results) -> None:
 
 
 def test_no_difference_shown_is_never_called_none(made: dict[str, Results]) -> None:
-    rows = {row["title"]: row for row in made["nine"]["benchmarks"]}
+    rows = {row.title: row for row in typed(made["nine"]).benchmarks}
     assert worth(rows["GSM8K"]) == "equivalent within ±3 points"
     assert equivalence(rows["GSM8K"]).startswith("yes (p < ")
     assert worth(rows["AIME 2024"]).startswith("could have shown ")
@@ -120,7 +123,8 @@ def test_overlap_deviations_and_the_protocol_are_told(results: Results) -> None:
     assert "| IFEval | 60 of 541 items, seed 0 |" in text
     assert text.count("Asked as a chat, where") == len(results["benchmarks"])
     assert "| 1,024 | one, greedy | made here |" in text
-    assert overlapping({"overlap": {"checked": 9, "items": ["a"]}, "items": 5}).startswith("1 of 5 items shares 13")
+    row = replace(typed(results).benchmarks[0], overlap=Overlap(checked=9, items=("a",)), items=5)
+    assert overlapping(row).startswith("1 of 5 items shares 13")
 
 
 def test_parts_groups_and_samples_have_tables(made: dict[str, Results]) -> None:
@@ -145,20 +149,20 @@ def test_what_others_published_is_marked_and_found_by_either_name(results: Resul
     text = section(text_of(results), "Benchmarks")
     assert "Scores that others published, as they gave them" in text
     assert "| teacher | HumanEval+ | 100.0 | teacher's model card |" in text
-    row = results["benchmarks"][0]
-    for name in ("humaneval+", "HUMANEVAL+", row["name"]):
-        assert published(row, {"published": [{"benchmark": name}]})
-    assert published(row, {}) == []
+    row, entry = typed(results).benchmarks[0], results["published"][0]
+    for name in ("humaneval+", "HUMANEVAL+", row.name):
+        assert published(row, typed(results | {"published": [entry | {"benchmark": name}]}))
+    assert published(row, typed(results | {"published": []})) == []
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_benchmarks_of_every_kind_make_a_report(made: dict[str, Results], name: str) -> None:
-    for text in (text_of(made[name]), model_card(made[name])):
+    for text in (text_of(made[name]), model_card(typed(made[name]))):
         assert not re.search(r"\bNone\b(?! of)", text)
         assert "nan" not in text
         assert text.count("**Gate: ") == 1
     for chart in ("benchmark_comparison", "gained_lost", "forgetting", "reasoning_length"):
-        _, table = numbers_of(chart, made[name])
+        _, table = numbers_of(chart, typed(made[name]))
         if table:
             assert {len(row) for row in table.rows} == {len(table.header)}
 
@@ -167,14 +171,14 @@ def test_older_results_are_still_told(results: Results) -> None:
     for key in ("benchmarks", "gate", "published"):
         del results[key]
     assert "Gate" not in text_of(results)
-    assert "**Not benchmarked:**" in model_card(results)
+    assert "**Not benchmarked:**" in model_card(typed(results))
 
 
 # ---------------------------------------------------------------- model card
 
 
 def test_a_card_begins_with_the_gate(results: Results) -> None:
-    front, rest = model_card(results).split("---\n\n", 1)
+    front, rest = model_card(typed(results)).split("---\n\n", 1)
     assert front.splitlines()[1:6] == [
         'base_model: "Qwen/Qwen2.5-0.5B-Instruct"',
         "base_model_relation: adapter",
@@ -189,7 +193,7 @@ def test_a_card_begins_with_the_gate(results: Results) -> None:
 
 
 def test_losses_are_as_loud_as_gains_in_a_card(results: Results) -> None:
-    text = model_card(results)
+    text = model_card(typed(results))
     better, worse = (text.split(f"\n## What got {word}\n")[1].split("\n## ")[0] for word in ("better", "worse"))
     assert "- HumanEval+: +28.0" in better
     assert "- MBPP+: -18.5" in worse
@@ -200,7 +204,7 @@ def test_losses_are_as_loud_as_gains_in_a_card(results: Results) -> None:
 def test_a_base_that_is_no_repository_is_not_named_as_one(results: Results) -> None:
     for student in ("/home/me/model", "model.gguf", 'a/b"\nlicense: mit', "a/b/c", "me/model.gguf"):
         results["training"]["student"] = student
-        text = model_card(results)
+        text = model_card(typed(results))
         assert "base_model" not in text.split("\n---\n")[0]
         assert "--model BASE " in text
         assert text.count("\nlicense:") == 1
@@ -208,20 +212,21 @@ def test_a_base_that_is_no_repository_is_not_named_as_one(results: Results) -> N
 
 def test_terms_are_those_of_the_teacher(results: Results) -> None:
     results["teacher"].update(spec="mlx:Qwen", models=["Qwen"])
-    assert "Anthropic" not in section(model_card(results) + "\n## Terms\n", "Terms")
+    assert "Anthropic" not in section(model_card(typed(results)) + "\n## Terms\n", "Terms")
     results["teacher"] = None
-    assert "Teacher: not known" in model_card(results)
+    assert "Teacher: not known" in model_card(typed(results))
 
 
 @pytest.mark.real
 def test_a_card_is_written_only_where_there_is_an_adapter(results: Results, tmp_path: Path) -> None:
     results["cost_scaling"] = []
     small = Look(size=(320, 320))
-    assert "README.md" not in {path.name for path in draw(results, tmp_path, tmp_path / "visuals", small)}
+    assert "README.md" not in {path.name for path in draw(typed(results), tmp_path, tmp_path / "visuals", small)}
     (tmp_path / "distilled-student").mkdir()
-    assert draw(results, tmp_path, tmp_path / "visuals", small)[-1] == tmp_path / "distilled-student" / "README.md"
+    written = draw(typed(results), tmp_path, tmp_path / "visuals", small)
+    assert written[-1] == tmp_path / "distilled-student" / "README.md"
     results["training"] = None
-    assert "README.md" not in {path.name for path in draw(results, tmp_path, tmp_path / "visuals", small)}
+    assert "README.md" not in {path.name for path in draw(typed(results), tmp_path, tmp_path / "visuals", small)}
 
 
 # ---------------------------------------------------------------- what others wrote
@@ -249,7 +254,7 @@ def test_names_titles_and_sentences_make_no_markup(results: Results, evil: str) 
 
 
 def texts(results: Results) -> list[str]:
-    return [text_of(results), model_card(results).split("---\n\n", 1)[1]]
+    return [text_of(results), model_card(typed(results)).split("---\n\n", 1)[1]]
 
 
 def structure(text: str) -> list[str]:

@@ -23,6 +23,7 @@ from PIL import Image
 from runs import JUDGES, Made, results_of
 from selected import SELECTIONS, selected
 from tables import every
+from typed import typed
 
 from mlx_distill.report.animate import animate
 from mlx_distill.report.charts import CHARTS, drawing
@@ -192,7 +193,7 @@ def assert_legible(results: Results, size: tuple[int, int]) -> None:
 
 def legible(results: Results, size: tuple[int, int]) -> dict[str, list[str]]:
     """The faults of each chart that has any."""
-    found = {chart: faults(canvas) for chart in CHARTS if (canvas := drawing(chart, results, Look(size=size)))}
+    found = {chart: faults(canvas) for chart in CHARTS if (canvas := drawing(chart, typed(results), Look(size=size)))}
     return {chart: said for chart, said in found.items() if said}
 
 
@@ -223,7 +224,7 @@ def test_layouts_hold_in_every_size(runs: dict[str, Results], size: tuple[int, i
 @pytest.mark.real
 def test_what_is_not_there_is_not_drawn(runs: dict[str, Results]) -> None:
     def drawn(name: str) -> set[str]:
-        return {chart for chart in CHARTS if drawing(chart, runs[name], Look(size=(320, 320)))}
+        return {chart for chart in CHARTS if drawing(chart, typed(runs[name]), Look(size=(320, 320)))}
 
     assert drawn("usual") == set(CHARTS)
     assert drawn("nothing judged") == {"training_curves", "cost_scaling"}
@@ -239,7 +240,7 @@ def test_what_is_not_there_is_not_drawn(runs: dict[str, Results]) -> None:
 def test_results_of_before_there_were_benchmarks_are_drawn(runs: dict[str, Results]) -> None:
     new = ("benchmarks", "gate", "published", "selection")
     old = {key: value for key, value in runs["usual"].items() if key not in new}
-    assert {chart for chart in CHARTS if drawing(chart, old, Look())} == set(CHARTS) - {*ASKED, *CHOSEN}
+    assert {chart for chart in CHARTS if drawing(chart, typed(old), Look())} == set(CHARTS) - {*ASKED, *CHOSEN}
 
 
 def words(canvas: Canvas | None) -> list[str]:
@@ -252,7 +253,7 @@ def test_the_scorecard_says_losses_as_loudly_as_gains(runs: dict[str, Results]) 
     first, second = results["comparison"]["dimensions"][:2]
     first.update(verdict="better")
     second.update(verdict="worse")
-    canvas = drawing("model_scorecard", results, Look())
+    canvas = drawing("model_scorecard", typed(results), Look())
     assert canvas
     better, worse = (next(t for t in canvas.axes.texts if t.get_text() == said) for said in ("▲ better", "▼ worse"))
     assert (better.get_fontsize(), better.get_weight()) == (worse.get_fontsize(), worse.get_weight())
@@ -260,7 +261,7 @@ def test_the_scorecard_says_losses_as_loudly_as_gains(runs: dict[str, Results]) 
 
 
 def test_the_scorecard_begins_with_the_preference_and_names_preference_leakage(runs: dict[str, Results]) -> None:
-    found = words(drawing("model_scorecard", runs["usual"], Look()))
+    found = words(drawing("model_scorecard", typed(runs["usual"]), Look()))
     names = [d["name"] for d in runs["usual"]["comparison"]["dimensions"]]
     order = [found.index(name) for name in ("Preference", *names, "Executed checks")]
     assert order == sorted(order)
@@ -270,7 +271,7 @@ def test_the_scorecard_begins_with_the_preference_and_names_preference_leakage(r
 def test_benchmarks_say_losses_as_loudly_as_gains(runs: dict[str, Results]) -> None:
     for chart in ("benchmark_comparison", "gained_lost"):
         for name in ("usual", "benchmarks: nine"):
-            canvas = drawing(chart, runs[name], Look())
+            canvas = drawing(chart, typed(runs[name]), Look())
             assert canvas
             found = {t.get_text(): t for t in canvas.axes.texts}
             better, worse = found["▲ better"], found["▼ worse"]
@@ -279,7 +280,7 @@ def test_benchmarks_say_losses_as_loudly_as_gains(runs: dict[str, Results]) -> N
 
 
 def test_what_is_gained_and_lost_has_bars_of_one_scale(runs: dict[str, Results]) -> None:
-    canvas = drawing("gained_lost", runs["usual"], Look())
+    canvas = drawing("gained_lost", typed(runs["usual"]), Look())
     assert canvas
     rows = runs["usual"]["benchmarks"]
     bars = [bar for bar in canvas.axes.patches if bar.get_height() > 30]
@@ -288,14 +289,14 @@ def test_what_is_gained_and_lost_has_bars_of_one_scale(runs: dict[str, Results])
 
 
 def test_published_scores_are_marked_and_named(runs: dict[str, Results]) -> None:
-    found = words(drawing("benchmark_comparison", runs["usual"], Look()))
+    found = words(drawing("benchmark_comparison", typed(runs["usual"]), Look()))
     assert "published, not tested" in found
     assert any(said.startswith("Published by others: a Qwen2.5-Coder-7B-Instruct") for said in found)
-    assert "published, not tested" not in words(drawing("benchmark_comparison", runs["benchmarks: one"], Look()))
+    assert "published, not tested" not in words(drawing("benchmark_comparison", typed(runs["benchmarks: one"]), Look()))
 
 
 def test_no_difference_shown_is_worth_something_or_not(runs: dict[str, Results]) -> None:
-    found = words(drawing("benchmark_comparison", runs["benchmarks: nine"], Look()))
+    found = words(drawing("benchmark_comparison", typed(runs["benchmarks: nine"]), Look()))
     assert "equivalent within ±3 points" in found
     assert any(said.startswith("could have shown") for said in found)
 
@@ -304,7 +305,7 @@ def test_unscored_is_said_and_no_zero_is_drawn(runs: dict[str, Results]) -> None
     results = copy.deepcopy(runs["usual"])
     for prompt in results["comparison"]["prompts"]:
         prompt["distilled"]["overall"] = None
-    found = words(drawing("prompt_comparison", results, Look()))
+    found = words(drawing("prompt_comparison", typed(results), Look()))
     assert found.count("unscored") == 4
     assert "0.0" not in found
 
@@ -327,7 +328,7 @@ def test_the_default_is_a_dark_full_hd_png_in_the_original_colours(runs: dict[st
 def test_a_picture_has_the_pixels_that_were_asked_for(
     runs: dict[str, Results], size: tuple[int, int], tmp_path: Path
 ) -> None:
-    canvas = drawing("cost_scaling", runs["usual"], Look(size=size))
+    canvas = drawing("cost_scaling", typed(runs["usual"]), Look(size=size))
     assert canvas
     with Image.open(canvas.save(tmp_path / "a.png")) as image:
         assert image.size == size
@@ -416,7 +417,7 @@ def test_an_animation_ends_with_the_still_picture(runs: dict[str, Results], tmp_
     look = Look("svg", (480, 270), "light")
     (tmp_path / "cost_scaling").mkdir()
     (tmp_path / "cost_scaling" / "0009.png").write_text("of a longer one")
-    gifs = animate(runs["usual"], tmp_path, look, frames=4)
+    gifs = animate(typed(runs["usual"]), tmp_path, look, frames=4)
     stills = draw_charts(runs["usual"], tmp_path / "still", dataclasses.replace(look, format="png"))
     assert [path.stem for path in gifs] == [path.stem for path in stills]
     for gif, still in zip(gifs, stills, strict=True):
@@ -431,7 +432,7 @@ def test_an_animation_ends_with_the_still_picture(runs: dict[str, Results], tmp_
 def test_bars_only_grow_and_words_come_last(runs: dict[str, Results]) -> None:
     lengths, opacity = [], []
     for progress in (0.0, 0.3, 0.6, 0.9, 1.0):
-        canvas = drawing("model_scorecard", runs["usual"], Look(), progress)
+        canvas = drawing("model_scorecard", typed(runs["usual"]), Look(), progress)
         assert canvas
         lengths.append(sum(bar.get_width() for bar in canvas.axes.patches))
         opacity.append(next(t.get_alpha() for t in canvas.axes.texts if t.get_text().startswith("●")))
@@ -452,7 +453,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @every("chart", CHARTS)
 def test_the_charts_look_as_they_did_when_someone_looked(golden: Results, chart: str) -> None:
     """Within what another build of the font renderer changes at the edges of letters."""
-    canvas = drawing(chart, golden, LOOK)
+    canvas = drawing(chart, typed(golden), LOOK)
     assert canvas
     expected = Image.open(GOLDEN / f"{chart}.png").convert("RGB")
     off = np.asarray(canvas.image, dtype=float) - np.asarray(expected, dtype=float)

@@ -10,6 +10,7 @@ import pytest
 from benchmarked import BENCHMARKS, benchmarked
 from rich.console import Console
 from runs import ATTACK, Made, results_of
+from typed import typed
 
 from mlx_distill.cli.terminal import Terminal
 
@@ -37,7 +38,7 @@ def results(made: dict[str, Any]) -> dict[str, Any]:
 def shown(results: dict[str, Any], width: int = 120, colour: bool = False) -> str:
     screen = io.StringIO()
     console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    Terminal(console).summary(results, "runs/made-up")
+    Terminal(console).summary(typed(results), "runs/made-up")
     return screen.getvalue()
 
 
@@ -115,7 +116,7 @@ def test_coverage_and_names_do_nothing(results: dict[str, Any]) -> None:
     evil = f"[red]{ATTACK}[/red]\x1b[2J\r\x07"
     row, gate = results["benchmarks"][0], results["gate"]
     row.update(title=evil, verdict=evil, degraded=[evil])
-    gate.update(because=evil, caveats=[evil], coverage={"words": evil})
+    gate.update(because=evil, caveats=[evil], coverage={"rho": None, "p": 1.0, "categories": [], "words": evil})
     gate["rules"][0].update(rule=evil, because=evil)
     gate["forgetting"][0].update(domain=evil)
     text = shown(results)

@@ -10,6 +10,7 @@ from rich.console import Console
 from runs import ATTACK, Made, results_of
 from selected import SELECTIONS, selected
 from tables import every
+from typed import typed
 
 from mlx_distill.cli.terminal import Terminal
 from mlx_distill.run.wording import points
@@ -23,17 +24,19 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def shown(results: dict[str, Any], width: int = 120, colour: bool = False) -> str:
     screen = io.StringIO()
     console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    Terminal(console).summary(results, "runs/made-up")
+    Terminal(console).summary(typed(results), "runs/made-up")
     return screen.getvalue()
 
 
 def test_the_best_candidates_and_what_is_kept(bare: dict[str, Any]) -> None:
     results = selected(bare)
     text = shown(results, 200)
-    row = next(row for row in results["selection"]["candidates"] if (row["step"], row["strength"]) == (8, 0.75))
+    selection = typed(results).selection
+    assert selection
+    row = next(row for row in selection.candidates if (row.step, row.strength) == (8, 0.75))
     line = next(line for line in text.splitlines() if line.split()[:2] == ["8", "0.75"])
-    assert points(row["gain"], sign="+") in line
-    assert points(row["elsewhere"], sign="+") in line
+    assert points(row.gain, sign="+") in line
+    assert points(row.elsewhere, sign="+") in line
     assert line.strip().endswith("kept")
     assert "lowest held-out loss" in next(line for line in text.splitlines() if line.split()[:2] == ["24", "1"])
     assert "and 8 more, on 60 items of each benchmark that are not among the reported ones" in text

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from runs import ATTACK, Made, results_of
+from typed import run_before, self_check, typed
 
 from mlx_distill.cli.terminal import Terminal
 
@@ -25,7 +26,7 @@ def results(made: dict[str, Any]) -> dict[str, Any]:
 def shown(results: dict[str, Any], width: int = 110, colour: bool = False) -> str:
     screen = io.StringIO()
     console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    Terminal(console).summary(results, "runs/made-up")
+    Terminal(console).summary(typed(results), "runs/made-up")
     return screen.getvalue()
 
 
@@ -104,22 +105,16 @@ def test_names_and_caveats_do_nothing(results: dict[str, Any]) -> None:
     comparison = results["comparison"]
     comparison.update(caveats=[evil], verdict_in_words=evil)
     comparison["dimensions"][0]["name"] = comparison["preferences"][0]["judges"][0]["judge"] = evil
-    results["previous"] = {
-        "name": evil,
-        "student": evil,
-        "epochs": 3.0,
-        "verdict": evil,
-        "heldout_loss": {"best": None},
-    }
+    results["previous"] = run_before(name=evil, student=evil, epochs=3.0, verdict=evil)
     text = shown(results)
     assert not set("\x1b\x07\r") & set(text)
     assert text.count("[red]") >= 5
 
 
 def test_the_run_before_and_the_self_check_have_a_line(results: dict[str, Any]) -> None:
-    loss = {"best": {"mean": 1.25}}
-    results["previous"] = {"name": "a", "student": "0.5B", "epochs": 3.0, "verdict": "worse", "heldout_loss": loss}
-    results["self_check"] = {"verdict": "no difference shown", "verdict_in_words": "", "n": 28}
+    loss = {"base": None, "best": {"mean": 1.25, "n": 8}}
+    results["previous"] = run_before(name="a", student="0.5B", epochs=3.0, verdict="worse", heldout_loss=loss)
+    results["self_check"] = self_check(verdict="no difference shown", n=28)
     text = shown(results)
     assert "Previous run: a, 0.5B, 3 epochs, held-out loss 1.250, worse." in text
     assert "The base compared with itself: no difference shown (n = 28)." in text

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 from swept import SWEEPS, study
+from typed import typed_sweep
 
 from mlx_distill.report.sections.sweep_words import headline
 from mlx_distill.report.terminal_sweep import sweep
@@ -13,7 +14,7 @@ from mlx_distill.report.terminal_sweep import sweep
 def shown(found: dict, width: int = 120, colour: bool = False) -> str:  # type: ignore[type-arg]
     screen = io.StringIO()
     console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    for part in sweep(found, "sweeps/study-2", width):
+    for part in sweep(typed_sweep(found), "sweeps/study-2", width):
         console.print(part)
     return screen.getvalue()
 
@@ -55,7 +56,7 @@ def test_losses_gains_and_failures_have_their_colours() -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_sweeps_of_every_kind_are_shown_in_the_reports_words(name: str) -> None:
     text = shown(SWEEPS[name](), 200)
-    assert headline(SWEEPS[name]()) in text
+    assert headline(typed_sweep(SWEEPS[name]())) in text
     assert "None" not in text.replace("mean none", "")
     assert "\u202e" not in text
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from runs import ATTACK, Made, results_of
+from typed import run_before, self_check, typed
 
 from mlx_distill.report.markdown import inline, pipeline_diagram, results_markdown
 from mlx_distill.report.markdown_text import fence
@@ -31,7 +32,7 @@ def results(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def text_of(results: dict[str, Any], *charts: str) -> str:
-    return results_markdown(results, charts, Path("visuals"))
+    return results_markdown(typed(results), charts, Path("visuals"))
 
 
 def section(text: str, title: str) -> str:
@@ -116,11 +117,11 @@ def test_charts_that_a_page_cannot_show_are_linked(results: dict[str, Any]) -> N
 def test_the_run_before_has_a_section(results: dict[str, Any]) -> None:
     assert "Previous run" not in text_of(results)
     estimate = {"mean": 0.25, "low": 0.125, "high": 0.5, "n": 28}
-    results["previous"] = {
-        **{"name": "small | one", "created": "2026-01-01", "preset": "quick", "student": "0.5B", "epochs": 3.0},
-        **{"verdict": "worse", "heldout_loss": {"base": estimate, "best": estimate}, "preference": estimate},
+    results["previous"] = run_before(
+        **{"name": "small | one", "created": "2026-01-01", "student": "0.5B", "epochs": 3.0, "verdict": "worse"},
+        **{"heldout_loss": {"base": estimate, "best": estimate}, "preference": estimate},
         **{"dimensions": {"Old one": estimate}, "usd": 1.5, "seconds": 90.0, "judges": ["static"], "samples": 2},
-    }
+    )
     told = section(text_of(results), "Previous run")
     for words in (
         "| small \\| one |",
@@ -135,7 +136,7 @@ def test_the_run_before_has_a_section(results: dict[str, Any]) -> None:
 
 
 def test_a_self_check_is_told(results: dict[str, Any]) -> None:
-    results["self_check"] = {"verdict": "no difference shown", "verdict_in_words": "of 7 measures …", "n": 28}
+    results["self_check"] = self_check(verdict="no difference shown", verdict_in_words="of 7 measures …", n=28)
     assert "no difference shown (n = 28; of 7 measures …)" in section(text_of(results), "Self-check")
 
 
@@ -272,9 +273,9 @@ def test_what_a_model_wrote_stays_in_its_fence(attack: str) -> None:
 
 
 def test_the_diagram_has_the_run_s_numbers_and_no_words_of_others(results: dict[str, Any]) -> None:
-    text = pipeline_diagram(results)
+    text = pipeline_diagram(typed(results))
     for words in ("36 completions", "104 examples", "40 steps", "28 test prompts"):
         assert words in text
     results["comparison"]["verdict"] = 'x"]\n```\n<img>'
-    assert len(pipeline_diagram(results).splitlines()) == len(text.splitlines())
-    assert "<" not in pipeline_diagram(results).replace("-->", "")
+    assert len(pipeline_diagram(typed(results)).splitlines()) == len(text.splitlines())
+    assert "<" not in pipeline_diagram(typed(results)).replace("-->", "")

@@ -17,6 +17,7 @@ from benchmarked import BENCHMARKS, benchmarked
 from browsing import CONTRASTS, CONTROLS, FILTERING, Opened, chromium, visit
 from PIL import Image
 from runs import ATTACK, Made, results_of
+from typed import as_dict, self_check, typed
 
 from mlx_distill.report.page import TEMPLATES, Picture, page
 from mlx_distill.report.page.pictures import picture
@@ -59,7 +60,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
 
     def open_page(results: Results, **options: Any) -> Opened:
         file = tmp_path / f"report-{len(opened)}.html"
-        file.write_text(page(results, PICTURES), encoding="utf-8")
+        file.write_text(page(typed(results), PICTURES), encoding="utf-8")
         opened.append(visit(browser, file, **options))
         return opened[-1]
 
@@ -197,8 +198,9 @@ def test_the_previous_run_and_the_self_check_are_shown(made: Any, show: Open) ->
     from mlx_distill.summarise import history
 
     results = made()
-    results["previous"] = history.summary(made(seed=1)) | {"name": "the one before"}
-    results["self_check"] = {"verdict": "no difference shown", "verdict_in_words": "of 2 measures none", "n": 9}
+    results["previous"] = as_dict(history.summary(typed(made(seed=1)))) | {"name": "the one before"}
+    words = "of 2 measures none"
+    results["self_check"] = self_check(verdict="no difference shown", verdict_in_words=words, n=9)
     text = show(results).page.inner_text("main")
     assert "the one before" in text
     assert "no difference shown (n = 9; of 2 measures none)" in text
@@ -575,7 +577,9 @@ POLICIES = ("script-src-elem", "script-src-attr", "img-src", "style-src", "frame
 def test_the_policy_stops_what_escaping_would_miss(made: Any, browser: Any, tmp_path: Path) -> None:
     outside = '<iframe src="https://example.org/"></iframe><base href="https://example.org/">'
     outside += '<img src="https://example.org/x.png"><link rel=stylesheet href="https://example.org/x.css">'
-    text = page(made(prompts=1), PICTURES).replace("<footer>", f"{ATTACK}{outside}<p style='color:red'>y</p><footer>")
+    text = page(typed(made(prompts=1)), PICTURES).replace(
+        "<footer>", f"{ATTACK}{outside}<p style='color:red'>y</p><footer>"
+    )
     (tmp_path / "report.html").write_text(text)
     opened = visit(browser, tmp_path / "report.html")
     opened.page.wait_for_timeout(50)
@@ -587,7 +591,7 @@ def test_the_policy_stops_what_escaping_would_miss(made: Any, browser: Any, tmp_
 
 
 def test_the_file_names_nothing_outside_itself(made: Any) -> None:
-    text = page(made(prompts=3), PICTURES)
+    text = page(typed(made(prompts=3)), PICTURES)
     addresses = re.findall(r"<[^>]*\s(?:src|href|action|srcset|poster)=\"([^\"]*)\"", text)
     assert len(addresses) > 10
     assert {address.split(",")[0].split(";")[0][:5] for address in addresses if address[0] != "#"} == {"data:"}
@@ -614,7 +618,7 @@ def test_a_chart_travels_in_the_page_pixel_by_pixel() -> None:
 def test_what_two_results_share_is_not_changed_by_drawing(made: Any) -> None:
     results = made(prompts=3)
     before = copy.deepcopy(results)
-    assert page(results, PICTURES) == page(results, PICTURES)
+    assert page(typed(results), PICTURES) == page(typed(results), PICTURES)
     assert results == before
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from mlx_distill.report.page.answers import LEXERS, highlight, pieces
 from mlx_distill.report.page.strips import reach, strip
+from mlx_distill.run.records import Estimate
 
 
 def plain(html: Markup) -> str:
@@ -54,9 +55,9 @@ def test_code_is_found_as_a_markdown_reader_would() -> None:
 
 
 def test_strips_stay_on_their_scale() -> None:
-    wide = strip({"mean": 5.0, "low": -40.0, "high": 50.0}, (-10, 10), 0)
+    wide = strip(Estimate(5.0, 9, -40.0, 50.0), (-10, 10), 0)
     assert wide is not None
     assert (wide.low, wide.dot, wide.high, wide.zero) == (0, 75, 100, 50)
     assert strip(None, (0, 1)) is None
-    assert reach([{"mean": 0.5, "low": -3.2, "high": 1.0}, None]) == 4
+    assert reach([Estimate(0.5, 9, -3.2, 1.0), None]) == 4
     assert reach([]) == 1

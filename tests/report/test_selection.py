@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from mlx_distill.report.page.numbers import numbers_of
 from runs import ATTACK, Made, results_of
 from selected import SELECTIONS, selected
+from typed import typed
 
 from mlx_distill.report import draw
 from mlx_distill.report.card import model_card
@@ -47,7 +48,7 @@ def results(made: dict[str, Results]) -> Results:
 
 
 def drawn(results: Results, name: str, progress: float = 1.0) -> Canvas:
-    canvas = drawing(name, results, Look(), progress)
+    canvas = drawing(name, typed(results), Look(), progress)
     assert canvas
     return canvas
 
@@ -69,11 +70,11 @@ def marks(canvas: Canvas, shape: str = "", colour: str = "") -> list[Line2D]:
 def test_the_title_says_what_is_kept_and_the_sentence_why(made: dict[str, Results]) -> None:
     for name, results in made.items():
         for chart in CHARTS:
-            canvas = drawing(chart, results, Look())
+            canvas = drawing(chart, typed(results), Look())
             if canvas is None:
                 assert (name, chart) == ("own domain only", CHARTS[1])
                 continue
-            assert words(canvas)[0] == f"Kept: {candidate(results['selection']['chosen'])}"
+            assert words(canvas)[0] == f"Kept: {candidate(typed(results).selection.chosen)}"
     assert any(said.startswith("Gains most on HumanEval+ (+13.3") for said in words(drawn(made["typical"], CHARTS[0])))
     kept_base = words(drawn(made["not confirmed"], CHARTS[0]))
     assert kept_base[0] == "Kept: the base"
@@ -152,7 +153,7 @@ def test_what_could_not_be_scored_is_left_out(results: Results) -> None:
         row["scores"][1].update(score=None, difference=None)
     assert "kept: — → 53.3 % · none loses here" in words(drawn(results, CHARTS[0]))
     found["candidates"][0]["gain"] = None
-    assert drawing(CHARTS[1], results, Look()) is None
+    assert drawing(CHARTS[1], typed(results), Look()) is None
     assert "| 8 | 0.25 | — |" in text_of(results)
 
 
@@ -160,7 +161,7 @@ def test_what_could_not_be_scored_is_left_out(results: Results) -> None:
 
 
 def text_of(results: Results) -> str:
-    return results_markdown(results, [], Path("visuals"))
+    return results_markdown(typed(results), [], Path("visuals"))
 
 
 def section(text: str, title: str = "Selection") -> str:
@@ -170,12 +171,14 @@ def section(text: str, title: str = "Selection") -> str:
 def test_the_section_says_what_is_kept_and_lists_every_candidate(results: Results) -> None:
     text = section(text_of(results))
     assert text.strip().startswith("**Kept: step 8 at strength 0.75.** Gains most on HumanEval+")
-    for row in results["selection"]["candidates"]:
-        told = f"| {row['step']} | {row['strength']:g} | {points(row['gain'], sign='+')} |"
+    selection = typed(results).selection
+    assert selection
+    for row in selection.candidates:
+        told = f"| {row.step} | {row.strength:g} | {points(row.gain, sign='+')} |"
         line = next(line for line in text.splitlines() if line.startswith(told))
-        assert points(row["elsewhere"], sign="+") in line
-        assert all(f"**{title}**" in line for title in row["loses"])
-        assert all(word in line for word in standing(results["selection"], row))
+        assert points(row.elsewhere, sign="+") in line
+        assert all(f"**{title}**" in line for title in row.loses)
+        assert all(word in line for word in standing(selection, row))
     assert "60 items of each benchmark that are not among the reported ones" in text
     assert "one-sided p below 0.235" in text
 
@@ -192,23 +195,23 @@ def test_the_confirmation_is_a_table(made: dict[str, Results]) -> None:
 
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_selections_of_every_kind_are_told(made: dict[str, Results], name: str) -> None:
-    for text in (text_of(made[name]), model_card(made[name]), page(made[name])):
+    for text in (text_of(made[name]), model_card(typed(made[name])), page(typed(made[name]))):
         assert "None" not in text
         assert "nan" not in text.split("Selection")[-1][:2000]
         assert "Kept: " in text
     for chart in CHARTS:
-        _, table = numbers_of(chart, made[name])
+        _, table = numbers_of(chart, typed(made[name]))
         assert table
         assert {len(row) for row in table.rows} == {len(table.header)}
 
 
 def test_older_results_say_nothing_of_a_selection(bare: Results) -> None:
     for results in (bare, bare | {"selection": None}):
-        for text in (text_of(results), model_card(results), page(results)):
+        for text in (text_of(results), model_card(typed(results)), page(typed(results))):
             assert "Kept: " not in text
             assert "Selection" not in text
-        assert [numbers_of(chart, results)[1] for chart in CHARTS] == [None, None]
-        assert [drawing(chart, results, Look()) for chart in CHARTS] == [None, None]
+        assert [numbers_of(chart, typed(results))[1] for chart in CHARTS] == [None, None]
+        assert [drawing(chart, typed(results), Look()) for chart in CHARTS] == [None, None]
 
 
 # ---------------------------------------------------------------- report.html
@@ -232,11 +235,11 @@ class Words(HTMLParser):
 def test_the_page_has_it_in_the_verdict_and_as_a_section(made: dict[str, Results]) -> None:
     for name, sign in (("typical", "✓"), ("not confirmed", "✗"), ("none eligible", "✗")):
         results = made[name]
-        found = Words(page(results))
-        kept = f"{sign} Kept: {candidate(results['selection']['chosen'])}:"
+        found = Words(page(typed(results)))
+        kept = f"{sign} Kept: {candidate(typed(results).selection.chosen)}:"
         assert found.text.count(kept) == 2
-        assert 'href="#selection"' in page(results)
-        assert found.tags["table"] - Words(page(results | {"selection": None})).tags.get("table", 0) == (
+        assert 'href="#selection"' in page(typed(results))
+        assert found.tags["table"] - Words(page(typed(results | {"selection": None}))).tags.get("table", 0) == (
             2 if results["selection"]["confirmation"] else 1
         )
 
@@ -245,11 +248,11 @@ def test_the_page_has_it_in_the_verdict_and_as_a_section(made: dict[str, Results
 
 
 def test_a_card_says_which_candidate_the_adapter_is(made: dict[str, Results]) -> None:
-    text = section(model_card(made["typical"]), "Which checkpoint this is")
+    text = section(model_card(typed(made["typical"])), "Which checkpoint this is")
     assert "**Kept: step 8 at strength 0.75.**" in text
     assert "The strength is folded into the adapter's own weights" in text
     for name in ("none eligible", "not confirmed"):
-        text = section(model_card(made[name]), "Which checkpoint this is")
+        text = section(model_card(typed(made[name])), "Which checkpoint this is")
         assert "**Kept: the base.**" in text
         assert "Use the base: this adapter is step 24 at full strength" in text
 
@@ -260,7 +263,7 @@ def test_a_card_lies_beside_the_adapter_that_it_describes(made: dict[str, Result
         (tmp_path / folder).mkdir()
     for name, folder in (("typical", "kept-student"), ("none eligible", "distilled-student")):
         results = made[name] | {"cost_scaling": []}
-        card = draw(results, tmp_path, tmp_path / "visuals", Look(size=(320, 320)))[-1]
+        card = draw(typed(results), tmp_path, tmp_path / "visuals", Look(size=(320, 320)))[-1]
         assert card == tmp_path / folder / "README.md"
 
 
@@ -273,19 +276,19 @@ EVILS = (ATTACK, "| cell | \n# heading", "[a](https://example.org) ![b](x.png)",
 @pytest.mark.parametrize("evil", EVILS)
 def test_titles_and_words_make_no_markup(made: dict[str, Results], evil: str) -> None:
     results = copy.deepcopy(made["not confirmed"])
-    known = [*map(structure, texts(results))], Words(page(results)).tags
+    known = [*map(structure, texts(results))], Words(page(typed(results))).tags
     found = results["selection"]
     found["words"] += f" {evil}"
     for asked in found["benchmarks"]:
         asked.update(title=f"{asked['title']} {evil}", domain=f"{asked['domain']} {evil}")
     for row in found["candidates"]:
         row["loses"] = [f"{title} {evil}" for title in row["loses"]]
-    assert ([*map(structure, texts(results))], Words(page(results)).tags) == known
+    assert ([*map(structure, texts(results))], Words(page(typed(results))).tags) == known
     assert not any("\x1b" in text for text in texts(results))
 
 
 def texts(results: Results) -> list[str]:
-    return [text_of(results), model_card(results).split("---\n\n", 1)[1]]
+    return [text_of(results), model_card(typed(results)).split("---\n\n", 1)[1]]
 
 
 def structure(text: str) -> list[str]:

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from swept import NASTY, SWEEPS, study
 from test_charts import VISION, apart, contrast, faults
+from typed import typed_sweep
 
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.sweep_chart import MOST, sweep_chart
@@ -43,7 +44,7 @@ def found() -> Values:
 
 
 def text_of(found: Values) -> str:
-    return sweep_markdown(found, "visuals/sweep.png")
+    return sweep_markdown(typed_sweep(found), "visuals/sweep.png")
 
 
 def section(text: str, title: str, level: int = 2) -> str:
@@ -75,7 +76,7 @@ def test_no_difference_is_one_sentence() -> None:
     text = text_of(SWEEPS["one alone"]())
     assert text.splitlines()[2].startswith("**No cell of 3 shows a difference.** ")
     assert "▼ worse:" not in text
-    assert headline(SWEEPS["all waiting"]()) == "No cell was tested"
+    assert headline(typed_sweep(SWEEPS["all waiting"]())) == "No cell was tested"
 
 
 def test_a_failed_run_is_as_loud_as_a_finding(found: Values) -> None:
@@ -99,14 +100,14 @@ def test_runs_have_values_choice_gate_loss_time_and_cost(found: Values) -> None:
 
 def test_every_reported_number_is_there(found: Values) -> None:
     text = plain(text_of(found))
-    for run in found["runs"]:
-        for row in run["benchmarks"]:
-            assert points(row["difference"], sign="+") in section(text, "Every cell")
-            assert f"{points(row['base'])}, n = {row['n']}" in section(text, "Baselines")
-            if row["domain"] == "own domain":
-                assert f"| {points(row['base'])} | {points(row['distilled'])} |" in section(text, "Best by rule")
-        for row in run["forgetting"]:
-            assert points(row["difference"], sign="+") in section(text, "Forgetting")
+    for run in typed_sweep(found).runs:
+        for row in run.benchmarks:
+            assert points(row.difference, sign="+") in section(text, "Every cell")
+            assert f"{points(row.base)}, n = {row.n}" in section(text, "Baselines")
+            if row.domain == "own domain":
+                assert f"| {points(row.base)} | {points(row.distilled)} |" in section(text, "Best by rule")
+        for domain in run.forgetting:
+            assert points(domain.difference, sign="+") in section(text, "Forgetting")
 
 
 def test_checkpoints_are_rows_with_the_choice_and_the_losers_marked(found: Values) -> None:
@@ -140,7 +141,7 @@ def test_what_was_not_confirmed_is_marked() -> None:
 def test_where_full_strength_was_not_tried_the_strongest_is_shown(found: Values) -> None:
     selection = found["runs"][0]["selection"]
     selection["candidates"] = [one for one in selection["candidates"] if one["strength"] < 1]
-    assert {one["strength"] for one in full_strength(selection)} == {0.5}
+    assert {one.strength for one in full_strength(typed_sweep(found).runs[0].selection)} == {0.5}
     assert "Shown at strength 0.5" in section(text_of(found), "r1-math-qwen2.5-7b", 3)
 
 
@@ -167,7 +168,7 @@ def test_degraded_results_are_marked_and_said(found: Values) -> None:
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_sweeps_of_every_kind_are_told(name: str) -> None:
-    text, shown = text_of(SWEEPS[name]()), sweep_page(SWEEPS[name]())
+    text, shown = text_of(SWEEPS[name]()), sweep_page(typed_sweep(SWEEPS[name]()))
     assert text.startswith("# Sweep: ")
     for said in (text, re.sub(r"<(style|script)>.*?</\1>", "", shown, flags=re.DOTALL)):
         assert not re.search(r"\b(None|nan|Undefined|undefined)\b", said.replace("is nan:", ""))
@@ -182,7 +183,7 @@ def test_cells_that_were_not_scored_are_said(found: Values) -> None:
     text = text_of(found)
     assert "| not scored |" in section(text, "Every cell")
     assert "| — | — | — | — | not scored |" in section(text, "Best by rule")
-    assert sweep_page(found)
+    assert sweep_page(typed_sweep(found))
 
 
 # ---------------------------------------------------------------- what nobody may make it say
@@ -221,7 +222,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sweep")
-    assert [path.name for path in draw_sweep(study(), folder)] == ["sweep.png", "sweep.md", "sweep.html"]
+    assert [path.name for path in draw_sweep(typed_sweep(study()), folder)] == ["sweep.png", "sweep.md", "sweep.html"]
     return folder
 
 
@@ -272,7 +273,7 @@ def test_all_text_has_enough_contrast_and_all_controls_are_reached(browser: Any,
 @pytest.mark.parametrize("name", ["hostile", "nothing asked"])
 def test_nothing_is_wider_than_a_screen_and_no_name_acts(browser: Any, tmp_path: Path, name: str) -> None:
     file = tmp_path / "sweep.html"
-    file.write_text(sweep_page(SWEEPS[name]()), encoding="utf-8")
+    file.write_text(sweep_page(typed_sweep(SWEEPS[name]())), encoding="utf-8")
     opened = visit(browser, file)
     page = opened.page
     for width in (1280, 360):
@@ -289,13 +290,13 @@ def test_nothing_is_wider_than_a_screen_and_no_name_acts(browser: Any, tmp_path:
 def test_a_name_cannot_turn_the_numbers_after_it() -> None:
     assert "\u202e" in NASTY
     found = SWEEPS["hostile"]()
-    for said in (sweep_page(found), text_of(found)):
+    for said in (sweep_page(typed_sweep(found)), text_of(found)):
         assert "\u202e" not in said
 
 
 def test_half_a_character_does_not_stop_the_page(found: Values) -> None:
     found["runs"][0]["name"] = "a\ud800b"
-    assert "a?b" in sweep_page(found)
+    assert "a?b" in sweep_page(typed_sweep(found))
 
 
 # ---------------------------------------------------------------- the chart
@@ -303,7 +304,7 @@ def test_half_a_character_does_not_stop_the_page(found: Values) -> None:
 
 def drawn(found: Values, look: Look) -> Canvas:
     with mpl.rc_context(SETTINGS):
-        canvas = sweep_chart(found, look)
+        canvas = sweep_chart(typed_sweep(found), look)
     assert canvas
     return canvas
 
@@ -351,11 +352,11 @@ def test_all_panels_share_their_axes(found: Values) -> None:
     canvas = drawn(found, Look())
     colour = COLOURS["dark"][0]
     lines = [line for line in canvas.axes.get_lines() if line.get_color() == colour and len(line.get_xdata()) > 2]
-    shown = [run for run in found["runs"] if run["selection"]]
+    shown = [run for run in typed_sweep(found).runs if run.selection]
     assert len(lines) == len(shown) == 8
     scales = []
     for line, run in zip(lines, shown, strict=True):
-        change = full_strength(run["selection"])[-1]["scores"][0]["difference"]["mean"]
+        change = full_strength(run.selection)[-1].scores[0].difference.mean
         xs, ys = list(line.get_xdata()), list(line.get_ydata())
         scales.append(((ys[0] - ys[-1]) / change, xs[-1] - xs[0]))
     assert all(
@@ -393,19 +394,21 @@ def test_of_many_runs_those_with_losses_are_drawn() -> None:
 
 @pytest.mark.parametrize("name", ["nothing asked", "all waiting"])
 def test_without_anything_to_draw_there_is_no_chart(name: str, tmp_path: Path) -> None:
-    assert [path.name for path in draw_sweep(SWEEPS[name](), tmp_path)] == ["sweep.md", "sweep.html"]
+    assert [path.name for path in draw_sweep(typed_sweep(SWEEPS[name]()), tmp_path)] == ["sweep.md", "sweep.html"]
     assert "<figure>" not in (tmp_path / "sweep.html").read_text()
     assert "visuals" not in (tmp_path / "sweep.md").read_text()
 
 
 def test_a_chart_has_the_look_that_was_asked_for_and_is_the_same_twice(tmp_path: Path) -> None:
     found = SWEEPS["one alone"]()
-    first, second = (draw_sweep(found, tmp_path / name, Look(size=(640, 360), theme="light")) for name in "ab")
+    first, second = (
+        draw_sweep(typed_sweep(found), tmp_path / name, Look(size=(640, 360), theme="light")) for name in "ab"
+    )
     assert [a.read_bytes() == b.read_bytes() for a, b in zip(first, second, strict=True)] == [True] * 3
     with Image.open(first[0]) as image:
         assert image.size == (640, 360)
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
-    shown = draw_sweep(found, tmp_path / "c", Look("pdf", (640, 360)))
+    shown = draw_sweep(typed_sweep(found), tmp_path / "c", Look("pdf", (640, 360)))
     assert shown[0].read_bytes()[:5] == b"%PDF-"
     assert "\n[visuals/sweep.pdf](visuals/sweep.pdf)" in shown[1].read_text()
 

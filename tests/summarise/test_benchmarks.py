@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from bench_runs import ATTACK, ROLES, STUDY_1, STUDY_2, Made, bench_run, drawn, settings
+from typed import as_dict
 
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.records import Generation, Score
@@ -13,7 +14,8 @@ CODE = Made("HumanEval+", "code", 60, 20, 15, 5)
 
 
 def rows_of(folder: Path, *benchmarks: Made) -> list[dict[str, Any]]:
-    return benchmarks_part(bench_run(folder / "run", benchmarks), settings())[0]
+    found: list[dict[str, Any]] = as_dict(benchmarks_part(bench_run(folder / "run", benchmarks), settings())[0])
+    return found
 
 
 def row_of(folder: Path, made: Made) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def row_of(folder: Path, made: Made) -> dict[str, Any]:
 
 
 def test_a_run_without_benchmarks_has_none(tmp_path: Path) -> None:
-    assert benchmarks_part(RunDir(tmp_path), settings()) == ([], None)
+    assert as_dict(benchmarks_part(RunDir(tmp_path), settings())) == [[], None]
 
 
 # ---------------------------------------------------------------- published studies out of their counts
@@ -99,7 +101,7 @@ def test_one_model_alone_has_its_share_and_no_comparison(tmp_path: Path) -> None
     run.write_records("bench/scores.jsonl", kept)
     answers = [answer for answer in run.read("bench/answers.jsonl", Generation) if answer.role == "base"]
     run.write_records("bench/answers.jsonl", answers)
-    (row,), gate = benchmarks_part(run, settings())
+    (row,), gate = as_dict(benchmarks_part(run, settings()))
     assert (row["verdict"], row["n"], row["p"], row["distilled"], row["equivalence"]) == (
         "not scored",
         0,
@@ -118,7 +120,7 @@ def test_one_model_alone_has_its_share_and_no_comparison(tmp_path: Path) -> None
 def test_a_run_that_was_stopped_before_it_scored_says_so(tmp_path: Path) -> None:
     run = bench_run(tmp_path, [CODE])
     (run / "bench/scores.jsonl").unlink()
-    (row,), _ = benchmarks_part(run, settings())
+    (row,), _ = as_dict(benchmarks_part(run, settings()))
     assert (row["verdict"], row["base"], row["roles"]["base"]["not_run"]) == ("not scored", None, 60)
 
 
@@ -127,12 +129,12 @@ def test_a_line_written_twice_counts_once_and_items_of_an_earlier_subset_do_not_
     scores = run.read("bench/scores.jsonl", Score)
     other = dataclasses.replace(scores[0], item_id="HumanEval+/999")
     run.write_records("bench/scores.jsonl", [*scores, *scores[:20], other])
-    assert benchmarks_part(run, settings())[0][0]["n"] == 60
+    assert as_dict(benchmarks_part(run, settings()))[0][0]["n"] == 60
 
 
 def test_a_benchmark_of_no_items_has_nothing_to_say(tmp_path: Path) -> None:
     run = bench_run(tmp_path, [Made("MBPP+", "code", 0, 0, 0, 0), CODE])
-    rows, _ = benchmarks_part(run, settings())
+    rows, _ = as_dict(benchmarks_part(run, settings()))
     assert (rows[0]["verdict"], rows[0]["base"], rows[0]["at_floor"], rows[0]["degraded"]) == (
         "not scored",
         None,
@@ -156,7 +158,7 @@ def test_domains_are_told_by_capability_or_by_name(tmp_path: Path) -> None:
     run = bench_run(tmp_path, [CODE, STUDY_2[0], Made("GSM8K", "mathematics", 20, 10, 0, 0)])
 
     def domains(*own: str) -> list[str]:
-        return [row["domain"] for row in benchmarks_part(run, settings(own))[0]]
+        return [row["domain"] for row in as_dict(benchmarks_part(run, settings(own)))[0]]
 
     assert domains("code") == ["own domain", "mathematics", "mathematics"]
     assert domains("Mathematics") == ["other code", "own domain", "own domain"]
@@ -186,7 +188,7 @@ def test_pass_at_k_counts_only_items_with_so_many_scored_answers(tmp_path: Path)
         for score in scores
     ]
     run.write_records("bench/scores.jsonl", unscored)
-    (row,), _ = benchmarks_part(run, settings())
+    (row,), _ = as_dict(benchmarks_part(run, settings()))
     assert [entry["base"]["n"] for entry in row["pass_at_k"]] == [20, 20, 19]
     assert row["n"] == 20
 
@@ -203,7 +205,7 @@ def test_instructions_are_counted_singly_and_prompts_whole(tmp_path: Path) -> No
         loose = {f"loose {i} a:b": True for i in range(len(strict))}
         marked.append(dataclasses.replace(score, parts=strict | loose | {"prompt, loose": score.role == "distilled"}))
     run.write_records("bench/scores.jsonl", marked)
-    parts = {part["name"]: part for part in benchmarks_part(run, settings())[0][0]["parts"]}
+    parts = {part["name"]: part for part in as_dict(benchmarks_part(run, settings()))[0][0]["parts"]}
     assert set(parts) == {"instructions, strict", "instructions, loose", "prompt, loose"}
     strict = parts["instructions, strict"]
     assert strict["base"]["mean"] == pytest.approx(3 / 8)
@@ -218,7 +220,7 @@ def test_instructions_of_one_prompt_move_together(tmp_path: Path) -> None:
     scores = run.read("bench/scores.jsonl", Score)
     rows = [dataclasses.replace(s, parts={f"strict {i} a:b": bool(s.passed) for i in range(4)}) for s in scores]
     run.write_records("bench/scores.jsonl", rows)
-    part = benchmarks_part(run, settings())[0][0]["parts"][0]
+    part = as_dict(benchmarks_part(run, settings()))[0][0]["parts"][0]
     assert part["base"]["high"] - part["base"]["low"] > 0.4
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from bench_runs import STUDY_1, Made, bench_run, settings
+from runs import Made as MadeRun
+from runs import results_of
 from tables import every
+from typed import typed
 
 from mlx_distill.report.markdown import benchmarks as markdown
 from mlx_distill.report.page import benchmarks as page
 from mlx_distill.run.records import FORMAT, Role, Score
+from mlx_distill.run.results.benchmarks import Benchmark, Gate
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.form import packages_part, packages_words
 
@@ -36,6 +42,11 @@ def parts_of(folder: Path, made: Made, base: int, distilled: int, other: Made | 
     return benchmarks_part(run, settings())
 
 
+def told(folder: Path, rows: Sequence[Benchmark], gate: Gate | None) -> str:
+    results = typed(results_of(folder, MadeRun(missing=("teacher", "training", "comparison"))))
+    return markdown.scores(msgspec.structs.replace(results, benchmarks=tuple(rows), gate=gate))
+
+
 @every(
     "made, base, distilled, words",
     [
@@ -52,20 +63,19 @@ def test_a_sentence_tells_them_apart_where_one_differs_alone(
     tmp_path: Path, made: Made, base: int, distilled: int, words: str
 ) -> None:
     (row,), gate = parts_of(tmp_path, made, base, distilled)
-    form = row["format"]
-    assert (round(form["base"]["mean"] * made.n), round(form["distilled"]["mean"] * made.n)) == (base, distilled)
-    assert (form["gained"], form["lost"]) == (max(0, distilled - base), max(0, base - distilled))
-    assert words in form["words"]
-    assert bool(form["words"]) == bool(words)
-    assert gate["because"].endswith(form["words"])
+    form = row.format
+    assert (round(form.base.mean * made.n), round(form.distilled.mean * made.n)) == (base, distilled)
+    assert (form.gained, form.lost) == (max(0, distilled - base), max(0, base - distilled))
+    assert words in form.words
+    assert bool(form.words) == bool(words)
+    assert gate.because.endswith(form.words)
 
 
 def test_it_stands_beside_what_passes_and_is_no_part_of_it(tmp_path: Path) -> None:
     rows, gate = parts_of(tmp_path, SAME, 11, 164, other=STUDY_1[1])
-    assert rows[1]["format"] is None
-    assert FORMAT not in [part["name"] for part in rows[0]["parts"]]
-    results = {"benchmarks": rows, "gate": gate, "published": []}
-    shown = markdown.scores(results)
+    assert rows[1].format is None
+    assert FORMAT not in [part.name for part in rows[0].parts]
+    shown = told(tmp_path, rows, gate)
     assert "in the asked format, %" in shown
     assert "6.7 → 100.0" in shown
     assert "in the asked format: 6.7 → 100.0 %" in page.scores(rows)[0].notes
@@ -75,9 +85,9 @@ def test_it_stands_beside_what_passes_and_is_no_part_of_it(tmp_path: Path) -> No
 
 def test_without_formats_nothing_is_said(tmp_path: Path) -> None:
     rows, gate = benchmarks_part(bench_run(tmp_path / "run", [SAME]), settings())
-    assert rows[0]["format"] is None
+    assert rows[0].format is None
     assert gate is not None
-    assert "format" not in gate["because"] + markdown.scores({"benchmarks": rows, "gate": gate})
+    assert "format" not in gate.because + told(tmp_path, rows, gate)
 
 
 def test_packages_that_are_not_there_are_counted_and_said_once(tmp_path: Path) -> None:
@@ -88,7 +98,7 @@ def test_packages_that_are_not_there_are_counted_and_said_once(tmp_path: Path) -
     run.write_records("bench/scores.jsonl", [*asking, *scores[7:]])
     _, gate = benchmarks_part(run, settings())
     assert gate is not None
-    (said,) = [caveat for caveat in gate["caveats"] if "numpy" in caveat]
+    (said,) = [caveat for caveat in gate.caveats if "numpy" in caveat]
     assert said.startswith(
         f"7 of {len(scores)} answers import packages that the sandbox lacks (numpy 7, pandas 4; base "
     )

@@ -1,4 +1,6 @@
 import dataclasses
+import functools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -6,11 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from bench_runs import COLLAPSED, RULES, STUDY_1, STUDY_2, Made, bench_run, drawn, settings
+from msgspec.structs import replace
 from scipy.special import bdtr
 from tables import every
+from typed import as_dict
 
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.records import Estimate, Score
+from mlx_distill.run.results.benchmarks import Benchmark, DomainRow, Gate
+from mlx_distill.run.results.part import fields_of
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import equivalence
 from mlx_distill.summarise import gate as gates
@@ -21,7 +27,9 @@ EVERY = tuple(gates.RULES)
 
 
 def gate(folder: Path, *benchmarks: Made, train: Sequence[str] = (), **options: Any) -> dict[str, Any]:
-    found = benchmarks_part(bench_run(folder / "run", benchmarks, train=train), settings(**options))[1]
+    found: dict[str, Any] | None = as_dict(
+        benchmarks_part(bench_run(folder / "run", benchmarks, train=train), settings(**options))[1]
+    )
     assert found is not None
     return found
 
@@ -183,7 +191,7 @@ def test_a_base_at_the_floor_and_code_without_a_sandbox_are_said(tmp_path: Path)
     run = bench_run(tmp_path, [CODE, Made("GSM8K", "mathematics", 1319, 40, 20, 15)])
     scores = run.read("bench/scores.jsonl", Score)
     run.write_records("bench/scores.jsonl", [dataclasses.replace(score, sandbox="none") for score in scores])
-    found = benchmarks_part(run, settings())[1]
+    found = as_dict(benchmarks_part(run, settings()))[1]
     assert found is not None
     assert "GSM8K is at the floor: the base passes 3.0 %, and nothing can be lost there." in found["caveats"]
     assert any("without a sandbox" in caveat for caveat in found["caveats"])
@@ -263,21 +271,34 @@ def mcnemar(gained: int, lost: int) -> float:
     return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
-def decided(names: Sequence[str], found: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+@functools.cache
+def usual() -> Benchmark:
+    """A row with nothing to say but its counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        return benchmarks_part(bench_run(Path(folder) / "run", (CODE,)), settings())[0][0]
+
+
+def decided(names: Sequence[str], found: Sequence[tuple[int, int, int]]) -> list[Benchmark]:
     """Rows of benchmarks or domains of (n, gained, lost), half of what did not change passed."""
     tested, rows = [], []
     for name, (n, gained, lost) in zip(names, found, strict=True):
         both = (n - gained - lost) // 2
         differences = [1.0] * gained + [-1.0] * lost + [0.0] * (n - gained - lost)
-        tested.append(stats.Tested(differences, mcnemar(gained, lost), 1))
-        shares = {"base": {"mean": (both + lost) / n}, "distilled": {"mean": (both + gained) / n}}
-        row = {"title": f"{name} {n}", "domain": name, "benchmarks": [name], "degraded": [], "at_floor": False}
-        row |= {"subset": None, "strength": 1.0, "overlap": {"checked": 1, "items": []}}
-        rows.append(row | shares | {"equivalence": dataclasses.asdict(equivalence(gained, lost, n))})
-    return [row | more for row, more in zip(rows, stats.decide(tested), strict=True)]
+        tested.append(stats.Measure(differences, mcnemar(gained, lost), 1))
+        shares = {"base": Estimate((both + lost) / n, n), "distilled": Estimate((both + gained) / n, n)}
+        rows.append(
+            replace(usual(), title=f"{name} {n}", domain=name, equivalence=equivalence(gained, lost, n), **shares)
+        )
+    return [replace(row, **fields_of(more)) for row, more in zip(rows, stats.decide(tested), strict=True)]
 
 
-def simulated(random: np.random.Generator, drop: float = 0.0) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def pooled_rows(rows: Sequence[Benchmark]) -> list[DomainRow]:
+    """The same, as domains of one benchmark each."""
+    names = [name for name in DomainRow.__struct_fields__ if name != "benchmarks"]
+    return [DomainRow(benchmarks=(row.domain,), **{name: getattr(row, name) for name in names}) for row in rows]
+
+
+def simulated(random: np.random.Generator, drop: float = 0.0) -> tuple[list[Benchmark], Gate]:
     """Six benchmarks of which 10 to 30 % of the items change either way alike; the second loses `drop`."""
     found = []
     for index, n in enumerate(SIZES):
@@ -288,7 +309,7 @@ def simulated(random: np.random.Generator, drop: float = 0.0) -> tuple[list[dict
     names = list(dict.fromkeys(DOMAINS))
     pooled = [np.sum([f for f, d in zip(found, DOMAINS, strict=True) if d == name], axis=0) for name in names]
     domains = decided(names, [(int(n), int(gained), int(lost)) for n, gained, lost in pooled])
-    return rows, gates.gate_part(rows, RULES, domains)
+    return rows, gates.gate_part(rows, RULES, pooled_rows(domains))
 
 
 @every("gained, lost", [(0, 0), (3, 7), (49, 3), (120, 130), (200, 140)])
@@ -308,10 +329,10 @@ def _no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_change_at_most_one_run_in_twenty_shows_one() -> None:
     random = np.random.default_rng(0)
     runs = [simulated(random) for _ in range(1000)]
-    words = [{row["verdict"] for row in rows} for rows, _ in runs]
+    words = [{row.verdict for row in rows} for rows, _ in runs]
     assert sum(bool(said & {"better", "worse"}) for said in words) <= 50
-    assert sum(found["verdict"] != "do not ship" for _, found in runs) <= 50
-    domains = [{row["verdict"] for row in found["forgetting"]} for _, found in runs]
+    assert sum(found.verdict != "do not ship" for _, found in runs) <= 50
+    domains = [{row.verdict for row in found.forgetting} for _, found in runs]
     assert sum(bool(said & {"better", "worse"}) for said in domains) <= 50
 
 
@@ -321,7 +342,7 @@ def test_a_drop_of_ten_points_is_found_nine_times_of_ten_alone_and_mostly_beside
     random = np.random.default_rng(1)
     alone = [counts(random, 378, 0.1, 0.2) for _ in range(1000)]
     found = sum(mcnemar(gained, lost) < 0.05 and lost > gained for gained, lost in alone)
-    beside = sum(simulated(random, drop=0.1)[0][1]["verdict"] == "worse" for _ in range(400))
+    beside = sum(simulated(random, drop=0.1)[0][1].verdict == "worse" for _ in range(400))
     assert found >= 900
     assert beside >= 300
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from runs import Made, made_run
+from typed import as_dict, typed
 
+from mlx_distill.cli.terminal import Terminal
+from mlx_distill.report.charts import CHARTS, drawing
+from mlx_distill.report.look import Look
+from mlx_distill.report.markdown import results_markdown
+from mlx_distill.report.page import page
+from mlx_distill.report.page.numbers import numbers_of
 from mlx_distill.run.records import Generation, Preference, Role
+from mlx_distill.summarise import history, summarise
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 
 PAIR: tuple[Role, Role] = ("distilled", "base")
@@ -57,7 +69,7 @@ def test_a_pair_of_which_one_order_is_missing_is_unscored_but_a_persons_one_vote
 def test_a_judge_who_always_takes_the_first_answer_prefers_nobody_and_is_found_out() -> None:
     prompts = [f"p{i}" for i in range(12)]
     said = [p for name in prompts for p in both(name, "distilled", "base")]
-    (entry,) = preferences_part(said, generations(prompts))
+    (entry,) = as_dict(preferences_part(said, generations(prompts)))
     assert entry["difference"]["mean"] == 0
     assert entry["share"]["mean"] == 0.5
     assert (entry["won"], entry["lost"], entry["tied"]) == (0, 0, 12)
@@ -70,7 +82,7 @@ def test_a_judge_who_always_takes_the_first_answer_prefers_nobody_and_is_found_o
 def test_a_steady_judge_is_consistent_and_takes_each_place_half_of_the_time() -> None:
     prompts = [f"p{i}" for i in range(12)]
     said = [p for name in prompts for p in both(name, "distilled", "distilled")]
-    (entry,) = preferences_part(said, generations(prompts))
+    (entry,) = as_dict(preferences_part(said, generations(prompts)))
     (judge,) = entry["judges"]
     assert entry["share"]["mean"] == 1
     assert judge["swap_consistency"]["mean"] == 1
@@ -81,7 +93,7 @@ def test_a_steady_judge_is_consistent_and_takes_each_place_half_of_the_time() ->
 def test_equal_answers_say_nothing_of_a_judge() -> None:
     prompts = [f"p{i}" for i in range(6)]
     said = [p for name in prompts for p in both(name, "tie", "tie")]
-    (entry,) = preferences_part(said, generations(prompts, "same", "same"))
+    (entry,) = as_dict(preferences_part(said, generations(prompts, "same", "same")))
     (judge,) = entry["judges"]
     assert entry["n"] == 6
     assert judge["swap_consistency"] is None
@@ -94,7 +106,7 @@ def test_repeats_that_contradict_each_other_are_counted() -> None:
         *both("p", "base", "base", repeat=1),
         *both("p", "distilled", "distilled", repeat=2),
     ]
-    (entry,) = preferences_part(said, generations(["p"]))
+    (entry,) = as_dict(preferences_part(said, generations(["p"])))
     assert entry["judges"][0]["repeat_agreement"]["mean"] == pytest.approx(1 / 3)
     assert entry["difference"]["mean"] == pytest.approx(1 / 3)
     assert (entry["won"], entry["n"]) == (1, 1)
@@ -116,7 +128,7 @@ def test_judges_who_say_the_same_agree_and_who_say_the_opposite_do_not() -> None
         other: Role = "base" if word == "distilled" else "distilled"
         said += both(name, word, word, judge="a") + both(name, word, word, judge="b")
         said += both(name, other, other, judge="c")
-    (entry,) = preferences_part(said, generations(prompts))
+    (entry,) = as_dict(preferences_part(said, generations(prompts)))
     kappas = {tuple(row["judges"]): row["kappa"]["mean"] for row in entry["agreement"]["kappa"]}
     assert kappas["a", "b"] == 1
     assert kappas["a", "c"] == -1
@@ -125,16 +137,54 @@ def test_judges_who_say_the_same_agree_and_who_say_the_opposite_do_not() -> None
 
 def test_unscored_pairs_are_counted_and_left_out() -> None:
     said = both("p", "distilled", "distilled") + both("q", None, "distilled")
-    (entry,) = preferences_part(said, generations(["p", "q"]))
+    (entry,) = as_dict(preferences_part(said, generations(["p", "q"])))
     assert (entry["n"], entry["unscored"], entry["questions"]) == (1, 1, 4)
     assert entry["difference"]["mean"] == 1
 
 
 def test_when_nothing_could_be_scored_there_is_no_number() -> None:
-    (entry,) = preferences_part(both("p", None, None), generations(["p"]))
+    (entry,) = as_dict(preferences_part(both("p", None, None), generations(["p"])))
     assert entry["n"] == 0
     assert entry["difference"] is None
     assert entry["share"] is None
+
+
+# ---------------------------------------------------------------- what is compared with what
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> dict[str, Any]:
+    """A run whose distilled model was held against the teacher alone."""
+    run, config = made_run(tmp_path / "run", Made(prompts=24, against_teacher=True))
+    kept = [p for p in run.read("preferences.jsonl", Preference) if {p.first, p.second} == {"distilled", "teacher"}]
+    run.write_records("preferences.jsonl", kept)
+    found: dict[str, Any] = as_dict(summarise(run, config))
+    return found
+
+
+def test_a_pair_with_the_teacher_is_never_taken_for_the_one_that_is_tested(taught: dict[str, Any]) -> None:
+    results = typed(taught)
+    comparison = results.comparison
+    assert comparison
+    assert [entry.pair for entry in comparison.preferences] == [("distilled", "teacher")]
+    assert comparison.primary is None
+    assert "Preference" not in [row.name for row in comparison.measures]
+    assert history.summary(results).preference is None
+    assert results.comparison.preferences[0].verdict == ""
+
+
+def test_every_report_of_such_a_run_is_whole_and_says_whom_it_was_held_against(taught: dict[str, Any]) -> None:
+    results = typed(taught)
+    text = results_markdown(results, [], Path("visuals"))
+    assert "distilled against teacher" in text
+    assert "Distilled preferred to teacher" not in page(results).split('id="scorecard"')[0]
+    assert numbers_of("judge_agreement", results)[1] is None
+    assert "Preference" not in [row[0] for row in numbers_of("model_scorecard", results)[1].rows]
+    screen = io.StringIO()
+    Terminal(Console(width=120, file=screen)).summary(results, "runs/x")
+    assert "Distilled preferred to teacher" in screen.getvalue()
+    drawn = [name for name in CHARTS if drawing(name, results, Look(size=(320, 320)))]
+    assert {"model_scorecard", "answer_lengths"} <= set(drawn)
 
 
 WORDS = st.sampled_from(["distilled", "base", "tie", None])

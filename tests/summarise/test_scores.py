@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from runs import Made, made_run, results_of
+from typed import as_dict
 
 from mlx_distill.evaluate.judges import DIMENSIONS
 from mlx_distill.run.records import Generation, Judgment, Preference, Prompt, Score
@@ -61,7 +62,8 @@ def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats
     ]  # type: ignore[misc]
     scored = [Score("checks", "a", role, True, 1, 1) for role in ("base", "distilled")]  # type: ignore[misc]
     parts = dimensions_part(PROMPTS, judged, scored)
-    rows = {row["name"]: row | decided for (row, _), decided in zip(parts, decide([t for _, t in parts]), strict=True)}
+    decided = as_dict(decide([test for _, test in parts]))
+    rows = {row["name"]: as_dict(row) | test for (row, _), test in zip(parts, decided, strict=True)}
     assert rows["Code Correctness"]["from_checks"] == 1
     assert rows["Documentation"]["from_checks"] == 0
     assert rows["Documentation"]["n"] == 8
@@ -81,9 +83,9 @@ def test_checks_are_paired_by_prompt_and_a_prompt_passes_only_in_every_sample() 
     scored.append(Score("checks", "d", "distilled", False, 1, 0, "", 1, "seatbelt"))
     scored.append(Score("checks", "f", "base", None, 1, 0, "no sandbox", 0, ""))
     scored.append(Score("checks", "g", "base", None, 1, 0, "could not be run", 0, "seatbelt"))
-    part, found = checks_part(scored), pairs_part(scored)
+    part, found = as_dict(checks_part(scored, None)), pairs_part(scored)
     assert found is not None
-    assert found[0] == {"gained": 2, "lost": 2, "both": 0, "neither": 1}
+    assert found[0]._asdict() == {"gained": 2, "lost": 2, "both": 0, "neither": 1}
     assert len(found[1].differences) == 5
     assert part["roles"]["base"] == {"passed": 2, "run": 5, "not_run": 2, "refused": 1}
     assert part["roles"]["distilled"]["passed"] == 2
@@ -137,7 +139,7 @@ def test_a_run_that_was_only_compared_pairwise_has_a_verdict_and_no_scores(tmp_p
     run, config = made_run(tmp_path / "run", Made(effect=4.0))
     run.write_records("judgments.jsonl", [])
     run.write_records("scores.jsonl", [])
-    comparison = summarise(run, config)["comparison"]
+    comparison = as_dict(summarise(run, config))["comparison"]
     assert comparison["verdict"] == "better"
     assert {row["verdict"] for row in comparison["dimensions"]} == {"not scored"}
     assert comparison["prompts"][0]["difference"] is None
@@ -147,18 +149,18 @@ def test_a_run_that_was_only_compared_pairwise_has_a_verdict_and_no_scores(tmp_p
 def test_a_run_that_was_only_scored_has_a_verdict_and_no_preference(tmp_path: Path) -> None:
     run, config = made_run(tmp_path / "run", Made(effect=4.0))
     run.write_records("preferences.jsonl", [])
-    comparison = summarise(run, config)["comparison"]
+    comparison = as_dict(summarise(run, config))["comparison"]
     assert comparison["verdict"] == "better"
     assert comparison["preferences"] == []
 
 
 def test_results_do_not_depend_on_the_order_in_which_answers_arrived(tmp_path: Path) -> None:
     run, config = made_run(tmp_path / "run", Made(samples=2, repeats=2))
-    before = summarise(run, config)["comparison"]
+    before = as_dict(summarise(run, config))["comparison"]
     kinds = {"judgments": Judgment, "preferences": Preference, "generations": Generation, "scores": Score}
     for name, kind in kinds.items():
         run.write_records(f"{name}.jsonl", reversed(run.read(f"{name}.jsonl", kind)))
-    after = summarise(run, config)["comparison"]
+    after = as_dict(summarise(run, config))["comparison"]
     for key in ("verdict", "verdict_in_words", "checks", "unscored"):
         assert before[key] == after[key]
     for row, other in zip(before["dimensions"], after["dimensions"], strict=True):

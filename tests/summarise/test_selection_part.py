@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from typed import as_dict
 
 from mlx_distill.evaluate.choosing import level
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
@@ -32,7 +33,7 @@ def tried(best: Passed, wild: Passed) -> Tried:
 
 
 def test_what_gains_most_and_loses_nowhere_is_kept() -> None:
-    part = selection_part(tried(passed(16, 15, 32), passed(25, 5)), 90, 20)
+    part = as_dict(selection_part(tried(passed(16, 15, 32), passed(25, 5)), 90, 20))
     assert part["chosen"] == part["first"] == {"step": 20, "strength": 0.5}
     assert (part["items"], part["steps"], part["strengths"]) == (90, [10, 20], [0.5, 1.0])
     assert part["level"] == level(2)
@@ -55,7 +56,7 @@ def test_what_gains_most_and_loses_nowhere_is_kept() -> None:
 
 
 def test_what_is_not_confirmed_is_not_kept() -> None:
-    part = selection_part(tried(passed(16, 15, 32, more_other=20), passed(25, 5)), 90, 20)
+    part = as_dict(selection_part(tried(passed(16, 15, 32, more_other=20), passed(25, 5)), 90, 20))
     assert (part["first"], part["chosen"]) == ({"step": 20, "strength": 0.5}, None)
     assert part["refused"] == [{"step": 20, "strength": 0.5}]
     assert part["words"] == (
@@ -67,7 +68,9 @@ def test_what_is_not_confirmed_is_not_kept() -> None:
 def test_a_weaker_adapter_is_kept_where_the_best_does_not_hold() -> None:
     weaker = Candidate(20, 0.25)
     found = tried(passed(16, 15, 32, more_other=20), passed(25, 5))
-    part = selection_part(Tried(found.grounds, found.base, {**found.candidates, weaker: passed(13, 15, 26)}), 90, 20)
+    part = as_dict(
+        selection_part(Tried(found.grounds, found.base, {**found.candidates, weaker: passed(13, 15, 26)}), 90, 20)
+    )
     assert part["chosen"] == part["first"] == {"step": 20, "strength": 0.25}
     assert part["refused"] == [{"step": 20, "strength": 0.5}]
     assert not any(row["loses"] for row in part["confirmation"])
@@ -82,7 +85,7 @@ def test_where_no_strength_holds_the_base_is_kept() -> None:
     weaker = Candidate(20, 0.25)
     found = tried(passed(16, 15, 32, more_other=20), passed(25, 5))
     candidates = {**found.candidates, weaker: passed(13, 15, 26, more_other=22)}
-    part = selection_part(Tried(found.grounds, found.base, candidates), 90, 20)
+    part = as_dict(selection_part(Tried(found.grounds, found.base, candidates), 90, 20))
     assert (part["chosen"], part["first"]) == (None, {"step": 20, "strength": 0.5})
     assert [one["strength"] for one in part["refused"]] == [0.5, 0.25]
     assert part["words"].endswith("where that was to be confirmed; so does it at strength 0.25")
@@ -90,7 +93,7 @@ def test_where_no_strength_holds_the_base_is_kept() -> None:
 
 def test_where_none_gains_without_losing_the_base_is_kept_and_what_would_have_been_is_said() -> None:
     found = Tried([OWN, OTHER], passed(10, 15, 20), {WILD: passed(25, 5), Candidate(10, 1.0): passed(9, 15)})
-    part = selection_part(found, 90, 20)
+    part = as_dict(selection_part(found, 90, 20))
     assert (part["first"], part["chosen"], part["confirmation"]) == (None, None, [])
     assert part["words"] == (
         "none of 2 candidates gains in the own domain and loses nowhere; step 20 at strength 1, which has the lowest "
@@ -100,10 +103,12 @@ def test_where_none_gains_without_losing_the_base_is_kept_and_what_would_have_be
 
 def test_what_could_not_be_scored_is_in_no_pair() -> None:
     base, mine = passed(10, 15, 20), passed(16, 15, 32)
-    part = selection_part(
-        Tried([OWN, OTHER], {**base, "own": {}}, {BEST: mine}),
-        90,
-        20,
+    part = as_dict(
+        selection_part(
+            Tried([OWN, OTHER], {**base, "own": {}}, {BEST: mine}),
+            90,
+            20,
+        )
     )
     assert part["benchmarks"][0]["base"] is None
     assert (part["candidates"][0]["gain"], part["candidates"][0]["scores"][0]["difference"]) == (None, None)
@@ -111,6 +116,6 @@ def test_what_could_not_be_scored_is_in_no_pair() -> None:
 
 
 def test_elsewhere_is_nothing_where_only_the_own_domain_was_asked() -> None:
-    part = selection_part(Tried([OWN], passed(10, 15, 20), {BEST: passed(16, 15, 32)}), 90, 20)
+    part = as_dict(selection_part(Tried([OWN], passed(10, 15, 20), {BEST: passed(16, 15, 32)}), 90, 20))
     assert part["candidates"][0]["elsewhere"] is None
     assert part["chosen"]

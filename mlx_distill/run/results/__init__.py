@@ -96,8 +96,8 @@ class Results(Part, frozen=True, kw_only=True):
     comparison: Comparison | None
     self_check: SelfCheck | None
     selection: Selection | None = None
-    benchmarks: tuple[Benchmark, ...]
-    gate: Gate | None
+    benchmarks: tuple[Benchmark, ...] = ()
+    gate: Gate | None = None
     published: tuple[Published, ...] = ()
     cost_scaling: tuple[CostRow, ...]
     previous: RunSummary | None
