@@ -100,6 +100,15 @@ class Measure:
     further: Sequence[tuple[str, str]] = ()
     middle: float = 0.0
     """Where no difference would be."""
+    of: str = "prompt"
+    """What `n` counts, of `whole` that were asked."""
+    whole: int | None = None
+
+    @property
+    def counted(self) -> str:
+        """`28 prompts`, `33 of 66 items`."""
+        some = "" if self.whole in (None, self.n) else f" of {self.whole:,}"
+        return f"{self.n:,}{some} {self.of}{'' if self.n == 1 and not some else 's'}"
 
     @property
     def worth(self) -> str:

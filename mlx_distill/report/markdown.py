@@ -120,9 +120,11 @@ def _measures(found: Measures) -> str:
     roles = [role for role in ROLES if any(role == mine for row in found.rows for mine, *_ in row.values)]
     counts = list(dict.fromkeys(word for row in found.rows for word, _ in row.counts))
     further = list(dict.fromkeys(name for row in found.rows for name, _ in row.further))
+    about = any(row.notes for row in found.rows)
     header = (found.first.capitalize(), "n", *roles, "distilled − base", *counts)
     header += ("p", "p (Holm)", "verdict", "detectable", *further)
-    rows = [_measure(row, roles, counts, further) for row in found.rows]
+    header += ("about",) if about else ()
+    rows = [_measure(row, roles, counts, further) + [cell("; ".join(row.notes))] * about for row in found.rows]
     warnings = [f"{inline(row.name)}, {inline(warning)}." for row in found.rows for warning in row.warnings]
     return "\n\n".join(filter(None, (table(map(inline, header), rows), bullets(warnings))))
 
@@ -130,7 +132,7 @@ def _measures(found: Measures) -> str:
 def _measure(row: Measure, roles: Sequence[Role], counts: Sequence[str], further: Sequence[str]) -> list[str]:
     values = {role: text for role, _, text in row.values}
     counted, more = dict(row.counts), dict(row.further)
-    cells: list[Cell | str] = [row.name, str(row.n), *(values.get(role, NOTHING) for role in roles)]
+    cells: list[Cell | str] = [row.name, row.counted.rpartition(" ")[0], *(values.get(role, NOTHING) for role in roles)]
     cells += [f"{row.difference_text} {row.unit}".strip(), *(str(counted.get(word, NOTHING)) for word in counts)]
     cells += [p_value(row.p), p_value(row.p_holm)]
     after = [row.equivalent or row.detectable or NOTHING, *(more.get(name, NOTHING) for name in further)]

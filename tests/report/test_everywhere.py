@@ -100,7 +100,7 @@ def test_every_verdict_is_in_all_reports(compared: Results, tmp_path: Path) -> N
         measures += comparison_measures(results.comparison) if results.comparison else []
         verdicts += [text for row in measures if row.difference for text in (row.name, row.difference_text)]
         if missing := found_in(results, [verdict[:1].lower() + verdict[1:] for verdict in verdicts[:1]] + verdicts[1:]):
-            lacking[name] = {report: words for report, words in missing.items()}
+            lacking[name] = missing
     assert lacking == {}
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from matplotlib.lines import Line2D
-from mlx_distill.report.page.numbers import numbers_of
 from runs import ATTACK, Made, results_of
 from selected import SELECTIONS, selected
 from typed import typed
@@ -22,6 +21,7 @@ from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
 from mlx_distill.report.page import page
+from mlx_distill.report.sections.numbers import numbers_of
 from mlx_distill.report.style import PALETTES
 from mlx_distill.run.wording import candidate, points, standing
 

@@ -55,7 +55,6 @@ def _preference(row: PairPreference) -> Measure:
         verdict=str(row.verdict),
         detectable=_detectable(row.verdict, row.smallest and row.smallest / 2, "{:.0%} from even"),
         counts=(("won", row.won), ("tied", row.tied), ("lost", row.lost)),
-        notes=[plural(row.n, "prompt")],
     )
 
 
@@ -74,7 +73,6 @@ def _checks(row: ExecutedPairs, comparison: Comparison) -> Measure:
         verdict=row.verdict,
         detectable=_detectable(row.verdict, row.smallest and 100 * row.smallest, "{:.0f} points"),
         counts=(("gained", row.gained), ("lost", row.lost)),
-        notes=[plural(row.n, "prompt")],
     )
 
 
@@ -99,7 +97,7 @@ def _dimension(row: Dimension, reach: float) -> Measure:
         p_holm=row.p_holm,
         verdict=row.verdict,
         detectable=_detectable(row.verdict, row.smallest, "{:.2f}"),
-        notes=[plural(row.n, "prompt"), *by_checks],
+        notes=by_checks,
     )
 
 
@@ -124,6 +122,7 @@ def _benchmark(row: Benchmark, reach: float) -> Measure:
         counts=() if row.gained is None or not row.n else _counts(row),
         notes=_notes(row),
         warnings=[*row.degraded, *floor],
+        whole=row.items,
         equivalent=_equivalent(row),
         further=(("equivalent", equivalence(row)), ("in the asked format, %", form(row) or NOTHING)),
     )
@@ -141,16 +140,13 @@ def _counts(row: Benchmark) -> list[tuple[str, int]]:
 
 
 def _notes(row: Benchmark) -> list[str]:
-    of = "" if row.n == row.items else f" of {row.items:,}"
-    several = f", {plural(row.samples, 'answer')} each" if row.samples else ""
-    formed = f"in the asked format: {form(row)} %" if form(row) else ""
-    asked = f"{row.domain}, {row.n:,}{of} item{'' if row.n == 1 else 's'}{several}"
-    return [note for note in (asked, row.subset, formed) if note]
+    several = f"{plural(row.samples, 'answer')} an item" if row.samples else ""
+    return [note for note in (row.domain, several, row.subset) if note]
 
 
 def domain_measures(rows: Sequence[DomainRow]) -> list[Measure]:
     reach = whole_reach(row.difference and row.difference.times(100) for row in rows)
-    return [_of_both(row, row.domain, reach, notes=[", ".join(row.benchmarks), plural(row.n, "item")]) for row in rows]
+    return [_of_both(row, row.domain, reach, notes=[", ".join(row.benchmarks)]) for row in rows]
 
 
 def _of_both(
@@ -163,6 +159,7 @@ def _of_both(
     warnings: Sequence[str] = (),
     further: Sequence[tuple[str, str]] = (),
     equivalent: str = "",
+    whole: int | None = None,
 ) -> Measure:
     return Measure(
         name=name,
@@ -182,6 +179,8 @@ def _of_both(
         notes=notes,
         warnings=warnings,
         further=further,
+        of="item",
+        whole=whole,
     )
 
 
