@@ -137,13 +137,15 @@ Block = Line | Bullets | Facts | Table | Measures | Diagram
 
 @dataclass(frozen=True)
 class Section:
-    """`name` is its address in a page. Without blocks and subsections it is left out. `folded`: a reader opens it."""
+    """`name` is its address in a page. Without blocks and subsections it is left out. `folded`: a reader opens it.
+    `word`: the verdict that all of it has; where there is room, sections with one stand side by side in one size."""
 
     name: str
     title: str
     blocks: Sequence[Block] = ()
     sections: Sequence[Section] = ()
     folded: bool = False
+    word: str = ""
 
     @property
     def filled(self) -> bool:
@@ -160,6 +162,11 @@ def has_content(block: Block) -> bool:
             return bool(block.source)
         case _:
             return bool(block.rows)
+
+
+def sign_of(word: str, text: str) -> str:
+    """What stands before a text with this verdict: "" where a verdict that is not loud is in the text already."""
+    return SIGNS.get(word, "") if word in LOUD or word not in text else ""
 
 
 def text_of(cell: Cell | str) -> Cell:

@@ -6,13 +6,13 @@ cell or heading, in any renderer; prompts and answers stand in fences that they 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlx_distill.report import sections
 from mlx_distill.report.document import (
     LOUD,
-    SIGNS,
     Block,
     Bullets,
     Cell,
@@ -24,6 +24,7 @@ from mlx_distill.report.document import (
     Section,
     Table,
     has_content,
+    sign_of,
     text_of,
 )
 from mlx_distill.report.markdown_text import bullets, fence, inline, table
@@ -35,7 +36,7 @@ from mlx_distill.run.records import ROLES, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Comparison, PromptResult, RoleOnPrompt
 from mlx_distill.run.results.sweep import SweepResults
-from mlx_distill.run.wording import NOTHING, p_value
+from mlx_distill.run.wording import NOTHING, p_value, visible
 
 
 def results_markdown(results: Results, charts: Sequence[str], visuals: Path) -> str:
@@ -69,17 +70,22 @@ def _picture(name: str, path: str) -> str:
 
 # ---------------------------------------------------------------- sections and blocks
 
+COUNTS = ("won", "gained", "tied", "unchanged", "lost")
+"""Columns of a scorecard, gains at the left and losses at the right."""
+
 
 def section(found: Section, level: int = 2, chart: str | None = None) -> str:
     """Nothing where it has nothing to say; a section without a title has no heading. `chart`: stands after its text."""
     if not found.filled:
         return ""
+    below = level if found.folded else level + 1
+    parts = [block(each) for each in found.blocks if has_content(each)]
+    parts += [_picture(chart, chart)] if chart else []
+    parts += filter(None, (section(part, below) for part in found.sections))
+    if found.folded:
+        return _folded(found.title, "\n\n".join(parts))
     heading = [f"{'#' * level} {inline(found.title)}"] if found.title else []
-    blocks = [block(each) for each in found.blocks if has_content(each)]
-    shown = [_picture(chart, chart)] if chart else []
-    return "\n\n".join(
-        [*heading, *blocks, *shown, *filter(None, (section(part, level + 1) for part in found.sections))]
-    )
+    return "\n\n".join([*heading, *parts])
 
 
 def block(found: Block) -> str:
@@ -99,26 +105,26 @@ def block(found: Block) -> str:
 
 
 def line(found: Line) -> str:
-    sign = f"{SIGNS[found.word]} " if found.word in SIGNS and found.word not in found.lead else ""
-    lead = f"**{sign}{inline(found.lead, first=not sign)}**" if found.lead else ""
+    sign = sign_of(found.word, found.lead)
+    lead = f"**{' '.join(filter(None, (sign, inline(found.lead, first=not sign))))}**" if found.lead else ""
     return " ".join(part for part in (lead, inline(found.text, first=not lead)) if part)
 
 
 def cell(found: Cell | str) -> str:
-    """A sign only where the text does not say the verdict itself."""
     shown = text_of(found)
     text = inline(shown.text, first=False)
     if shown.run:
         text = f"[{text}]({address(shown.run)}/RESULTS.md)"
-    if shown.word in SIGNS and shown.word not in shown.text:
-        text = f"{SIGNS[shown.word]} {text}"
+    if sign := sign_of(shown.word, shown.text):
+        text = f"{sign} {text}"
     text = f"**{text}**" if shown.word in LOUD else text
     return f"{text} !" if shown.doubtful else text
 
 
 def _measures(found: Measures) -> str:
     roles = [role for role in ROLES if any(role == mine for row in found.rows for mine, *_ in row.values)]
-    counts = list(dict.fromkeys(word for row in found.rows for word, _ in row.counts))
+    counted = {word for row in found.rows for word, _ in row.counts}
+    counts = [word for word in COUNTS if word in counted]
     further = list(dict.fromkeys(name for row in found.rows for name, _ in row.further))
     about = any(row.notes for row in found.rows)
     header = (found.first.capitalize(), "n", *roles, "distilled − base", *counts)
@@ -196,5 +202,6 @@ def _answer(role: str, found: RoleOnPrompt, place: int) -> str:
 
 
 def _folded(title: str, content: str) -> str:
-    """`title` is ours: it stands within HTML."""
-    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>" if content else ""
+    """The title stands within HTML, on one line."""
+    shown = html.escape(visible(" ".join(title.split())))
+    return f"<details><summary>{shown}</summary>\n\n{content}\n\n</details>" if content else ""

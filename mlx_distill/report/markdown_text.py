@@ -14,11 +14,13 @@ from mlx_distill.run.wording import NOTHING, visible
 MARKS = re.compile(r"([\\`*_\[\]|~$])")
 LEADING = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)[-+#=])")
 ENTITIES = re.compile(r"&(?=[#\w])")
+OPENING = re.compile(r"<(?! \S)")
+"""Before a space it begins nothing: `p < 0.001` stays as it is."""
 ADDRESSES = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 """Where many renderers see an address and make a link of it, escaped or not: a zero-width space parts it."""
 
 
-INTERVAL = re.compile(r"(?<=\d )\[[+−-]?\d[\d,.]*%?, [+−-]?\d[\d,.]*%?\](?![(\[:])")
+INTERVAL = re.compile(r"(?<=[\d%] )\[[+−-]?\d[\d,.]*%?, [+−-]?\d[\d,.]*%?\](?![(\[:])")
 """Numbers in brackets behind a number: no renderer makes a link of them, and escaped they are hard to read."""
 
 
@@ -32,7 +34,7 @@ def inline(text: object, *, first: bool = True) -> str:
     marked += MARKS.sub(r"\\\1", plain[end:])
     marked = LEADING.sub(r"\1\\\2", marked) if first else marked
     parted = ADDRESSES.sub("\u200b", ENTITIES.sub("&amp;", marked))
-    return parted.replace("<", "&lt;").replace(">", "&gt;")
+    return OPENING.sub("&lt;", parted).replace(">", "&gt;")
 
 
 def fence(text: str) -> str:

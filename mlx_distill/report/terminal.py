@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill.report.document import LOUD, SIGNS, Bullets, Cell, Line, Measure, text_of
+from mlx_distill.report.document import LOUD, Bullets, Cell, Line, Measure, sign_of, text_of
 from mlx_distill.report.sections import findings
 from mlx_distill.report.sections import selection as selecting
 from mlx_distill.report.sections.making import incomparable
@@ -47,6 +47,8 @@ from mlx_distill.summarise.history import Diff, Entry, Paired
 
 MOST_CANDIDATES = 4
 """RESULTS.md has them all."""
+SHORT = 20
+"""Characters of a name that does not fold."""
 
 
 def summary(results: Results, folder: str, width: int) -> Iterable[RenderableType]:
@@ -68,9 +70,9 @@ def summary(results: Results, folder: str, width: int) -> Iterable[RenderableTyp
 
 def _shown(line: Line) -> Text:
     """A line with its lead in the verdict's colour."""
-    sign = f"{SIGNS[line.word]} " if line.word in SIGNS and line.word not in line.lead else ""
-    lead = _text(f"{sign}{line.lead} " if line.lead else "", STYLES.get(line.word, "bold"))
-    return Text.assemble(lead, _text(line.text))
+    lead = " ".join(part for part in (sign_of(line.word, line.lead), line.lead) if part)
+    parts = (_text(lead, STYLES.get(line.word, "bold")), _text(line.text))
+    return Text(" ").join(part for part in parts if part)
 
 
 def _heldout(training: Training) -> Text:
@@ -92,6 +94,7 @@ def _measures(title: str, rows: Sequence[Measure], width: int, note: str = "") -
     counted = all(row.counts for row in rows)
     header = ["", *roles, "difference", *(["+ −"] if counted else []), *(["n", "p (Holm)"] if wide else []), "verdict"]
     made = _table(title, header, left=("", "verdict"))
+    made.columns[0].min_width = min(SHORT, max(map(len, (row.name for row in rows))))
     for column in made.columns[1:-1]:
         column.no_wrap = True  # a long title folds instead
     for row in rows:
@@ -100,7 +103,14 @@ def _measures(title: str, rows: Sequence[Measure], width: int, note: str = "") -
         made.caption = _text(note, "dim")
         made.caption_justify = "left"
     yield made
+    if not counted:
+        yield from map(_counts, (row for row in rows if row.counts))
     yield from (_text(sentence, "dim") for sentence in findings.worth(rows))
+
+
+def _counts(row: Measure) -> Text:
+    """Where the table has no column for them."""
+    return _text(f"{row.name}: {', '.join(f'{count} {word}' for word, count in row.counts)}, of {row.counted}")
 
 
 def _cells(row: Measure, roles: Sequence[Role], counted: bool, wide: bool) -> list[str]:
@@ -108,7 +118,7 @@ def _cells(row: Measure, roles: Sequence[Role], counted: bool, wide: bool) -> li
     counts = dict(row.counts)
     gained, lost = counts.get("gained", counts.get("won")), counts.get("lost")
     changed = NOTHING if gained is None else f"+{gained} −{lost}"
-    unit = f" {row.unit}" if row.unit in ("won", "% points") else ""
+    unit = " won" if row.unit == "won" else ""
     cells = [row.name, *(values.get(role, NOTHING) for role in roles), f"{row.difference_text}{unit}"]
     return cells + ([changed] if counted else []) + ([str(row.n), p_value(row.p_holm)] if wide else [])
 
@@ -122,19 +132,17 @@ def _mean(row: Measure, value: object) -> str:
 
 
 def _comparison(comparison: Comparison, width: int) -> Iterable[RenderableType]:
-    rows = [row for row in comparison_measures(comparison) if row.n]
-    if rows:
+    rows = comparison_measures(comparison)
+    if any(row.n for row in rows):
         yield _text("")
-        note = "Scores 0-10; executed checks in % of prompts; verdicts after Holm over all measures"
+        note = "Scores 0-10; executed checks in % of prompts; verdicts after Holm"
         yield from _measures("Scorecard", rows, width, note)
     for entry in comparison.preferences:
         if entry is not comparison.primary:
             counts = f"{entry.won} won, {entry.lost} lost, {entry.tied} tied"
             yield _text(f"{entry.pair[0].capitalize()} preferred to {entry.pair[1]}: {percent(entry.share)} ({counts})")
     if first := comparison.primary:
-        yield from (
-            _text(f"{'' if judge.person else 'Judge '}{judge.judge}: {_trust(judge)}") for judge in first.judges
-        )
+        yield from map(_trust, first.judges)
         if first.agreement:
             yield _text(f"Agreement between judges: alpha {estimate(first.agreement.alpha)}")
         if first.adjusted:

@@ -73,7 +73,7 @@ def changed_items(results: Results) -> Section:
 def _changed(row: Benchmark) -> Section:
     counts = "" if row.gained is None else f": {row.lost} lost, {row.gained} gained"
     parts = [
-        Section(f"{row.name}-{word}", title, _items(items, whole))
+        Section("", title, _items(items, whole), word=word)
         for word, title, items, whole in (
             ("worse", "Lost", row.changes.lost, row.lost),
             ("better", "Gained", row.changes.gained, row.gained),
@@ -115,7 +115,7 @@ def _detail(row: Benchmark) -> Section:
 
 
 def _deviations(row: Benchmark) -> Bullets:
-    return Bullets([Line(sentence) for sentence in row.deviations], "None that is known.")
+    return Bullets([Line(sentence) for sentence in row.deviations], "No deviation is known.")
 
 
 def _answers(row: Benchmark) -> Table:

@@ -23,8 +23,8 @@ SCORES = (
 
 def scorecard(results: Results) -> Section:
     comparison = results.comparison
-    measures = [m for m in comparison_measures(comparison) if m.n] if comparison else []
-    if comparison is None or not measures:
+    measures = comparison_measures(comparison) if comparison else []
+    if comparison is None or not any(measure.n for measure in measures):
         return Section("scorecard", "Scorecard")
     blocks: list[Block] = [Measures("Scorecard", "measure", measures), Line(SCORES)]
     blocks += [Line(text) for text in (from_checks(comparison), about_length(comparison)) if text]
@@ -74,7 +74,7 @@ def preference(results: Results) -> Section:
 
 def _preference(entry: PairPreference) -> dict[str, Cell | str]:
     return {
-        "Verdict": verdict(entry.verdict) if entry.verdict is not None else NOTHING,
+        "Verdict": verdict(entry.verdict) if entry.verdict else NOTHING,
         "Share preferred (ties count half)": percent(entry.share),
         "Won minus lost, −1 to 1": estimate(entry.difference, 2, "+"),
         "p": p_value(entry.p),

@@ -137,7 +137,7 @@ def changes_section(results: Results) -> Section:
     if results.comparison is None and not results.benchmarks:
         return Section("changes", "What changed")
     found = changes(results)
-    parts = [Section(word, title, [Bullets(found[word], NOTHING_SHOWN)]) for word, title in CHANGES.items()]
+    parts = [Section("", title, [Bullets(found[word], NOTHING_SHOWN)], word=word) for word, title in CHANGES.items()]
     return Section("changes", "What changed", sections=parts)
 
 

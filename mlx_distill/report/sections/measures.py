@@ -22,6 +22,7 @@ from mlx_distill.run.wording import (
     points,
 )
 
+FORM = "in the asked format, %"
 MODELS: tuple[Role, Role] = ("base", "distilled")
 
 
@@ -91,7 +92,7 @@ def _dimension(row: Dimension, reach: float) -> Measure:
         scale=(0, 10),
         difference=row.difference,
         difference_text=estimate(row.difference, 2, "+"),
-        unit="",
+        unit="of 10",
         reach=reach,
         p=row.p,
         p_holm=row.p_holm,
@@ -124,7 +125,7 @@ def _benchmark(row: Benchmark, reach: float) -> Measure:
         warnings=[*row.degraded, *floor],
         whole=row.items,
         equivalent=_equivalent(row),
-        further=(("equivalent", equivalence(row)), ("in the asked format, %", form(row) or NOTHING)),
+        further=(*_alike(row), ("equivalent", equivalence(row)), (FORM, form(row) or NOTHING)),
     )
 
 
@@ -137,6 +138,12 @@ def _equivalent(row: Benchmark) -> str:
 def _counts(row: Benchmark) -> list[tuple[str, int]]:
     unchanged = (row.both or 0) + (row.neither or 0)
     return [("gained", row.gained or 0), ("unchanged", unchanged), ("lost", row.lost or 0)]
+
+
+def _alike(row: Benchmark) -> list[tuple[str, str]]:
+    """Items of which both models are of one mind; several answers an item have none that simply is."""
+    found = (("both pass", row.both), ("neither passes", row.neither))
+    return [(name, NOTHING if count is None else f"{count:,}") for name, count in found]
 
 
 def _notes(row: Benchmark) -> list[str]:
