@@ -20,7 +20,7 @@ def test_an_installed_wheel_runs_the_demo(tmp_path: Path) -> None:
         names = archive.namelist()
     assert {f"mlx_distill/prompts/{name}" for name in ("coding.toml", "recorded.jsonl", "rubric.md")} <= set(names)
     assert {f"mlx_distill/report/page/templates/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
-    assert {f"mlx_distill/report/sweep/templates/sweep.{kind}" for kind in ("html", "css")} <= set(names)
+    assert {f"mlx_distill/report/page/templates/sweep.{kind}" for kind in ("html", "css")} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "visuals", "perf"))]
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:

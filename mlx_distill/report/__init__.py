@@ -17,8 +17,9 @@ def draw(
     """Writes RESULTS.md and report.html into one folder, charts and pipeline.mmd into the other, and a model card to
     the adapter, where the folder has one. Returns the paths."""
     from mlx_distill.report.drawn import draw_charts
-    from mlx_distill.report.markdown import pipeline_diagram, results_markdown
+    from mlx_distill.report.markdown import results_markdown
     from mlx_distill.report.page import page
+    from mlx_distill.report.sections.making import pipeline_diagram
 
     charts = draw_charts(results, visuals_folder, look)
     diagram = visuals_folder / "pipeline.mmd"

@@ -11,15 +11,14 @@ import re
 from pathlib import Path
 
 from mlx_distill.models.students import STUDENTS
-from mlx_distill.report.markdown import benchmarks, comparison, unfinished
-from mlx_distill.report.markdown.selection import unreported
-from mlx_distill.report.markdown_text import bullets, inline, section, strong, table
-from mlx_distill.report.page.views import trained
-from mlx_distill.run.records import MODELS
+from mlx_distill.report.document import Bullets, Line, Section
+from mlx_distill.report.markdown import document, line, section
+from mlx_distill.report.markdown_text import inline
+from mlx_distill.report.sections import benchmarks, findings, making, selection
 from mlx_distill.run.results import Results, Teacher
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.training import Training
-from mlx_distill.run.wording import NOTHING, capital, estimate, kept, plural, points, reason, worth
+from mlx_distill.run.wording import counts, estimate, plural
 
 FOLDER, CHOSEN = "distilled-student", "kept-student"
 """Where a run keeps the adapter of its training, and the one that a selection chose."""
@@ -29,6 +28,7 @@ TERMS = (
     "The teacher was Claude. Anthropic's terms restrict using Claude's outputs to train models without authorisation; "
     "whether you may train, use or share this model is for you to find out: https://www.anthropic.com/legal."
 )
+NOT_BENCHMARKED = "**Not benchmarked:** nobody knows what this model lost against its base."
 
 
 def model_card(results: Results) -> str:
@@ -36,24 +36,24 @@ def model_card(results: Results) -> str:
     parts = [
         _front_matter(results),
         f"# {inline(results.run.name)}",
-        unfinished(results),
-        _verdict(results),
-        _judged(results),
-        _scores(results),
-        _selected(results.selection),
-        comparison.changes(results),
-        comparison.caveats(results),
-        _made(results, results.training) if results.training else "",
+        *map(line, findings.unfinished(results)),
+        section(findings.gate_section(results)) or f"{NOT_BENCHMARKED}",
+        section(findings.verdict_section(results)) if results.comparison else "",
+        section(benchmarks.scores(results)),
+        section(_selected(results.selection)),
+        section(findings.changes_section(results)),
+        section(findings.warnings_section(results)),
+        section(_made(results)),
         _use(results.training) if results.training else "",
-        section("Terms", TERMS if _from_claude(results.teacher) else ""),
+        f"## Terms\n\n{TERMS}" if _from_claude(results.teacher) else "",
         f"Written by mlx-distill {inline(results.run.versions.get('mlx-distill') or '')} from its results.json.",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return document(parts)
 
 
 def card_folder(results: Results, run: Path) -> Path | None:
     """Of the adapter that the card describes; None where there is none."""
-    chosen = results.selection.chosen if results.selection else None
+    chosen = results.selection and results.selection.chosen
     found = [run / name for name in ((CHOSEN, FOLDER) if chosen else (FOLDER,)) if (run / name).is_dir()]
     trained = results.training is not None or results.unfinished
     return found[0] if found and trained else None
@@ -74,83 +74,47 @@ def _repository(training: Training) -> str:
     return student if REPOSITORY.fullmatch(student) and not student.endswith(".gguf") else ""
 
 
-# ---------------------------------------------------------------- how good it is
+# ---------------------------------------------------------------- what it is
 
 
-def _verdict(results: Results) -> str:
-    found = results.gate
-    if found is None:
-        return "**Not benchmarked:** nobody knows what this model lost against its base."
-    return benchmarks.gate(results)
-
-
-def _judged(results: Results) -> str:
-    found = results.comparison
-    if found is None:
-        return ""
-    return (
-        f"Judged against its base on {plural(found.n, 'test prompt')}: {inline(found.verdict)} "
-        f"({inline(found.verdict_in_words)})."
-    )
-
-
-def _scores(results: Results) -> str:
-    rows = [
-        (
-            inline(row.title),
-            row.n,
-            *(points(row.of(role)) for role in MODELS),
-            points(row.difference, sign="+"),
-            NOTHING if row.gained is None else f"{row.gained} / {row.lost}",
-            "; ".join(filter(None, (strong(row.verdict), worth(row)))),
-        )
-        for row in results.benchmarks
-    ]
-    header = ("Benchmark", "n", "base, %", "this model, %", "difference", "gained / lost", "verdict")
-    words = "Brackets are 95 % intervals. No difference shown is not the same as no difference."
-    return section("Benchmarks", table(header, rows), words) if rows else ""
-
-
-def _selected(found: Selection | None) -> str:
+def _selected(found: Selection | None) -> Section:
     """Which candidate the adapter is."""
     if not found:
-        return ""
-    words = f"**{kept(found)}.** {inline(capital(reason(found)))}."
+        return Section("selected", "Which checkpoint this is")
     if found.chosen is None:
-        words += (
-            f" Use the base: this adapter is step {found.heldout_best} at full strength, which has the lowest "
-            "held-out loss, and was not chosen."
+        words = (
+            f"Use the base: this adapter is step {found.heldout_best} at full strength, which has the lowest held-out "
+            "loss, and was not chosen."
         )
     else:
-        words += " The strength is folded into the adapter's own weights: load it as it is, at its full scale."
-    return section("Which checkpoint this is", words, unreported(found))
+        words = "The strength is folded into the adapter's own weights: load it as it is, at its full scale."
+    lines = [selection.headline(found), Line(words), Line(selection.unreported(found))]
+    return Section("selected", "Which checkpoint this is", lines)
 
 
-# ---------------------------------------------------------------- how it was made
-
-
-def _made(results: Results, training: Training) -> str:
-    teacher = results.teacher
-    loss, examples = training.heldout_loss, training.examples
-    counts = ", ".join(f"{count:,} {inline(name)}" for name, count in examples.items())
-    lines = [
-        f"Student: {inline(_repository(training) or training.student)}",
-        f"Teacher: {', '.join(inline(model) for model in teacher.models)}" if teacher else "Teacher: not known",
-        f"Examples: {counts}",
-        f"Trained: {inline(trained(training))}; {training.trainable_parameters:,} of "
-        f"{training.total_parameters:,} parameters",
-        f"Settings: {training.epochs:g} epochs, {plural(training.steps, 'step')}, learning rate "
-        f"{training.learning_rate:g}, batch size {training.batch_size}, seed {results.run.seed}",
-    ]
-    lines.append(f"Held-out loss: {estimate(loss.base, 3)} → {estimate(loss.best, 3)} nats per token")
-    return section("How it was made", bullets(lines))
+def _made(results: Results) -> Section:
+    training, teacher = results.training, results.teacher
+    if training is None:
+        return Section("made", "How it was made")
+    loss = training.heldout_loss
+    facts = [
+        ("Student", _repository(training) or training.student),
+        ("Teacher", ", ".join(teacher.models) if teacher else "not known"),
+        ("Examples", counts(training.examples)),
+        ("Trained", f"{making.trained(training)}; {training.trainable_parameters:,} of "
+         f"{training.total_parameters:,} parameters"),
+        ("Settings", f"{training.epochs:g} epochs, {plural(training.steps, 'step')}, learning rate "
+         f"{training.learning_rate:g}, batch size {training.batch_size}, seed {results.run.seed}"),
+        ("Held-out loss", f"{estimate(loss.base, 3)} → {estimate(loss.best, 3)} nats per token"),
+    ]  # fmt: skip
+    return Section("made", "How it was made", [Bullets([Line(text, f"{name}:") for name, text in facts])])
 
 
 def _use(training: Training) -> str:
     base = _repository(training)
     words = "" if base else "Put the base model that it was trained on where BASE stands.\n\n"
     command = f'mlx_lm.generate --model {base or "BASE"} --adapter-path . --prompt "..."'
-    return section("How to use it", f"{words}```bash\npip install mlx-lm\n{command}\n```")
+    return f"## How to use it\n\n{words}```bash\npip install mlx-lm\n{command}\n```"
 
 
 def _from_claude(teacher: Teacher | None) -> bool:

@@ -1,4 +1,4 @@
-"""Markdown that says what it was given: the escapes and blocks that the report is made of.
+"""Markdown that says what it was given: escapes, fences, tables and lists.
 
 In: trusted text (ours, numbers) and untrusted text (models', judges', files'). Out: Markdown in which the untrusted
 part is shown letter by letter: it makes no HTML, image, link, table cell or heading, in any renderer.
@@ -7,24 +7,34 @@ part is shown letter by letter: it makes no HTML, image, link, table cell or hea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from mlx_distill.run.wording import NOTHING, visible
 
 MARKS = re.compile(r"([\\`*_\[\]|~$])")
 LEADING = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)[-+#=])")
 ENTITIES = re.compile(r"&(?=[#\w])")
+OPENING = re.compile(r"<(?! \S)")
+"""Before a space it begins nothing: `p < 0.001` stays as it is."""
 ADDRESSES = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 """Where many renderers see an address and make a link of it, escaped or not: a zero-width space parts it."""
 
 
-def inline(text: Any) -> str:
-    """Untrusted text within a line."""
+INTERVAL = re.compile(r"(?<=[\d%] )\[[+−-]?\d[\d,.]*%?, [+−-]?\d[\d,.]*%?\](?![(\[:])")
+"""Numbers in brackets behind a number: no renderer makes a link of them, and escaped they are hard to read."""
+
+
+def inline(text: object, *, first: bool = True) -> str:
+    """Untrusted text within a line. `first`: it may begin the line, where a dash or a number would make a list."""
     plain = visible(" ".join(str(text).split()))
-    marked = LEADING.sub(r"\1\\\2", MARKS.sub(r"\\\1", plain))
+    marked, end = "", 0
+    for interval in INTERVAL.finditer(plain):
+        marked += MARKS.sub(r"\\\1", plain[end : interval.start()]) + interval[0]
+        end = interval.end()
+    marked += MARKS.sub(r"\\\1", plain[end:])
+    marked = LEADING.sub(r"\1\\\2", marked) if first else marked
     parted = ADDRESSES.sub("\u200b", ENTITIES.sub("&amp;", marked))
-    return parted.replace("<", "&lt;").replace(">", "&gt;")
+    return OPENING.sub("&lt;", parted).replace(">", "&gt;")
 
 
 def fence(text: str) -> str:
@@ -35,26 +45,16 @@ def fence(text: str) -> str:
     return f"{marks}text\n{shown}\n{marks}"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Of trusted cells: untrusted ones go through `inline` first."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    names = list(header)
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     return "\n".join([*lines, *("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)])
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return NOTHING if value is None else str(value)
 
 
 def bullets(lines: Iterable[str], otherwise: str = "") -> str:
     return "\n".join(f"- {line}" for line in lines) or otherwise
-
-
-def section(title: str, *parts: str, level: int = 2) -> str:
-    """A heading and what stands under it; nothing where that is empty."""
-    filled = [part for part in parts if part]
-    return "\n\n".join([f"{'#' * level} {title}", *filled]) if filled else ""
-
-
-def strong(verdict: str) -> str:
-    """A verdict; those that say something stand out."""
-    return f"**{verdict}**" if verdict in ("better", "worse") else inline(verdict)

@@ -1,7 +1,8 @@
-"""What a finished run, a list of runs and two runs side by side look like in the terminal.
+"""Sections as the terminal shows them: a finished run, a list of runs, two runs side by side.
 
-In: results.json's content, or what history made of several. Out: what rich draws; console.py prints it. Everything
-is Text and no markup, so names and judges' words cannot colour, move or hide anything.
+In: Results, or what history made of several. Out: what rich draws; cli/terminal.py prints it. Everything is Text and no
+markup, so names and judges' words cannot colour, move or hide anything. The widest tables are left to RESULTS.md; no
+verdict and no warning is.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlx_distill.report import terminal_benchmarks, terminal_selection
-from mlx_distill.report.terminal_text import WIDE
+from mlx_distill.report.document import LOUD, Bullets, Cell, Line, Measure, sign_of, text_of
+from mlx_distill.report.sections import findings
+from mlx_distill.report.sections import selection as selecting
+from mlx_distill.report.sections.making import incomparable
+from mlx_distill.report.sections.measures import benchmark_measures, comparison_measures, domain_measures
+from mlx_distill.report.terminal_text import STYLES, WIDE
 from mlx_distill.report.terminal_text import line as _line
 from mlx_distill.report.terminal_text import table as _table
 from mlx_distill.report.terminal_text import text as _text
 from mlx_distill.report.terminal_text import word as _word
-from mlx_distill.run.records import MODELS, ROLES
+from mlx_distill.run.records import ROLES, Role
 from mlx_distill.run.results import Results, RunSummary
-from mlx_distill.run.results.comparison import Comparison, ExecutedPairs, JudgeOfPairs, PairPreference
+from mlx_distill.run.results.comparison import Comparison, JudgeOfPairs
+from mlx_distill.run.results.selection import CandidateRow, Selection
 from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
     NOTHING,
@@ -28,127 +34,205 @@ from mlx_distill.run.wording import (
     answers_made,
     duration,
     estimate,
+    form,
     money,
     p_value,
     percent,
-    plural,
     share,
-    tested,
+    standing,
 )
+from mlx_distill.run.wording import selecting as items_selecting
+from mlx_distill.summarise import history
 from mlx_distill.summarise.history import Diff, Entry, Paired
 
-UNDECIDED = UNSHOWN
+MOST_CANDIDATES = 4
+"""RESULTS.md has them all."""
+SHORT = 20
+"""Characters of a name that does not fold."""
 
 
 def summary(results: Results, folder: str, width: int) -> Iterable[RenderableType]:
     """A finished run: what was measured, gains and losses in the same place and size."""
-    yield from (_text(f"\n! {sentence}", "bold red") for sentence in results.unfinished)
-    if training := results.training:
+    yield from map(_shown, findings.unfinished(results))
+    if results.training:
         yield _text("")
-        yield _heldout(training)
-    if comparison := results.comparison:
-        yield from _preference(comparison)
-        if any(row.n for row in comparison.dimensions):
-            yield _text("")
-            yield _scorecard(comparison, width)
-        yield from _checks(comparison)
-        yield from _judges(comparison)
-        yield _verdict(comparison)
-        yield from (_text(f"! {caveat}", "yellow") for caveat in comparison.caveats)
-    yield from terminal_selection.selection(results, width)
-    yield from terminal_benchmarks.benchmarks(results, width)
+        yield _heldout(results.training)
+    if results.comparison:
+        yield from _comparison(results.comparison, width)
+    if results.selection:
+        yield from _selection(results.selection, width)
+    if results.benchmarks:
+        yield from _benchmarks(results, width)
+    yield from (_text(f"! {warning}", "yellow") for warning in findings.warnings(results))
     yield from _beside(results)
     yield _text(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")
+
+
+def _shown(line: Line) -> Text:
+    """A line with its lead in the verdict's colour."""
+    lead = " ".join(part for part in (sign_of(line.word, line.lead), line.lead) if part)
+    parts = (_text(lead, STYLES.get(line.word, "bold")), _text(line.text))
+    return Text(" ").join(part for part in parts if part)
 
 
 def _heldout(training: Training) -> Text:
     loss = training.heldout_loss
     return _text(
-        f"Held-out loss {loss.base.mean:.3f} → {loss.best.mean:.3f} nats per token "
-        f"({estimate(loss.change, 3, '+')}) on {training.heldout_prompts} prompts never trained on."
+        f"Held-out loss {loss.base.mean:.3f} → {loss.best.mean:.3f} nats per token ({estimate(loss.change, 3, '+')}) "
+        f"on {training.heldout_prompts} prompts never trained on."
     )
 
 
-def _preference(comparison: Comparison) -> Iterable[Text]:
-    for entry in comparison.preferences:
-        yield _text("")
-        counts = f"{entry.won} won, {entry.lost} lost, {entry.tied} tied"
-        who = f"{entry.pair[0].capitalize()} preferred to {entry.pair[1]}: {percent(entry.share)}"
-        if entry.verdict:
-            yield _line(f"{who}  ", entry.verdict, f" ({tested(entry.p_holm)}, {counts}){_could_have(entry)}")
-        else:
-            yield _text(f"{who} ({counts})")
-        if entry.adjusted:
-            yield _text(
-                f"  won minus lost {estimate(entry.difference, 2, '+')}; at equal length and Markdown "
-                f"{estimate(entry.adjusted, 2, '+')}; length ratio {estimate(entry.length_ratio)}"
-            )
+# ---------------------------------------------------------------- measures
 
 
-def _could_have(row: ExecutedPairs | PairPreference) -> str:
-    if row.verdict != UNDECIDED or row.smallest is None:
-        return ""
-    return f"; {plural(row.n, 'prompt')} could have shown {row.smallest:.2f}"
-
-
-# ---------------------------------------------------------------- scorecard
-
-
-def _scorecard(comparison: Comparison, width: int) -> Table:
-    rows, wide = comparison.dimensions, width >= WIDE
-    counts = {row.n for row in rows}
-    title = f"Scorecard, 0-10, n = {counts.pop()}" if len(counts) == 1 else "Scorecard, 0-10"
-    roles = ROLES if wide else MODELS
-    header = ["", *roles, "difference", *(["n", "p (Holm)"] if wide else []), "verdict"]
-    table = _table(title, header, left=("", "verdict"))
+def _measures(title: str, rows: Sequence[Measure], width: int, note: str = "") -> Iterable[RenderableType]:
+    """A table of what was tested, and what "no difference shown" is worth."""
+    wide = width >= WIDE
+    roles = [role for role in ROLES if any(role == mine for row in rows for mine, *_ in row.values)]
+    roles = roles if wide else [role for role in roles if role != "teacher"]
+    counted = all(row.counts for row in rows)
+    header = ["", *roles, "difference", *(["+ −"] if counted else []), *(["n", "p (Holm)"] if wide else []), "verdict"]
+    made = _table(title, header, left=("", "verdict"))
+    made.columns[0].min_width = min(SHORT, max(map(len, (row.name for row in rows))))
+    for column in made.columns[1:-1]:
+        column.no_wrap = True  # a long title folds instead
     for row in rows:
-        means = [f"{found.mean:.1f}" if (found := row.of(role)) else NOTHING for role in roles]
-        more = [str(row.n), p_value(row.p_holm)] if wide else []
-        cells = (row.name, *means, estimate(row.difference, 2, "+"), *more)
-        table.add_row(*map(_text, cells), _word(row.verdict))
-    if known := [row.smallest for row in rows if row.verdict == UNDECIDED and row.smallest is not None]:
-        reach = f"{min(known):.2f} to {max(known):.2f}"
-        table.caption = _text(f"No difference shown: {reach} points would have been, 4 times of 5.", "dim")
-        table.caption_justify = "left"
-    return table
+        made.add_row(*map(_text, _cells(row, roles, counted, wide)), _word(row.verdict))
+    if note:
+        made.caption = _text(note, "dim")
+        made.caption_justify = "left"
+    yield made
+    if not counted:
+        yield from map(_counts, (row for row in rows if row.counts))
+    yield from (_text(sentence, "dim") for sentence in findings.worth(rows))
 
 
-# ---------------------------------------------------------------- checks, judges, verdict
+def _counts(row: Measure) -> Text:
+    """Where the table has no column for them."""
+    return _text(f"{row.name}: {', '.join(f'{count} {word}' for word, count in row.counts)}, of {row.counted}")
 
 
-def _checks(comparison: Comparison) -> Iterable[Text]:
-    checks = comparison.checks
-    roles, pairs = checks.roles, checks.pairs
-    if any(roles[role].run for role in roles):
-        passed = ", ".join(f"{role} {roles[role].passed}/{roles[role].run}" for role in roles)
-        yield _text(f"Executed checks passed: {passed} (sandbox: {', '.join(checks.sandbox)})")
-    if pairs:
-        changed = f"  gained {pairs.gained}, lost {pairs.lost}, of {pairs.n}, {tested(pairs.p_holm)}  "
-        yield _line(changed, pairs.verdict, _could_have(pairs))
+def _cells(row: Measure, roles: Sequence[Role], counted: bool, wide: bool) -> list[str]:
+    values = {role: _mean(row, found) for role, found in ((role, value) for role, value, _ in row.values)}
+    counts = dict(row.counts)
+    gained, lost = counts.get("gained", counts.get("won")), counts.get("lost")
+    changed = NOTHING if gained is None else f"+{gained} −{lost}"
+    unit = " won" if row.unit == "won" else ""
+    cells = [row.name, *(values.get(role, NOTHING) for role in roles), f"{row.difference_text}{unit}"]
+    return cells + ([changed] if counted else []) + ([str(row.n), p_value(row.p_holm)] if wide else [])
 
 
-def _judges(comparison: Comparison) -> Iterable[Text]:
-    """A line for each judge of the primary pair, and one for what they agree on."""
-    for entry in [comparison.primary] if comparison.primary else []:
-        for judge in entry.judges:
-            yield _text(f"{'' if judge.person else 'Judge '}{judge.judge}: {_trust(judge)}")
-        if entry.agreement:
-            yield _text(f"Agreement between judges: alpha {estimate(entry.agreement.alpha)}")
+def _mean(row: Measure, value: object) -> str:
+    mean = getattr(value, "mean", None)
+    return NOTHING if mean is None else f"{mean:.1f}" if row.scale == (0, 10) else f"{100 * mean:.1f}"
 
 
-def _trust(judge: JudgeOfPairs) -> str:
+# ---------------------------------------------------------------- the comparison
+
+
+def _comparison(comparison: Comparison, width: int) -> Iterable[RenderableType]:
+    rows = comparison_measures(comparison)
+    if any(row.n for row in rows):
+        yield _text("")
+        note = "Scores 0-10; executed checks in % of prompts; verdicts after Holm"
+        yield from _measures("Scorecard", rows, width, note)
+    for entry in comparison.preferences:
+        if entry is not comparison.primary:
+            counts = f"{entry.won} won, {entry.lost} lost, {entry.tied} tied"
+            yield _text(f"{entry.pair[0].capitalize()} preferred to {entry.pair[1]}: {percent(entry.share)} ({counts})")
+    if first := comparison.primary:
+        yield from map(_trust, first.judges)
+        if first.agreement:
+            yield _text(f"Agreement between judges: alpha {estimate(first.agreement.alpha)}")
+        if first.adjusted:
+            yield _text(
+                f"Won minus lost {estimate(first.difference, 2, '+')}; at equal length and Markdown "
+                f"{estimate(first.adjusted, 2, '+')}; length ratio {estimate(first.length_ratio)}"
+            )
+    more = f" (n = {comparison.n}; {comparison.verdict_in_words}; {answers_made(comparison)})."
+    yield _line("\nVerdict: ", comparison.verdict, more)
+
+
+def _trust(judge: JudgeOfPairs) -> Text:
     figures = {
         "same in both orders": judge.swap_consistency,
         "first shown wins": judge.first_slot,
         "repeats agree": judge.repeat_agreement,
     }
-    said = [f"{name} {found.mean:.0%}" for name, found in figures.items() if found]
-    return ", ".join([*said, f"ties {share(judge.ties)}", f"unscored {judge.unscored}/{judge.questions}"])
+    known = [f"{name} {found.mean:.0%}" for name, found in figures.items() if found]
+    said = ", ".join([*known, f"ties {share(judge.ties)}", f"unscored {judge.unscored}/{judge.questions}"])
+    return _text(f"{'' if judge.person else 'Judge '}{judge.judge}: {said}")
 
 
-def _verdict(comparison: Comparison) -> Text:
-    more = f" (n = {comparison.n}; {comparison.verdict_in_words}; {answers_made(comparison)})."
-    return _line("\nVerdict: ", comparison.verdict, more)
+# ---------------------------------------------------------------- benchmarks
+
+
+def _benchmarks(results: Results, width: int) -> Iterable[RenderableType]:
+    yield _text("")
+    note = "+ −: items gained and lost; verdicts after Holm over all benchmarks"
+    yield from _measures("Benchmarks, % passed", benchmark_measures(results.benchmarks), width, note)
+    formed = [f"{row.title} {shares} %" for row in results.benchmarks if (shares := form(row))]
+    if formed:
+        yield _text(f"In the asked format: {', '.join(formed)} (read in any).", "dim")
+    gate = results.gate
+    if gate is None:
+        return
+    if sum(len(row.benchmarks) for row in gate.forgetting) > 1:
+        yield _text("")
+        yield from _measures("By domain, its items pooled, % passed", domain_measures(gate.forgetting), width)
+    yield _line("\nGate: ", gate.verdict, f". {gate.because}")
+    yield from _bullets(findings.rules(gate))
+    if gate.coverage:
+        yield _text(f"Where the training taught most: {gate.coverage.words}.")
+
+
+def _bullets(found: Bullets) -> Iterable[Text]:
+    return (Text.assemble("  ", _shown(line)) for line in found.lines)
+
+
+# ---------------------------------------------------------------- selection
+
+
+def _selection(found: Selection, width: int) -> Iterable[RenderableType]:
+    yield _text("")
+    candidates = selecting.candidates(found)
+    made = _table("Selection, points against the base", list(candidates.header), left=("loses on", ""))
+    for column in made.columns[:4]:
+        column.no_wrap = True
+    for place in _best(found):
+        made.add_row(
+            *(_cell(cell, place < WIDE) for cell, place in zip(candidates.rows[place], [width] * 6, strict=True))
+        )
+    rest = len(found.candidates) - made.row_count
+    asked = f"on {items_selecting(found)} that are not among the reported ones"
+    made.caption = _text(f"{f'and {rest} more, ' if rest > 0 else ''}{asked}", "dim")
+    made.caption_justify = "left"
+    yield made
+    yield _shown(selecting.headline(found))
+
+
+def _cell(found: Cell | str, narrow: bool) -> Text:
+    """Without its interval where there is no room."""
+    cell = text_of(found)
+    words = cell.text.partition(" [")[0] if narrow and not cell.word else cell.text
+    style = STYLES.get(cell.word, "bold" if cell.word in LOUD else "")
+    return _text(words, style)
+
+
+def _best(found: Selection) -> list[int]:
+    """Places of what was put to confirmation, of the lowest held-out loss, and of those that gain most."""
+    ranked = sorted(range(len(found.candidates)), key=lambda place: _gain(found.candidates[place]), reverse=True)
+    first = [place for place in ranked if standing(found, found.candidates[place])]
+    shown = [*first, *(place for place in ranked if place not in first)][:MOST_CANDIDATES]
+    return [place for place in ranked if place in shown]
+
+
+def _gain(row: CandidateRow) -> float:
+    return row.gain.mean if row.gain else float("-inf")
+
+
+# ---------------------------------------------------------------- beside it
 
 
 def _beside(results: Results) -> Iterable[Text]:
@@ -157,7 +241,9 @@ def _beside(results: Results) -> Iterable[Text]:
     if before := results.previous:
         student = f", {before.student}, {before.epochs:g} epochs" if before.student else ""
         loss = f", held-out loss {best.mean:.3f}" if (best := before.heldout_loss.best) else ""
-        yield _line(f"\nPrevious run: {before.name}{student}{loss}, ", before.verdict or "not compared", ".")
+        yield _line(f"\nPrevious run: {before.name}{student}{loss}, ", before.verdict or NOTHING, ".")
+        if care := incomparable(history.summary(results), before):
+            yield _text(f"! Not to be compared with it number by number: {care}", "yellow")
 
 
 # ---------------------------------------------------------------- several runs
@@ -207,10 +293,10 @@ def diff(found: Diff) -> Iterable[RenderableType]:
 
 
 def _paired(title: str, rows: Sequence[Paired]) -> Table:
-    table = _table(title, ["", "difference", "n", "p (Holm)", "could show", "verdict"], left=("", "verdict"))
+    table = _table(title, ["", "difference", "n", "p (Holm)", "detectable", "verdict"], left=("", "verdict"))
     for row in rows:
-        smallest = NOTHING if row.verdict != UNDECIDED or row.smallest is None else f"{row.smallest:.2f}"
-        n = str(row.difference.n if row.difference else 0)
+        smallest = NOTHING if row.verdict != UNSHOWN or row.smallest is None else f"{row.smallest:.2f}"
+        n = str(row.difference.n) if row.difference else NOTHING
         cells = (row.name, estimate(row.difference, 2, "+"), n, p_value(row.p_holm), smallest)
         table.add_row(*map(_text, cells), _word(row.verdict))
     return table

@@ -20,6 +20,10 @@ STYLES = {
     "mixed": "bold yellow",
     "ship": "bold green",
     "do not ship": "bold red",
+    "loses": "bold red",
+    "failed": "bold red",
+    "kept": "bold green",
+    "not confirmed": "bold red",
 }
 
 WIDE = 110

@@ -16,7 +16,7 @@ from mlx_distill.report import draw
 from mlx_distill.report.card import model_card
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
-from mlx_distill.report.page.numbers import numbers_of
+from mlx_distill.report.sections.numbers import numbers_of
 from mlx_distill.run.results.benchmarks import Overlap
 from mlx_distill.run.wording import equivalence, overlapping, points, published, worth
 

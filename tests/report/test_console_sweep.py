@@ -7,7 +7,7 @@ from rich.console import Console
 from swept import SWEEPS, study
 from typed import typed_sweep
 
-from mlx_distill.report.sweep.words import headline
+from mlx_distill.report.sections.sweep_words import headline
 from mlx_distill.report.terminal_sweep import sweep
 
 

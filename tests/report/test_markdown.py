@@ -14,8 +14,9 @@ from markdown_it.token import Token
 from runs import ATTACK, Made, results_of
 from typed import run_before, self_check, typed
 
-from mlx_distill.report.markdown import inline, pipeline_diagram, results_markdown
-from mlx_distill.report.markdown_text import fence
+from mlx_distill.report.markdown import results_markdown
+from mlx_distill.report.markdown_text import fence, inline
+from mlx_distill.report.sections.making import pipeline_diagram
 from mlx_distill.run.records import ROLES
 
 MANY = Made(prompts=28, effect=1.0, samples=2, repeats=2, against_teacher=True)

@@ -21,7 +21,7 @@ from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
 from mlx_distill.report.page import page
-from mlx_distill.report.page.numbers import numbers_of
+from mlx_distill.report.sections.numbers import numbers_of
 from mlx_distill.report.style import PALETTES
 from mlx_distill.run.wording import candidate, points, standing
 

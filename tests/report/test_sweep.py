@@ -23,12 +23,13 @@ from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.sweep_chart import MOST, sweep_chart
 from mlx_distill.report.charts.sweep_series import COLOURS, SHAPES
 from mlx_distill.report.look import Look
+from mlx_distill.report.markdown import sweep_markdown
+from mlx_distill.report.page.sweep import sweep_page
+from mlx_distill.report.sections import sweep_tables as tables
+from mlx_distill.report.sections.sweep_curves import full_strength
+from mlx_distill.report.sections.sweep_words import address, headline
 from mlx_distill.report.style import PALETTES, SETTINGS
-from mlx_distill.report.sweep import draw_sweep, tables
-from mlx_distill.report.sweep.curves import full_strength
-from mlx_distill.report.sweep.markdown import sweep_markdown
-from mlx_distill.report.sweep.page import sweep_page
-from mlx_distill.report.sweep.words import address, headline
+from mlx_distill.report.sweep import draw_sweep
 from mlx_distill.run.wording import points
 
 Values = dict[str, Any]

@@ -15,9 +15,9 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.sweep_panel import Axes, Head, Panel, draw_panel, extent
 from mlx_distill.report.charts.sweep_series import SERIES_MOST, Series, series_of
 from mlx_distill.report.look import Look
+from mlx_distill.report.sections.sweep_curves import full_strength
+from mlx_distill.report.sections.sweep_words import headline, states
 from mlx_distill.report.style import PALETTES
-from mlx_distill.report.sweep.curves import full_strength
-from mlx_distill.report.sweep.words import headline, states
 from mlx_distill.run.results.sweep import SweepResults, SweepRun
 
 MOST = 12

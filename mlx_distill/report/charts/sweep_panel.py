@@ -12,9 +12,9 @@ from mlx_distill.report.charts.canvas import LINE, Canvas
 from mlx_distill.report.charts.frame import SMALL, Box
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.sweep_series import Series
+from mlx_distill.report.sections.sweep_curves import change_on, chosen_of, curve, full_strength
+from mlx_distill.report.sections.sweep_words import kept
 from mlx_distill.report.style import WORDS
-from mlx_distill.report.sweep.curves import change_on, chosen_of, curve, full_strength
-from mlx_distill.report.sweep.words import kept
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.sweep import SweepResults, SweepRun

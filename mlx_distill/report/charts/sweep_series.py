@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlx_distill.report.charts.frame import Key
-from mlx_distill.report.sweep.words import titles
+from mlx_distill.report.sections.sweep_words import titles
 from mlx_distill.run.results.sweep import SweepRun
 
 SERIES_MOST, LABEL = 12, 30

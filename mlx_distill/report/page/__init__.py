@@ -1,7 +1,7 @@
-"""report.html: one file that holds everything of a run and asks for nothing else.
+"""Sections as a page that needs nothing but itself: report.html.
 
-In: results and the charts as pictures. Out: HTML. Whatever a model, judge or file wrote is escaped by the template
-engine, and the page's security policy lets nothing run or load but the one style and the one script in it.
+In: Results, charts as pictures. Out: HTML. Everything is escaped by the templates' environment, and a policy lets
+nothing run or load but this page's own script and style.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mlx_distill.report.page import benchmarks, numbers, selection, views
+from mlx_distill.report.document import SIGNS, Block, Diagram, Facts, Section, has_content, text_of
+from mlx_distill.report.page import views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import alone, strip
+from mlx_distill.report.sections import benchmarks, comparison, findings, making, prompts, selection
+from mlx_distill.report.sections.numbers import numbers_of
+from mlx_distill.report.sections.sweep_words import address
 from mlx_distill.run.records import ROLES
 from mlx_distill.run.results import Results
-from mlx_distill.run.wording import NOTHING, duration, estimate, p_value, percent, plural, points, selecting, visible
+from mlx_distill.run.wording import NOTHING, estimate, p_value, percent, plural, visible
 
 __all__ = ["Picture", "page"]
 
@@ -32,29 +36,56 @@ TEMPLATES = Path(__file__).parent / "templates"
 def page(results: Results, pictures: Sequence[Picture] = ()) -> str:
     """The whole page. Parts whose stage has not run are left out."""
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    text = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            results=results,
-            run=results.run,
-            comparison=results.comparison,
-            training=results.training,
-            gate=results.gate,
-            benchmarks=results.benchmarks or [],
-            selection=results.selection,
-            pictures=pictures,
-            style=Markup(style),
-            script=Markup(script),
-            policy=policy(style, script),
-        )
+    template = environment(TEMPLATES).get_template("page.html")
+    text = template.render(
+        results=results,
+        run=results.run,
+        comparison=results.comparison,
+        training=results.training,
+        gate=results.gate,
+        benchmarks=results.benchmarks,
+        pictures=pictures,
+        parts=_parts(results),
+        style=Markup(style),
+        script=Markup(script),
+        policy=policy(style, script),
+        **_first(results),
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # a model can write half a surrogate pair; a file cannot
 
 
-def _shown(value: Any) -> Any:
-    """Untrusted text must not turn the direction of what stands around it, either."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _first(results: Results) -> dict[str, Any]:
+    """What stands above everything else."""
+    verdict = findings.verdict_section(results).blocks
+    return {
+        "unfinished": findings.unfinished(results),
+        "headline": findings.headline(results),
+        "rules": findings.rules(results.gate) if results.gate else None,
+        "warnings": findings.warnings(results),
+        "basis": verdict[1:] if results.comparison else verdict,
+        "self_check": findings.self_check_section(results),
+        "changes": findings.changes(results),
+        "chosen": selection.headline(results.selection) if results.selection else None,
+        "tally": views.tally(results.benchmarks),
+    }
+
+
+def _parts(results: Results) -> dict[str, list[Section]]:
+    """The sections of each chapter."""
+    asked = (benchmarks.scores, benchmarks.forgetting, benchmarks.changed_items, benchmarks.details, benchmarks.others)
+    compared = (comparison.scorecard, comparison.preference, comparison.checks, comparison.judges, comparison.answers)
+    chapters = {
+        "benchmarks": [make(results) for make in asked],
+        "selection": [selection.selection(results)],
+        "scorecard": [make(results) for make in compared],
+        "making": list(making.making(results).sections),
+    }
+    return {name: [part for part in parts if part.filled] for name, parts in chapters.items()}
+
+
+def _in_columns(found: Section) -> bool:
+    """Facts stand side by side; tables need the width."""
+    return all(isinstance(block, Facts | Diagram) for block in found.blocks)
 
 
 def policy(style: str, script: str) -> str:
@@ -74,24 +105,31 @@ def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
+def _shown(value: Any) -> Any:
+    """Untrusted text must not turn the direction of what stands around it, either."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def kind_of(block: Block) -> str:
+    return type(block).__name__
+
+
 @cache
-def _environment() -> Environment:
+def environment(*folders: Path) -> Environment:
     """Escapes everything; a name that a template misspells is an error, not an empty place."""
-    templates = FileSystemLoader(TEMPLATES)
-    made = Environment(autoescape=True, loader=templates, undefined=StrictUndefined, trim_blocks=True, finalize=_shown)
-    made.lstrip_blocks = True
-    made.globals.update(
-        ROLES=ROLES, NOTHING=NOTHING, views=views, numbers=numbers, strip=strip, alone=alone, pieces=pieces
+    made = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(folders),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
+    made.globals.update(ROLES=ROLES, NOTHING=NOTHING, SIGNS=SIGNS, CHANGES=findings.CHANGES)
+    made.globals.update(NOTHING_SHOWN=findings.NOTHING_SHOWN, views=views, words=prompts, numbers_of=numbers_of)
+    made.globals.update(strip=strip, alone=alone, pieces=pieces, roles_of=views.roles_of)
     made.globals.update(
-        bench=benchmarks,
-        chosen=selection,
-        points=points,
-        estimate=estimate,
-        percent=percent,
-        p_value=p_value,
-        plural=plural,
-        selecting=selecting,
-        duration=duration,
+        in_columns=_in_columns, address=address, kind_of=kind_of, text_of=text_of, has_content=has_content
     )
+    made.globals.update(estimate=estimate, percent=percent, p_value=p_value, plural=plural)
     return made

@@ -20,8 +20,8 @@ def draw_sweep(found: SweepResults, folder: Path, look: Look = DEFAULT) -> list[
     """Writes sweep.md and sweep.html into the folder, and visuals/sweep.<format> where there is anything to draw. The
     runs' folders are taken to lie in it under their names. Returns the paths."""
     from mlx_distill.report.charts.sweep_chart import sweep_chart
-    from mlx_distill.report.sweep.markdown import sweep_markdown
-    from mlx_distill.report.sweep.page import sweep_page
+    from mlx_distill.report.markdown import sweep_markdown
+    from mlx_distill.report.page.sweep import sweep_page
 
     chart = draw_chart(partial(sweep_chart, found), folder / "visuals" / f"sweep.{look.format}", look)
     text, shown = folder / "sweep.md", folder / "sweep.html"

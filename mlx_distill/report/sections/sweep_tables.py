@@ -1,59 +1,27 @@
 """The tables of a sweep, once for Markdown and for the page.
 
-In: sweep.json's content. Out: grids of cells in plain text; what a cell means stands beside its text, and each report
+In: sweep.json's content. Out: tables of cells in plain text; what a cell means stands beside its text, and each report
 gives that its sign, weight and colour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from mlx_distill.report.sweep.curves import is_at, score_on, with_chosen
-from mlx_distill.report.sweep.words import heldout_loss, kept, titles
+from mlx_distill.report.document import Cell, Table
+from mlx_distill.report.sections.sweep_curves import is_at, score_on, with_chosen
+from mlx_distill.report.sections.sweep_words import heldout_loss, kept, titles
 from mlx_distill.run.results.selection import CandidateRow, CandidateScore, Selection
 from mlx_distill.run.results.sweep import BaselineCell, DomainOfRun, RunCell, SweepResults, SweepRun
 from mlx_distill.run.wording import NOTHING, duration, money, p_value, points
 
 OWN = "own domain"
-SIGNS = {
-    "better": "▲",
-    "worse": "▼",
-    "no difference shown": "○",
-    "too few prompts to tell": "?",
-    "loses": "▼",
-    "kept": "★",
-    "not confirmed": "☆",
-    "failed": "✗",
-    "ship": "✓",
-    "mixed": "◆",
-    "do not ship": "✗",
-}
-"""Beside the colour of what a cell means; a word that has none says itself."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """`word`: a key of SIGNS, or "". `run`: the run whose own report the cell leads to. `doubtful`: degraded."""
-
-    text: str
-    word: str = ""
-    run: str = ""
-    doubtful: bool = False
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The first column names the row."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-
-
-def runs(found: SweepResults) -> Grid:
+def runs(found: SweepResults) -> Table:
     axes = [axis.name for axis in found.sweep.axes]
     header = ("run", *axes, "state", "kept", "gate", "held-out loss", "time", "cost")
-    return Grid(header, [[*_values(run, axes), *_outcome(run)] for run in found.runs])
+    return Table(header, [[*_values(run, axes), *_outcome(run)] for run in found.runs])
 
 
 def _values(run: SweepRun, axes: Sequence[str]) -> list[Cell]:
@@ -77,11 +45,11 @@ def _outcome(run: SweepRun) -> list[Cell]:
     ]
 
 
-def baselines(found: SweepResults) -> Grid:
+def baselines(found: SweepResults) -> Table:
     """A row a student, a column a benchmark."""
     names = titles([row for base in found.baselines for row in base.benchmarks])
     rows = [[Cell(base.student), *_bases(base.benchmarks, names)] for base in found.baselines]
-    return Grid(("student", *names.values()), rows)
+    return Table(("student", *names.values()), rows)
 
 
 def _bases(rows: Sequence[BaselineCell], names: Iterable[str]) -> list[Cell]:
@@ -95,13 +63,13 @@ def _bases(rows: Sequence[BaselineCell], names: Iterable[str]) -> list[Cell]:
 # ---------------------------------------------------------------- checkpoints
 
 
-def checkpoints(selection: Selection) -> Grid:
+def checkpoints(selection: Selection) -> Table:
     """The base, then every checkpoint at full strength, and what was put to confirmation or is kept, where weaker."""
     benchmarks = selection.benchmarks
     header = ("step", *(f"{row.title} (n = {row.choosing:,})" for row in benchmarks))
     base = Cell("0, the base", "" if selection.chosen else "kept")
     rows = [[base, *(Cell(points(row.base)) for row in benchmarks)]]
-    return Grid(header, rows + [_candidate(selection, found) for found in with_chosen(selection)])
+    return Table(header, rows + [_candidate(selection, found) for found in with_chosen(selection)])
 
 
 def _candidate(selection: Selection, found: CandidateRow) -> list[Cell]:
@@ -119,9 +87,9 @@ def _score(row: CandidateScore | None) -> Cell:
 # ---------------------------------------------------------------- reported items
 
 
-def best_by_rule(found: SweepResults) -> Grid:
+def best_by_rule(found: SweepResults) -> Table:
     header = ("run", "kept", "own domain", "n", "base", "distilled", "distilled − base", "p (Holm)", "verdict")
-    return Grid(header, [row for run in found.runs for row in _best(run)])
+    return Table(header, [row for run in found.runs for row in _best(run)])
 
 
 def _best(run: SweepRun) -> list[list[Cell]]:
@@ -149,19 +117,19 @@ def _reported(row: RunCell) -> list[Cell]:
     ]
 
 
-def forgetting(found: SweepResults) -> Grid:
+def forgetting(found: SweepResults) -> Table:
     """Runs × domains, the own one first."""
     domains = dict.fromkeys(row.domain for run in found.runs for row in run.forgetting)
     names = sorted(domains, key=lambda name: name != OWN)
     rows = [_differences(run, {row.domain: row for row in run.forgetting}, names) for run in found.runs]
-    return Grid(("run", *names), rows if names else [])
+    return Table(("run", *names), rows if names else [])
 
 
-def every_cell(found: SweepResults) -> Grid:
+def every_cell(found: SweepResults) -> Table:
     """Runs × benchmarks: what was tested together."""
     names = titles([row for run in found.runs for row in run.benchmarks])
     rows = [_differences(run, {row.name: row for row in run.benchmarks}, names) for run in found.runs]
-    return Grid(("run", *names.values()), rows if names else [])
+    return Table(("run", *names.values()), rows if names else [])
 
 
 def _differences(

@@ -1,0 +1,207 @@
+"""Sections as Markdown: RESULTS.md, and the pieces of the model card.
+
+In: Results, or Sections. Out: Markdown. All text is escaped here and nowhere else: it makes no HTML, image, link, table
+cell or heading, in any renderer; prompts and answers stand in fences that they cannot close.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mlx_distill.report import sections
+from mlx_distill.report.document import (
+    LOUD,
+    Block,
+    Bullets,
+    Cell,
+    Diagram,
+    Facts,
+    Line,
+    Measure,
+    Measures,
+    Section,
+    Table,
+    has_content,
+    sign_of,
+    text_of,
+)
+from mlx_distill.report.markdown_text import bullets, fence, inline, table
+from mlx_distill.report.sections import findings, making, prompts
+from mlx_distill.report.sections.sweep_parts import CHECKPOINTS
+from mlx_distill.report.sections.sweep_parts import parts as sweep_parts
+from mlx_distill.report.sections.sweep_words import address, explained, headline
+from mlx_distill.run.records import ROLES, Role
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import Comparison, PromptResult, RoleOnPrompt
+from mlx_distill.run.results.sweep import SweepResults
+from mlx_distill.run.wording import NOTHING, p_value, visible
+
+
+def results_markdown(results: Results, charts: Sequence[str], visuals: Path) -> str:
+    """RESULTS.md. `visuals`: the charts' folder as the file sees it."""
+    comparison = results.comparison
+    parts = [
+        f"# Results: {inline(results.run.name)}",
+        *map(line, findings.unfinished(results)),
+        *map(section, sections.first(results)),
+        *map(section, sections.measured(results)),
+        pictures("Charts", charts, visuals),
+        section(making.making(results)),
+        _prompt_by_prompt(comparison) if comparison else "",
+    ]
+    return document(parts)
+
+
+def document(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def pictures(title: str, charts: Sequence[str], folder: Path) -> str:
+    """A PDF is linked: no reader shows one in a page."""
+    shown = [_picture(name, (folder / name).as_posix()) for name in charts]
+    return "\n\n".join([f"## {title}", *shown]) if shown else ""
+
+
+def _picture(name: str, path: str) -> str:
+    return f"{'' if name.endswith('.pdf') else '!'}[{name}]({path})"
+
+
+# ---------------------------------------------------------------- sections and blocks
+
+COUNTS = ("won", "gained", "tied", "unchanged", "lost")
+"""Columns of a scorecard, gains at the left and losses at the right."""
+
+
+def section(found: Section, level: int = 2, chart: str | None = None) -> str:
+    """Nothing where it has nothing to say; a section without a title has no heading. `chart`: stands after its text."""
+    if not found.filled:
+        return ""
+    below = level if found.folded else level + 1
+    parts = [block(each) for each in found.blocks if has_content(each)]
+    parts += [_picture(chart, chart)] if chart else []
+    parts += filter(None, (section(part, below) for part in found.sections))
+    if found.folded:
+        return _folded(found.title, "\n\n".join(parts))
+    heading = [f"{'#' * level} {inline(found.title)}"] if found.title else []
+    return "\n\n".join([*heading, *parts])
+
+
+def block(found: Block) -> str:
+    match found:
+        case Line():
+            return line(found)
+        case Bullets():
+            return bullets(map(line, found.lines), found.otherwise)
+        case Facts():
+            return table(("", ""), [map(cell, row) for row in found.rows])
+        case Table():
+            return table(map(inline, found.header), [map(cell, row) for row in found.rows])
+        case Measures():
+            return _measures(found)
+        case Diagram():
+            return f"```mermaid\n{found.source}```"
+
+
+def line(found: Line) -> str:
+    sign = sign_of(found.word, found.lead)
+    lead = f"**{' '.join(filter(None, (sign, inline(found.lead, first=not sign))))}**" if found.lead else ""
+    return " ".join(part for part in (lead, inline(found.text, first=not lead)) if part)
+
+
+def cell(found: Cell | str) -> str:
+    shown = text_of(found)
+    text = inline(shown.text, first=False)
+    if shown.run:
+        text = f"[{text}]({address(shown.run)}/RESULTS.md)"
+    if sign := sign_of(shown.word, shown.text):
+        text = f"{sign} {text}"
+    text = f"**{text}**" if shown.word in LOUD else text
+    return f"{text} !" if shown.doubtful else text
+
+
+def _measures(found: Measures) -> str:
+    roles = [role for role in ROLES if any(role == mine for row in found.rows for mine, *_ in row.values)]
+    counted = {word for row in found.rows for word, _ in row.counts}
+    counts = [word for word in COUNTS if word in counted]
+    further = list(dict.fromkeys(name for row in found.rows for name, _ in row.further))
+    about = any(row.notes for row in found.rows)
+    header = (found.first.capitalize(), "n", *roles, "distilled − base", *counts)
+    header += ("p", "p (Holm)", "verdict", "detectable", *further)
+    header += ("about",) if about else ()
+    rows = [_measure(row, roles, counts, further) + [cell("; ".join(row.notes))] * about for row in found.rows]
+    warnings = [f"{inline(row.name)}, {inline(warning)}." for row in found.rows for warning in row.warnings]
+    return "\n\n".join(filter(None, (table(map(inline, header), rows), bullets(warnings))))
+
+
+def _measure(row: Measure, roles: Sequence[Role], counts: Sequence[str], further: Sequence[str]) -> list[str]:
+    values = {role: text for role, _, text in row.values}
+    counted, more = dict(row.counts), dict(row.further)
+    cells: list[Cell | str] = [row.name, row.counted.rpartition(" ")[0], *(values.get(role, NOTHING) for role in roles)]
+    cells += [f"{row.difference_text} {row.unit}".strip(), *(str(counted.get(word, NOTHING)) for word in counts)]
+    cells += [p_value(row.p), p_value(row.p_holm)]
+    after = [row.equivalent or row.detectable or NOTHING, *(more.get(name, NOTHING) for name in further)]
+    return [*map(cell, [*cells, Cell(row.verdict, row.verdict), *after])]
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def sweep_markdown(found: SweepResults, chart: str | None) -> str:
+    """sweep.md. `chart`: its path from the file's folder."""
+    findings_ = [Line(one.words, f"{one.verdict}:", one.verdict) for one in found.findings]
+    parts = [
+        f"# Sweep: {inline(found.sweep.name)}",
+        f"**{headline(found)}.** {explained(found)}",
+        bullets(map(line, findings_)),
+        *(section(part, chart=chart if part.name == CHECKPOINTS else None) for part in sweep_parts(found)),
+    ]
+    return document(parts)
+
+
+# ---------------------------------------------------------------- prompt by prompt
+
+
+def _prompt_by_prompt(comparison: Comparison) -> str:
+    parts = [_prompt(number, prompt) for number, prompt in enumerate(comparison.prompts, 1)]
+    return "\n\n".join(["## Prompt by prompt", *parts]) if parts else ""
+
+
+def _prompt(number: int, prompt: PromptResult) -> str:
+    reasons = (
+        f"{inline(said.judge)}: {inline(prompts.preferred(said))}. {inline(said.reason)}".strip()
+        for said in prompt.preference_reasons
+    )
+    parts = [
+        f"### {number}. {inline(prompt.title)} ({inline(prompt.category)}, {inline(prompt.source)})",
+        fence(prompt.text),
+        inline(prompts.outcome(prompt)),
+        table(("", "mean score", "checks passed", "ended"), [_role(role, prompt.of(role)) for role in ROLES]),
+        *(_answer(role, prompt.of(role), place) for role in ROLES for place in range(len(prompt.of(role).answers))),
+        _folded("Who was preferred, and why", bullets(reasons)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _role(role: str, found: RoleOnPrompt) -> tuple[str, ...]:
+    scored = "unscored" if found.overall is None else f"{found.overall:.1f}"
+    checked = ", ".join(prompts.checks(answer.checks) for answer in found.answers) or NOTHING
+    return role, scored, checked, ", ".join(inline(prompts.ended(answer)) for answer in found.answers) or "no answer"
+
+
+def _answer(role: str, found: RoleOnPrompt, place: int) -> str:
+    answer, count = found.answers[place], len(found.answers)
+    title = f"{role}, answer {place + 1} of {count}" if count > 1 else role
+    judged = (
+        f"{inline(said.judge)}: {inline(prompts.scores(said))}. {inline(said.reason)}".strip()
+        for said in answer.judgments
+    )
+    detail = f"Checks: {inline(answer.checks.detail)}" if answer.checks and answer.checks.detail else ""
+    return _folded(title, "\n\n".join(part for part in (fence(answer.text), bullets(judged), detail) if part))
+
+
+def _folded(title: str, content: str) -> str:
+    """The title stands within HTML, on one line."""
+    shown = html.escape(visible(" ".join(title.split())))
+    return f"<details><summary>{shown}</summary>\n\n{content}\n\n</details>" if content else ""

@@ -1,0 +1,197 @@
+"""Rows of what was tested, one kind for all: preference, dimensions, executed checks, benchmarks, domains.
+
+In: parts of Results. Out: Measures, which every renderer draws in its own way from the same values and words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mlx_distill.report.document import Measure
+from mlx_distill.run.records import ROLES, Estimate, Role
+from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
+from mlx_distill.run.results.comparison import CheckCounts, Comparison, Dimension, ExecutedPairs, PairPreference
+from mlx_distill.run.wording import (
+    NOTHING,
+    UNSHOWN,
+    equivalence,
+    estimate,
+    form,
+    percent,
+    plural,
+    points,
+)
+
+FORM = "in the asked format, %"
+MODELS: tuple[Role, Role] = ("base", "distilled")
+
+
+def comparison_measures(comparison: Comparison) -> list[Measure]:
+    """Everything that was tested together, the preference first."""
+    reach = whole_reach(row.difference for row in comparison.dimensions)
+    return [_measure(row, comparison, reach) for row in comparison.measures if row.verdict is not None]
+
+
+def _measure(row: PairPreference | Dimension | ExecutedPairs, comparison: Comparison, reach: float) -> Measure:
+    if isinstance(row, PairPreference):
+        return _preference(row)
+    if isinstance(row, ExecutedPairs):
+        return _checks(row, comparison)
+    return _dimension(row, reach)
+
+
+def _preference(row: PairPreference) -> Measure:
+    return Measure(
+        name="Preference",
+        n=row.n,
+        values=(),
+        scale=(0, 1),
+        difference=row.share,
+        difference_text=percent(row.share),
+        unit="won",
+        reach=0.5,
+        middle=0.5,
+        p=row.p,
+        p_holm=row.p_holm,
+        verdict=str(row.verdict),
+        detectable=_detectable(row.verdict, row.smallest and row.smallest / 2, "{:.0%} from even"),
+        counts=(("won", row.won), ("tied", row.tied), ("lost", row.lost)),
+    )
+
+
+def _checks(row: ExecutedPairs, comparison: Comparison) -> Measure:
+    return Measure(
+        name="Executed checks",
+        n=row.n,
+        values=[(role, *_passed(comparison.checks.roles[role])) for role in ROLES],
+        scale=(0, 1),
+        difference=row.difference and row.difference.times(100),
+        difference_text=points(row.difference, 0, "+"),
+        unit="% points",
+        reach=100,
+        p=row.p,
+        p_holm=row.p_holm,
+        verdict=row.verdict,
+        detectable=_detectable(row.verdict, row.smallest and 100 * row.smallest, "{:.0f} points"),
+        counts=(("gained", row.gained), ("lost", row.lost)),
+    )
+
+
+def _passed(counts: CheckCounts) -> tuple[Estimate | None, str]:
+    if not counts.run:
+        return None, "not run"
+    return Estimate(counts.passed / counts.run, counts.run), f"{counts.passed} of {counts.run}"
+
+
+def _dimension(row: Dimension, reach: float) -> Measure:
+    by_checks = [f"{row.from_checks} by executed checks"] if row.from_checks else []
+    return Measure(
+        name=row.name,
+        n=row.n,
+        values=[(role, row.of(role), estimate(row.of(role), 1)) for role in ROLES],
+        scale=(0, 10),
+        difference=row.difference,
+        difference_text=estimate(row.difference, 2, "+"),
+        unit="of 10",
+        reach=reach,
+        p=row.p,
+        p_holm=row.p_holm,
+        verdict=row.verdict,
+        detectable=_detectable(row.verdict, row.smallest, "{:.2f}"),
+        notes=by_checks,
+    )
+
+
+def _detectable(verdict: str | None, smallest: float | None, words: str) -> str:
+    return words.format(smallest) if verdict == UNSHOWN and smallest is not None else ""
+
+
+# ---------------------------------------------------------------- benchmarks
+
+
+def benchmark_measures(rows: Sequence[Benchmark]) -> list[Measure]:
+    reach = whole_reach(row.difference and row.difference.times(100) for row in rows)
+    return [_benchmark(row, reach) for row in rows]
+
+
+def _benchmark(row: Benchmark, reach: float) -> Measure:
+    floor = ["the base passes below 5 %: nothing can be lost here"] if row.at_floor else []
+    return _of_both(
+        row,
+        row.title,
+        reach,
+        counts=() if row.gained is None or not row.n else _counts(row),
+        notes=_notes(row),
+        warnings=[*row.degraded, *floor],
+        whole=row.items,
+        equivalent=_equivalent(row),
+        further=(*_alike(row), ("equivalent", equivalence(row)), (FORM, form(row) or NOTHING)),
+    )
+
+
+def _equivalent(row: Benchmark) -> str:
+    found = row.equivalence
+    shown = found is not None and found.shown and row.verdict == UNSHOWN
+    return f"equivalent within ±{100 * found.margin:.0f} points" if found and shown else ""
+
+
+def _counts(row: Benchmark) -> list[tuple[str, int]]:
+    unchanged = (row.both or 0) + (row.neither or 0)
+    return [("gained", row.gained or 0), ("unchanged", unchanged), ("lost", row.lost or 0)]
+
+
+def _alike(row: Benchmark) -> list[tuple[str, str]]:
+    """Items of which both models are of one mind; several answers an item have none that simply is."""
+    found = (("both pass", row.both), ("neither passes", row.neither))
+    return [(name, NOTHING if count is None else f"{count:,}") for name, count in found]
+
+
+def _notes(row: Benchmark) -> list[str]:
+    several = f"{plural(row.samples, 'answer')} an item" if row.samples else ""
+    return [note for note in (row.domain, several, row.subset) if note]
+
+
+def domain_measures(rows: Sequence[DomainRow]) -> list[Measure]:
+    reach = whole_reach(row.difference and row.difference.times(100) for row in rows)
+    return [_of_both(row, row.domain, reach, notes=[", ".join(row.benchmarks)]) for row in rows]
+
+
+def _of_both(
+    row: Benchmark | DomainRow,
+    name: str,
+    reach: float,
+    *,
+    counts: Sequence[tuple[str, int]] = (),
+    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    further: Sequence[tuple[str, str]] = (),
+    equivalent: str = "",
+    whole: int | None = None,
+) -> Measure:
+    return Measure(
+        name=name,
+        n=row.n,
+        values=[(role, row.of(role), points(row.of(role))) for role in MODELS],
+        scale=(0, 1),
+        difference=row.difference and row.difference.times(100),
+        difference_text=points(row.difference, sign="+"),
+        unit="points",
+        reach=reach,
+        p=row.p,
+        p_holm=row.p_holm,
+        verdict=row.verdict,
+        detectable=_detectable(row.verdict, row.smallest and 100 * row.smallest, "{:.0f} points"),
+        equivalent=equivalent,
+        counts=counts,
+        notes=notes,
+        warnings=warnings,
+        further=further,
+        of="item",
+        whole=whole,
+    )
+
+
+def whole_reach(differences: Iterable[Estimate | None]) -> float:
+    """A whole number that all of these differences and their intervals lie within, on both sides of zero."""
+    ends = [abs(end) for difference in differences if difference for end in difference.ends]
+    return float(max(1, *(int(end) + (end > int(end)) for end in ends))) if ends else 1.0

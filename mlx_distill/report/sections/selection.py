@@ -1,0 +1,75 @@
+"""The selection: which candidate is kept and why, all of them, and how the best did on further items.
+
+In: Results. Out: a section, empty where nothing was selected.
+"""
+
+from __future__ import annotations
+
+from mlx_distill.report.document import Block, Cell, Line, Section, Table
+from mlx_distill.run.results import Results
+from mlx_distill.run.results.selection import CandidateRow, Selection
+from mlx_distill.run.wording import NOTHING, candidate, capital, kept, p_value, points, reason, selecting, standing
+
+EXPLAINED = (
+    "Differences to the base in points, all items of the own domain together and all others; brackets are 95 % "
+    "intervals for one candidate at a time. The best of many looks better than it is, so further items confirm it."
+)
+
+
+def selection(results: Results) -> Section:
+    found = results.selection
+    if not found:
+        return Section("selection", "Selection")
+    blocks: list[Block] = [headline(found), Line(unreported(found)), candidates(found), Line(EXPLAINED)]
+    return Section("selection", "Selection", blocks, [_confirmation(found)])
+
+
+def headline(found: Selection) -> Line:
+    return Line(f"{capital(reason(found))}.", f"{kept(found)}.", "ship" if found.chosen else "do not ship")
+
+
+def unreported(found: Selection) -> str:
+    """What was asked, and that no reported number rests on it."""
+    return (
+        f"The candidates answered {selecting(found)} that are not among the reported ones: a third chooses, the others "
+        f"confirm. A loss counts from a one-sided p below {found.level:.3g}."
+    )
+
+
+def candidates(found: Selection) -> Table:
+    header = ("step", "strength", "own domain, points", "elsewhere, points", "loses on", "")
+    return Table(header, [_candidate(found, row) for row in found.candidates])
+
+
+def _candidate(found: Selection, row: CandidateRow) -> tuple[Cell | str, ...]:
+    marks = standing(found, row)
+    return (
+        str(row.step),
+        f"{row.strength:g}",
+        points(row.gain, sign="+"),
+        points(row.elsewhere, sign="+"),
+        Cell(", ".join(row.loses), "loses") if row.loses else NOTHING,
+        Cell(", ".join(marks), marks[0]) if marks else "",
+    )
+
+
+def _confirmation(found: Selection) -> Section:
+    held = "confirmed" if found.chosen else "not confirmed"
+    title = f"{capital(candidate(found.first))}: {held}"
+    titles = {asked.name: asked.title for asked in found.benchmarks}
+    rows: list[tuple[Cell | str, ...]] = [
+        (
+            titles.get(row.name, row.name),
+            f"{row.difference.n if row.difference else 0:,}",
+            points(row.base),
+            points(row.score),
+            points(row.difference, sign="+"),
+            str(row.gained),
+            str(row.lost),
+            p_value(row.loss_p),
+            Cell("loses", "loses") if row.loses else "no loss shown",
+        )
+        for row in found.confirmation
+    ]
+    header = ("benchmark", "n", "base, %", "candidate, %", "difference", "gained", "lost", "p of a loss", "")
+    return Section("confirmation", title, [Table(header, rows)])
