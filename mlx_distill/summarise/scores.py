@@ -14,6 +14,7 @@ from typing import Any
 from mlx_distill.evaluate.judges import DIMENSIONS
 from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
 from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
+from mlx_distill.run.results.part import Part
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.form import packages_part
@@ -69,10 +70,22 @@ def _mean(values: Sequence[float]) -> float:
 # ---------------------------------------------------------------- dimensions
 
 
+class Scores(Part, frozen=True, kw_only=True):
+    """A Dimension but for its test."""
+
+    name: str
+    teacher: Estimate | None
+    base: Estimate | None
+    distilled: Estimate | None
+    from_checks: int
+    agreement: Estimate | None
+    repeat_agreement: Estimate | None
+
+
 def dimensions_part(
     prompts: Sequence[Prompt], judgments: Sequence[Judgment], scores: Sequence[Score]
-) -> list[tuple[dict[str, Any], stats.Measure]]:
-    """For each dimension the fields of its row beside the test, and what is tested."""
+) -> list[tuple[Scores, stats.Measure]]:
+    """For each dimension what it was scored, and what is tested."""
     known = marks(judgments, scores)
     checked = {item for item, _ in _checked(scores)}
     return [_dimension(name, [prompt.id for prompt in prompts], known, checked, judgments) for name in DIMENSIONS]
@@ -80,16 +93,17 @@ def dimensions_part(
 
 def _dimension(
     name: str, prompts: Sequence[str], known: ByJudge, checked: set[str], judgments: Sequence[Judgment]
-) -> tuple[dict[str, Any], stats.Measure]:
+) -> tuple[Scores, stats.Measure]:
     values = {role: [mark(known[p, role, name]) for p in prompts if (p, role, name) in known] for role in ROLES}
     found = {p: d for p in prompts if (d := difference(known, p, name)) is not None}
     differences = list(found.values())
-    row: dict[str, Any] = {"name": name} | {role: _estimate(values[role]) for role in ROLES}
-    row |= {
-        "from_checks": len(checked & set(found)) if name == CORRECTNESS else 0,
-        "agreement": _agreement(judgments, name),
-        "repeat_agreement": _repeat_agreement(judgments, name),
-    }
+    row = Scores(
+        name=name,
+        **{role: _estimate(values[role]) for role in ROLES},
+        from_checks=len(checked & set(found)) if name == CORRECTNESS else 0,
+        agreement=_agreement(judgments, name),
+        repeat_agreement=_repeat_agreement(judgments, name),
+    )
     return row, stats.Measure(differences, stats.paired_p(differences), 10)
 
 
