@@ -12,7 +12,7 @@ import functools
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class _Said:
 
     judgments: list[Judgment] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
-    asked: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    asked: dict[str, list[Mapping[str, object]]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, verdict: Judgment | Preference) -> None:
         if isinstance(verdict, Judgment):

@@ -127,7 +127,7 @@ def _decided(found: Compared) -> tuple[list[PairPreference], list[Dimension], Ex
     tests += [test for _, test in dimensions] + ([pairs[1]] if pairs else [])
     decided = iter(stats.decide(tests))
     named = [_tested(entry, next(decided)) for entry in primary]
-    rows = [Dimension(**fields_of(next(decided)), **row) for row, _ in dimensions]
+    rows = [Dimension(**fields_of(next(decided)), **fields_of(row)) for row, _ in dimensions]
     executed = _executed(pairs[0], next(decided)) if pairs else None
     others = [entry for entry in preferences if entry not in primary]
     return [*named, *others], rows, executed

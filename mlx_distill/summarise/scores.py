@@ -13,6 +13,7 @@ from typing import Any
 
 from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
 from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
+from mlx_distill.run.results.part import Part
 from mlx_distill.run.rubric import Rubric
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
@@ -69,10 +70,22 @@ def _mean(values: Sequence[float]) -> float:
 # ---------------------------------------------------------------- dimensions
 
 
+class Scores(Part, frozen=True, kw_only=True):
+    """A Dimension but for its test."""
+
+    name: str
+    teacher: Estimate | None
+    base: Estimate | None
+    distilled: Estimate | None
+    from_checks: int
+    agreement: Estimate | None
+    repeat_agreement: Estimate | None
+
+
 def dimensions_part(
     prompts: Sequence[Prompt], judgments: Sequence[Judgment], scores: Sequence[Score], rubric: Rubric
-) -> list[tuple[dict[str, Any], stats.Measure]]:
-    """For each dimension the fields of its row beside the test, and what is tested."""
+) -> list[tuple[Scores, stats.Measure]]:
+    """For each dimension what it was scored, and what is tested."""
     known = marks(judgments, scores, rubric.checked)
     checked = {item for item, _ in _checked(scores)}
     ids, by_checks = [prompt.id for prompt in prompts], {rubric.checked: checked}
@@ -81,16 +94,17 @@ def dimensions_part(
 
 def _dimension(
     name: str, prompts: Sequence[str], known: ByJudge, checked: set[str], judgments: Sequence[Judgment]
-) -> tuple[dict[str, Any], stats.Measure]:
+) -> tuple[Scores, stats.Measure]:
     values = {role: [mark(known[p, role, name]) for p in prompts if (p, role, name) in known] for role in ROLES}
     found = {p: d for p in prompts if (d := difference(known, p, name)) is not None}
     differences = list(found.values())
-    row: dict[str, Any] = {"name": name} | {role: _estimate(values[role]) for role in ROLES}
-    row |= {
-        "from_checks": len(checked & set(found)),
-        "agreement": _agreement(judgments, name),
-        "repeat_agreement": _repeat_agreement(judgments, name),
-    }
+    row = Scores(
+        name=name,
+        **{role: _estimate(values[role]) for role in ROLES},
+        from_checks=len(checked & set(found)),
+        agreement=_agreement(judgments, name),
+        repeat_agreement=_repeat_agreement(judgments, name),
+    )
     return row, stats.Measure(differences, stats.paired_p(differences), 10)
 
 

@@ -13,6 +13,7 @@ from mlx_distill.machine import blas, environment
 from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import material
+from mlx_distill.run.files import Heldout, TrainingFile
 from mlx_distill.run.folder import ENVIRONMENT, METRICS, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
 from mlx_distill.run.records import StepMetrics, digest
@@ -149,7 +150,7 @@ def _describe(student: Student, trainee: Trainee, parts: dict[str, list[Example]
 
 def _training_summary(
     student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path
-) -> dict[str, Any]:
+) -> TrainingFile:
     """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
     from mlx_distill.models.students.adapter import read_weights, total_parameters
     from mlx_distill.train.evaluate import evaluate
@@ -159,11 +160,11 @@ def _training_summary(
     trainee.adapter.dial(0)
     base = evaluate(trainee, parts["valid"])
     lengths = [(len(example.tokens), example.scored_count) for part in parts.values() for example in part]
-    return {
-        "trainable_parameters": trainee.adapter.parameter_count(),
-        "total_parameters": total_parameters(student.model),
-        "examples": {name: len(examples) for name, examples in parts.items()},
-        "tokens": [[length - scored, scored] for length, scored in lengths],
-        "layout": dataclasses.asdict(trainee.split.layout),
-        "heldout": {"ids": [example.id for example in parts["valid"]], "base": base, "best": best},
-    }
+    return TrainingFile(
+        trainable_parameters=trainee.adapter.parameter_count(),
+        total_parameters=total_parameters(student.model),
+        examples={name: len(examples) for name, examples in parts.items()},
+        tokens=tuple((length - scored, scored) for length, scored in lengths),
+        layout=dataclasses.asdict(trainee.split.layout),
+        heldout=Heldout(ids=tuple(example.id for example in parts["valid"]), base=tuple(base), best=tuple(best)),
+    )

@@ -14,6 +14,7 @@ import pytest
 from command_line import Options, fails, invoke
 from judging import program
 from messages_api import MessagesServer, message
+from typed import as_dict
 
 from mlx_distill.evaluate.judges.questions import HANDFUL
 from mlx_distill.run import config as configuration
@@ -36,7 +37,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def compared(run: Path, short: Options, *options: str | Path) -> dict[str, Any]:
     done = invoke("compare", *short, "--update", "--yes", *options, "--run", run)
     assert done.returncode == 0, done.stderr
-    return summarise(RunDir(run), configuration.load(run / "config.toml"))
+    found: dict[str, Any] = as_dict(summarise(RunDir(run), configuration.load(run / "config.toml")))
+    return found
 
 
 def test_a_judge_is_asked_about_pairs_and_answers_and_can_be_replayed_without_a_key(

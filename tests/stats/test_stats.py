@@ -180,11 +180,11 @@ def test_so_many_prompts_are_enough_as_the_smallest_p_needs(tests: int) -> None:
 
 
 def test_what_was_shown_or_never_could_be_has_no_smallest_difference() -> None:
-    shown, few, open_ = (stats.Tested(d, stats.paired_p(d), 10) for d in ([1.0] * 9, [1.0] * 4, [1.0, -1.0] * 9))
+    shown, few, open_ = (stats.Measure(d, stats.paired_p(d), 10) for d in ([1.0] * 9, [1.0] * 4, [1.0, -1.0] * 9))
     rows = stats.decide([shown, few, open_])
-    assert [row["verdict"] for row in rows] == ["better", "too few prompts to tell", "no difference shown"]
-    assert [row["smallest"] is None for row in rows] == [True, True, False]
-    assert stats.decide([stats.Tested([1.0, -1.0] * 9, 1.0, 0.5)])[0]["smallest"] is None  # beyond its range
+    assert [row.verdict for row in rows] == ["better", "too few prompts to tell", "no difference shown"]
+    assert [row.smallest is None for row in rows] == [True, True, False]
+    assert stats.decide([stats.Measure([1.0, -1.0] * 9, 1.0, 0.5)])[0].smallest is None  # beyond its range
 
 
 def test_a_difference_of_style_alone_vanishes_at_equal_style_and_one_of_substance_stays() -> None:
@@ -206,21 +206,21 @@ def test_a_difference_of_style_alone_vanishes_at_equal_style_and_one_of_substanc
 # ---------------------------------------------------------------- a whole run's verdict
 
 
-def scorecard(random: np.random.Generator, effect: float, prompts: int = 30) -> list[stats.Tested]:
+def scorecard(random: np.random.Generator, effect: float, prompts: int = 30) -> list[stats.Measure]:
     """Preference, five dimensions and checks, correlated as a judge's are, in whole points."""
     shared = random.normal(0, 1, prompts)
     rows = []
     for _ in range(6):
         found = list(np.round(2 * (effect + 0.7 * shared + 0.714 * random.normal(0, 1, prompts))))
-        rows.append(stats.Tested(found, stats.paired_p(found), 10))
+        rows.append(stats.Measure(found, stats.paired_p(found), 10))
     moved = random.random(prompts) < 0.3
     up = random.random(prompts) < 0.5 + effect / 4
     pairs = [(bool(m and not u), bool(m and u)) for m, u in zip(moved, up, strict=True)]
     return [*rows, stats.pass_fail(pairs)[1]]
 
 
-def word(rows: list[stats.Tested]) -> str:
-    return stats.overall([row["verdict"] for row in stats.decide(rows)])
+def word(rows: list[stats.Measure]) -> str:
+    return stats.overall([row.verdict for row in stats.decide(rows)])
 
 
 @pytest.mark.long

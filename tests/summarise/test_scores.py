@@ -66,7 +66,7 @@ def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats
     scored = [Score("checks", "a", role, True, 1, 1) for role in ("base", "distilled")]  # type: ignore[misc]
     parts = dimensions_part(PROMPTS, judged, scored, RUBRIC)
     decided = as_dict(decide([test for _, test in parts]))
-    rows = {row["name"]: as_dict(row) | test for (row, _), test in zip(parts, decided, strict=True)}
+    rows = {row.name: as_dict(row) | test for (row, _), test in zip(parts, decided, strict=True)}
     assert rows["Code Correctness"]["from_checks"] == 1
     assert rows["Documentation"]["from_checks"] == 0
     assert rows["Documentation"]["n"] == 8

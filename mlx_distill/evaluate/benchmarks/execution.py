@@ -94,7 +94,8 @@ def run(code: str, calls: Calls, allowed: Allowed, scoring: Scoring) -> Ran:
     return _read(outcome.result, outcome, len(calls.inputs))
 
 
-def _task(code: str, calls: Calls, each: Sequence[float], total: float) -> dict[str, Any]:
+def _task(code: str, calls: Calls, each: Sequence[float], total: float) -> dict[str, object]:
+    """As `running.Task` has it."""
     return {**vars(calls), "code": code, "limits": each, "total": total}
 
 

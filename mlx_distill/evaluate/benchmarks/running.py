@@ -14,10 +14,31 @@ import sys
 import time
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 from mlx_distill.machine.checks.loading import load, module, why
 from mlx_distill.machine.checks.values import dumps, encoded, loads, untagged
+
+
+class Task(TypedDict):
+    """An answer and all that it is run with: see `execution.Calls`. `limits`: seconds for each input."""
+
+    code: str
+    inputs: list[str]
+    limits: list[float]
+    total: float
+    entry_point: str
+    method: str
+    setup: str
+    shape: str
+    script: bool
+
+
+class Result(TypedDict):
+    outputs: list[str]
+    seconds: list[float]
+    why: str
+
 
 # ---------------------------------------------------------------- an answer that is called
 
@@ -57,7 +78,7 @@ SHAPES: dict[str, Callable[[Any], Any]] = {
 a tuple's content."""
 
 
-def call(task: dict[str, Any], result: dict[str, Any]) -> None:
+def call(task: Task, result: Result) -> None:
     """Calls the answer with one input after another, until one raises or takes longer than its limit.
 
     Each input is read anew, so that no call sees what another has changed.
@@ -83,7 +104,7 @@ def call(task: dict[str, Any], result: dict[str, Any]) -> None:
         del output
 
 
-def _load(task: dict[str, Any]) -> tuple[Callable[..., Any], BaseException | None]:
+def _load(task: Task) -> tuple[Callable[..., Any], BaseException | None]:
     """The function, and what went wrong beside defining it."""
     names, failed = load(task["code"], [task["entry_point"]], task["setup"])
     found = names[task["entry_point"]]
@@ -97,7 +118,7 @@ class Failed(Exception):
     """A script did; its error has been written down by its own process."""
 
 
-def script(task: dict[str, Any], result: dict[str, Any]) -> None:
+def script(task: Task, result: Result) -> None:
     """Runs the answer as a program of its own for each input, until one fails or takes longer than its limit."""
     made = module("__main__", task["code"])
     code, names = compile(task["code"], made.__file__ or "", "exec"), made.__dict__
@@ -165,9 +186,9 @@ def _why(error: BaseException) -> str:
     return str(error) if isinstance(error, Failed) else why(error)
 
 
-def answer(task: dict[str, Any], to: int) -> None:
+def answer(task: Task, to: int) -> None:
     """Never comes back. Nothing that an answer prints gets into the result, and nothing of it goes on after that."""
-    result: dict[str, Any] = {"outputs": [], "seconds": [], "why": ""}
+    result: Result = {"outputs": [], "seconds": [], "why": ""}
     said = open(to, "w", encoding="utf-8", errors="surrogatepass")
     leave, write, reason = os._exit, dumps, _why  # an answer may replace them
     try:
@@ -179,7 +200,7 @@ def answer(task: dict[str, Any], to: int) -> None:
     leave(0)
 
 
-def several(tasks: list[dict[str, Any]], to: int) -> None:
+def several(tasks: list[Task], to: int) -> None:
     """The results as a list. Each task has a process of its own, but they share the sandbox: not for answers."""
     with open(to, "w", encoding="utf-8", errors="surrogatepass") as said:
         for number, task in enumerate(tasks):

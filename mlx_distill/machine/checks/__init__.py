@@ -89,7 +89,7 @@ def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool, pa
     seconds = START_SECONDS + count * PATIENCE * limits.seconds
     whole = dataclasses.replace(limits, seconds=seconds)
     if prompt.language == "sql":
-        task: dict[str, Any] = {"code": code, "setup": prompt.setup, "seconds": limits.seconds}
+        task: dict[str, object] = {"code": code, "setup": prompt.setup, "seconds": limits.seconds}
         return sandbox.run(programs.sql(), task, limits=whole, unsandboxed=unsandboxed)
     task = {"code": code, "names": wanted(prompt.checks), "checks": count}
     task |= {"seconds": limits.seconds, "patience": PATIENCE}

@@ -28,7 +28,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from mlx_distill.machine.checks.loading import load, why
 
@@ -49,6 +49,17 @@ TOO_SLOW = "too slow"
 MOST_SLOW = 2
 """Checks that may use up their seconds until the others are not tried any more; of those that only wait, one."""
 
+
+class Task(TypedDict):
+    """An answer, the names that checks use, how many checks there are, and how long each may take."""
+
+    code: str
+    names: list[str]
+    checks: int
+    seconds: float
+    patience: float
+
+
 Result = list[str] | str
 """[an encoded value], or why there is none."""
 
@@ -56,7 +67,7 @@ Result = list[str] | str
 # ---------------------------------------------------------------- in a check's own process
 
 
-def answer(task: dict[str, Any], questions: int, replies: int) -> None:
+def answer(task: Task, questions: int, replies: int) -> None:
     # Names are bound before the answer is loaded: it may put others in their place.
     execute, evaluate, parsed, build, reason = exec, eval, marshal.loads, dict, why
     read, write, clean = os.read, os.write, dict(vars(builtins))
@@ -87,7 +98,7 @@ def answer(task: dict[str, Any], questions: int, replies: int) -> None:
         reply = reply[write(replies, reply) :]
 
 
-def start(task: dict[str, Any], theirs: tuple[int, int], ours: Sequence[int], nothing: int) -> int:
+def start(task: Task, theirs: tuple[int, int], ours: Sequence[int], nothing: int) -> int:
     child = os.fork()
     if child:
         return child
@@ -159,7 +170,7 @@ def _said(reply: bytes | None, mark: bytes, otherwise: str) -> str:
     return reply.removeprefix(mark).decode("utf-8", "replace").strip()[:200] if reply.startswith(mark) else otherwise
 
 
-def checked(task: dict[str, Any], ours: Sequence[int], given: Any, nothing: int) -> tuple[Result, int]:
+def checked(task: Task, ours: Sequence[int], given: Any, nothing: int) -> tuple[Result, int]:
     """The result, and how much it counts against MOST_SLOW."""
     (questions, to), (said, replies) = os.pipe(), os.pipe()
     started = time.monotonic()

@@ -16,13 +16,16 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlx_distill.machine.sandbox import filter as seccomp
 from mlx_distill.machine.sandbox import seatbelt
 from mlx_distill.machine.sandbox.folder import PATH
 from mlx_distill.machine.sandbox.packages import INSIDE
 from mlx_distill.machine.sandbox.watch import MAX_ENTRIES, Limits, tasks_of_this_user
+
+if TYPE_CHECKING:
+    from mlx_distill.machine.sandbox.inside import Settings
 
 Level = Literal["seatbelt", "namespaces", "bubblewrap", "none"]
 
@@ -80,7 +83,7 @@ def missing(level: Level) -> str:
 
 def command(level: Level, given: Given) -> list[str]:
     python = [_python(), "-I", "-S", "-X", "utf8"]
-    settings = marshal.dumps(_settings(level, given)).hex()
+    settings = marshal.dumps(_settings(level, given)).hex()  # type: ignore[arg-type]  # a TypedDict is a dict
     if level == "namespaces":
         start = "import sys; sys.path.insert(0, sys.argv.pop(1)); import namespaces; namespaces.main()"
         return [*python, "-c", start, str(given.folder / "given"), settings]
@@ -93,7 +96,7 @@ def command(level: Level, given: Given) -> list[str]:
     return program
 
 
-def _settings(level: Level, given: Given) -> dict[str, Any]:
+def _settings(level: Level, given: Given) -> Settings:
     """Plain values; see `inside` and `namespaces` for what they mean."""
     machine = platform.machine() if sys.platform == "linux" else ""
     return {

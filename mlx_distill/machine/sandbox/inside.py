@@ -15,7 +15,31 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing alone takes as long to load as the interpreter
-    from typing import Any
+    from typing import Any, NotRequired, TypedDict
+
+    class Settings(TypedDict):
+        """What the way in is told. Paths are the machine's own; `status` and `proc` are descriptors, from `descriptors`
+        on there are none; `parent` is who started it; `root`: whether the machine's root did."""
+
+        level: str
+        program: str
+        folder: str
+        status: int
+        proc: int
+        descriptors: int
+        parent: int
+        limits: list[tuple[str, int]]
+        disk: int
+        entries: int
+        binds: list[tuple[str, str]]
+        packages: list[str]
+        devices: tuple[str, ...]
+        files: dict[str, str]
+        numbers: dict[str, int]
+        filter: bytes
+        namespaces: dict[str, int]
+        root: NotRequired[bool]
+
 
 REFUSED = 97
 """The exit code of a process that found the sandbox wanting; the status pipe says why."""
@@ -36,14 +60,14 @@ def main() -> None:
     run(settings, open(settings["program"], "rb").read())
 
 
-def read_settings() -> dict[str, Any]:
+def read_settings() -> Settings:
     """Not JSON, whose module takes as long to load as the interpreter to start."""
     import marshal
 
     return marshal.loads(bytes.fromhex(sys.argv[1]))  # type: ignore[no-any-return]
 
 
-def check(settings: dict[str, Any]) -> None:
+def check(settings: Settings) -> None:
     """Refuses to go on where the kernel says that the sandbox is not what it should be."""
     try:
         wrong = faults(settings)
@@ -53,7 +77,7 @@ def check(settings: dict[str, Any]) -> None:
         refuse(settings, "; ".join(wrong))
 
 
-def refuse(settings: dict[str, Any], why: str) -> None:
+def refuse(settings: Settings, why: str) -> None:
     os.write(settings["status"], why.encode()[:4000])
     os._exit(REFUSED)
 
@@ -61,7 +85,7 @@ def refuse(settings: dict[str, Any], why: str) -> None:
 # ---------------------------------------------------------------- giving up
 
 
-def give_up(settings: dict[str, Any]) -> None:
+def give_up(settings: Settings) -> None:
     """The login's keys, every privilege for good, being looked into, and the system calls that the filter refuses."""
     import ctypes
 
@@ -100,7 +124,7 @@ def die_with_parent(parent: int | None) -> None:
 # ---------------------------------------------------------------- asking the kernel
 
 
-def faults(settings: dict[str, Any]) -> list[str]:
+def faults(settings: Settings) -> list[str]:
     """What is not as it should be, in words. `proc` is a descriptor of a /proc from outside: inside there is none."""
     found = _privileges(_read(settings, "status"))
     found += _mounts(_read(settings, "mountinfo"), {"/work", *filter(_is_device, settings["devices"])})
@@ -112,7 +136,7 @@ def faults(settings: dict[str, Any]) -> list[str]:
     return found
 
 
-def _read(settings: dict[str, Any], name: str) -> str:
+def _read(settings: Settings, name: str) -> str:
     with open(os.open(f"self/{name}", os.O_RDONLY, dir_fd=settings["proc"]), encoding="utf-8") as file:
         return file.read()
 
@@ -138,8 +162,8 @@ def _is_device(path: str) -> bool:
     return os.stat(path).st_mode & 0o170000 == 0o020000  # S_ISCHR
 
 
-def _shared(settings: dict[str, Any]) -> list[str]:
-    outside: dict[str, int] = settings["namespaces"]
+def _shared(settings: Settings) -> list[str]:
+    outside = settings["namespaces"]
     return [kind for kind in outside if os.stat(f"self/ns/{kind}", dir_fd=settings["proc"]).st_ino == outside[kind]]
 
 
@@ -155,7 +179,7 @@ def _is_unfiltered() -> bool:
 # ---------------------------------------------------------------- the program
 
 
-def run(settings: dict[str, Any], program: bytes) -> None:
+def run(settings: Settings, program: bytes) -> None:
     """As if it were the file that the interpreter was started with, but for a name: what `spawn` starts is no second
     program."""
     _limit(settings["limits"])

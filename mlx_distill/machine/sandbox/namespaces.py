@@ -18,7 +18,9 @@ import inside  # type: ignore[import-not-found]  # beside this file: inside ther
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
+
+    from mlx_distill.machine.sandbox.inside import Settings
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
     0x00020000,
@@ -60,7 +62,7 @@ def main() -> NoReturn:
     _first(settings, program, owner, alive)
 
 
-def _first(settings: dict[str, Any], program: bytes, owner: int, alive: int) -> NoReturn:
+def _first(settings: Settings, program: bytes, owner: int, alive: int) -> NoReturn:
     """What the program must not outlive, or change: it ends when the one on the machine does."""
     try:
         _root(settings, owner)
@@ -118,7 +120,7 @@ def _attributes(numbers: dict[str, int], path: str, attributes: int, flags: int 
 # ---------------------------------------------------------------- the user
 
 
-def _unshare(settings: dict[str, Any]) -> None:
+def _unshare(settings: Settings) -> None:
     """Root needs no namespace of users to enter the others; a user is nobody in one, who may do all of this."""
     kinds = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
     user, group = os.geteuid(), os.getegid()
@@ -161,7 +163,7 @@ def _become(owner: int) -> None:
 # ---------------------------------------------------------------- the root
 
 
-def _root(settings: dict[str, Any], owner: int) -> None:
+def _root(settings: Settings, owner: int) -> None:
     """All of it is read-only but /work, which is memory of a fixed size."""
     root, numbers = settings["folder"], settings["numbers"]
     os.umask(0o022)

@@ -8,12 +8,11 @@ that repeat alone, so that one answer cannot pass for several; one without answe
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from mlx_distill.models.teachers import Ask, Reply, Request
-from mlx_distill.run.data.rows import found_in
+from mlx_distill.run.data.rows import Row, found_in
 from mlx_distill.run.errors import DataError, TeacherError
 from mlx_distill.run.folder import file_hash
 from mlx_distill.run.prompts import data_folder, shorten
@@ -37,7 +36,7 @@ class RecordedTeacher:
         if len(said) == 1 and self.model not in said:  # whose words they are counts for what a judge says
             self.model = f"recorded:{said.pop()}@{file_hash(self.path)[:12]}"
 
-    def _add(self, row: dict[str, Any], where: str) -> None:
+    def _add(self, row: Row, where: str) -> None:
         prompt, completion, sample = row.get("prompt"), row.get("completion"), row.get("sample")
         if not isinstance(prompt, str) or not isinstance(completion, str):
             raise DataError(f"{where} has no texts 'prompt' and 'completion': add them.")
@@ -68,7 +67,7 @@ class RecordedTeacher:
         pass
 
 
-def recording(ask: Ask, keep: Callable[[dict[str, Any]], None]) -> Ask:
+def recording(ask: Ask, keep: Callable[[Mapping[str, object]], None]) -> Ask:
     """The same asking, of which every answer is also kept as a row that RecordedTeacher replays."""
 
     async def asking(requests: Iterable[Request]) -> AsyncGenerator[tuple[Request, Reply], None]:
@@ -80,7 +79,7 @@ def recording(ask: Ask, keep: Callable[[dict[str, Any]], None]) -> Ask:
     return asking
 
 
-def row_of(request: Request, reply: Reply) -> dict[str, Any]:
+def row_of(request: Request, reply: Reply) -> Mapping[str, object]:
     return {"prompt": request.prompt, "sample": request.sample, "completion": reply.text} | {
         name: getattr(reply, name) for name in KEPT
     }

@@ -15,6 +15,7 @@ from mlx_distill.run.wording import (
     NOTHING,
     answers_an_item,
     estimate,
+    form,
     overlapping,
     p_value,
     plural,
@@ -27,9 +28,9 @@ SCORES = (
     "brackets are 95 % intervals (Wilson's for shares, resampled items for differences). p is McNemar's exact one, or "
     "of sign flips for several answers an item; verdicts rest on p (Holm), adjusted for looking at several benchmarks. "
     "No difference shown is not the same as no difference. Equivalent: shown to differ by less than 3 points. "
-    "Detectable: the smallest difference that so many items would have shown with 80 % power. In the asked format: "
-    "answers that followed it strictly; what passes is read in any format."
+    "Detectable: the smallest difference that so many items would have shown with 80 % power."
 )
+FORMED = "In the asked format: answers that followed it strictly; what passes is read in any format."
 POOLED = "All items of a domain's benchmarks together; the domains are adjusted for each other."
 UNTESTED = "None of these differences was tested: among twenty of them one is shown by chance."
 NOBODY_ASKED = "As they gave them: nobody asked these models here, and nothing was tested."
@@ -40,7 +41,8 @@ def scores(results: Results) -> Section:
     if not rows:
         return Section("benchmarks", "Benchmarks")
     measures = Measures("Benchmarks", "benchmark", benchmark_measures(rows))
-    return Section("benchmarks", "Benchmarks", [measures, Line(SCORES)])
+    formed = [Line(FORMED)] if any(map(form, rows)) else []
+    return Section("benchmarks", "Benchmarks", [measures, Line(SCORES), *formed])
 
 
 def forgetting(results: Results) -> Section:
@@ -95,10 +97,10 @@ def _items(items: Sequence[ChangedItem], whole: int | None) -> list[Block]:
 def details(results: Results) -> Section:
     """One section a benchmark: its parts, and how it was asked."""
     title = "What each score is made of, and how it was asked"
-    return Section("details", title, sections=[_detail(row) for row in results.benchmarks])
+    return Section("details", title, sections=[detail(row) for row in results.benchmarks])
 
 
-def _detail(row: Benchmark) -> Section:
+def detail(row: Benchmark) -> Section:
     untested = [Line(UNTESTED)]
     parts = [
         Section("", "Answers", [_answers(row)]),

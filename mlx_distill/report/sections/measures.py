@@ -23,6 +23,8 @@ from mlx_distill.run.wording import (
 )
 
 FORM = "in the asked format, %"
+FORMAT = "in the asked format, %"
+
 MODELS: tuple[Role, Role] = ("base", "distilled")
 
 

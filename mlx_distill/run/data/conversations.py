@@ -13,7 +13,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from mlx_distill.run import reasoning
 from mlx_distill.run.data.rows import Found, Row
@@ -56,6 +56,17 @@ _OURS = {part.name for part in fields(Completion)} | {"id", "sample"}
 
 ADVICE = "name them with --columns prompt=COLUMN,completion=COLUMN (a.0.b reaches into lists and objects)"
 EXAMPLES = 3
+
+
+class Said(TypedDict):
+    """A message as it was found."""
+
+    role: str
+    content: str
+    scored: bool
+    reasoning: NotRequired[str]
+    tools: NotRequired[bool]
+    finish_reason: NotRequired[Any]
 
 
 class LeftOut(Exception):
@@ -214,7 +225,7 @@ def _dialogue(row: _Reader) -> Dialogue:
     return _separated(turns, stop, model if isinstance(model, str) else "")
 
 
-def _refuse(row: _Reader, turns: list[dict[str, Any]]) -> None:
+def _refuse(row: _Reader, turns: list[Said]) -> None:
     """Raises LeftOut for what cannot be trained on as it is meant."""
     if any(row.also(key) for key in _TOOLS) or any(t["role"] == "tool" or t.get("tools") for t in turns):
         raise LeftOut("with tools")
@@ -232,7 +243,7 @@ def _refuse(row: _Reader, turns: list[dict[str, Any]]) -> None:
         raise LeftOut("without a question")
 
 
-def _separated(turns: list[dict[str, Any]], stop: Any, model: str) -> Dialogue:
+def _separated(turns: list[Said], stop: Any, model: str) -> Dialogue:
     """With the reasoning of every answer apart from it."""
     found, thoughts, finished = [], {}, True
     for place, turn in enumerate(turns):
@@ -250,7 +261,7 @@ def _separated(turns: list[dict[str, Any]], stop: Any, model: str) -> Dialogue:
 # ---------------------------------------------------------------- prompt and completion
 
 
-def _exchange(row: _Reader) -> list[dict[str, Any]]:
+def _exchange(row: _Reader) -> list[Said]:
     asked, asked_at = row.get("prompt"), row.path
     answered, answered_at = row.get("completion"), row.path
     for name, path in (("prompt", asked_at), ("completion", answered_at)):
@@ -262,7 +273,7 @@ def _exchange(row: _Reader) -> list[dict[str, Any]]:
     return [*_side(asked, "prompt", "user", about), *_side(answered, "completion", "assistant")]
 
 
-def _side(value: Any, name: str, role: str, about: Any = None) -> list[dict[str, Any]]:
+def _side(value: Any, name: str, role: str, about: Any = None) -> list[Said]:
     """One side of an exchange, as turns: a text, with the text that it is about, or a list of messages."""
     if isinstance(value, list):
         return _messages(value)
@@ -275,7 +286,7 @@ def _side(value: Any, name: str, role: str, about: Any = None) -> list[dict[str,
 # ---------------------------------------------------------------- messages
 
 
-def _messages(value: Any) -> list[dict[str, Any]]:
+def _messages(value: Any) -> list[Said]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)  # in a cell of a table
@@ -286,7 +297,7 @@ def _messages(value: Any) -> list[dict[str, Any]]:
     return [_message(message) for message in value]
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Mapping[str, Any]) -> Said:
     said = str(message.get("role", message.get("from"))).lower()
     if said not in _ROLES:
         raise LookupError(f"known role in a message, but {said[:40]!r}")
