@@ -23,8 +23,6 @@ from mlx_distill.run.wording import (
 )
 
 FORM = "in the asked format, %"
-FORMAT = "in the asked format, %"
-
 MODELS: tuple[Role, Role] = ("base", "distilled")
 
 
@@ -127,7 +125,7 @@ def _benchmark(row: Benchmark, reach: float) -> Measure:
         warnings=[*row.degraded, *floor],
         whole=row.items,
         equivalent=_equivalent(row),
-        further=(*_alike(row), ("equivalent", equivalence(row)), (FORM, form(row) or NOTHING)),
+        further=[*_alike(row), ("equivalent", equivalence(row)), *([(FORM, form(row))] if form(row) else [])],
     )
 
 
