@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
-from mlx_distill.run.results.benchmarks import Benchmark, DomainRow, Published
+from mlx_distill.run.results.benchmarks import Benchmark, Published
 from mlx_distill.run.results.comparison import Comparison
 from mlx_distill.run.results.selection import Candidate, CandidateRow, Selection
 from mlx_distill.run.results.training import Dataset
@@ -113,27 +113,10 @@ def answers_an_item(row: Benchmark) -> str:
     return f"{row.samples} at temperature {row.temperature:g}" if row.samples else "one, greedy"
 
 
-def changed(row: Benchmark) -> str:
-    """Items gained and lost; several answers an item have none that simply is."""
-    if row.gained is None:
-        return f"{plural(row.samples or 1, 'answer')} an item"
-    return f"{row.gained} gained, {row.lost} lost"
-
-
 def equivalence(row: Benchmark) -> str:
     """Whether both models are shown to be alike: "yes" only where a test says so."""
     found = row.equivalence
     return NOTHING if found is None else f"{'yes' if found.shown else 'not shown'} ({tested(found.p)})"
-
-
-def worth(row: Benchmark | DomainRow) -> str:
-    """What "no difference shown" is worth; it is never the same as no difference. "" for other verdicts."""
-    if row.verdict != UNSHOWN:
-        return ""
-    found = row.equivalence if isinstance(row, Benchmark) else None
-    if found and found.shown:
-        return f"equivalent within ±{100 * found.margin:.0f} points"
-    return f"could have shown {100 * row.smallest:.0f} points" if row.smallest is not None else ""
 
 
 def form(row: Benchmark) -> str:

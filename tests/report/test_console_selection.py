@@ -40,7 +40,7 @@ def test_the_best_candidates_and_what_is_kept(bare: dict[str, Any]) -> None:
     assert line.strip().endswith("kept")
     assert "lowest held-out loss" in next(line for line in text.splitlines() if line.split()[:2] == ["24", "1"])
     assert "and 8 more, on 60 items of each benchmark that are not among the reported ones" in text
-    assert "Kept: step 8 at strength 0.75: gains most on HumanEval+" in text
+    assert "✓ Kept: step 8 at strength 0.75. Gains most on HumanEval+" in text
     assert text.index("Kept: ") < text.index("runs/made-up")
 
 
@@ -53,10 +53,10 @@ def test_of_a_small_benchmark_fewer_items_chose(bare: dict[str, Any]) -> None:
 
 
 def test_a_kept_base_is_loud(bare: dict[str, Any]) -> None:
-    assert "\x1b[1;32mKept: step 8 at strength 0.75\x1b[0m:" in shown(selected(bare), colour=True)
+    assert "\x1b[1;32m✓ Kept: step 8 at strength 0.75.\x1b[0m" in shown(selected(bare), colour=True)
     for name in ("none eligible", "not confirmed"):
         text = shown(selected(bare, name), colour=True)
-        assert "\x1b[1;31mKept: the base\x1b[0m:" in text
+        assert "\x1b[1;31m✗ Kept: the base.\x1b[0m" in text
     assert "\x1b[1;31mnot confirmed" in text
 
 

@@ -30,9 +30,17 @@ def shown(results: dict[str, Any], width: int = 110, colour: bool = False) -> st
     return screen.getvalue()
 
 
-def test_the_preference_comes_before_the_scorecard_and_the_verdict_before_the_caveats(results: dict[str, Any]) -> None:
+def test_the_preference_heads_the_scorecard_and_the_verdict_comes_before_the_caveats(results: dict[str, Any]) -> None:
     text = shown(results)
-    parts = ["Held-out loss", "Distilled preferred to base", "Scorecard", "Executed checks", "Judge claude", "Verdict"]
+    parts = [
+        "Held-out loss",
+        "Scorecard",
+        "Preference",
+        "Code Correctness",
+        "Executed checks",
+        "Judge claude",
+        "Verdict",
+    ]
     places = [text.index(part) for part in (*parts, "! Judge and teacher", "runs/made-up/RESULTS.md")]
     assert places == sorted(places)
 
@@ -40,14 +48,24 @@ def test_the_preference_comes_before_the_scorecard_and_the_verdict_before_the_ca
 def test_the_figures_are_those_of_the_results(results: dict[str, Any]) -> None:
     text, comparison = shown(results), results["comparison"]
     entry, pairs = comparison["preferences"][0], comparison["checks"]["pairs"]
-    assert f"preferred to base: {entry['share']['mean']:.0%} [" in text
-    assert f"{entry['won']} won, {entry['lost']} lost, {entry['tied']} tied" in text
-    assert f"gained {pairs['gained']}, lost {pairs['lost']}, of {pairs['n']}" in text
+    preference = next(line for line in text.splitlines() if line.strip().startswith("Preference"))
+    assert f" {entry['share']['mean']:.0%} [" in preference
+    assert entry["verdict"] in preference
+    assert (
+        f"Preference: {entry['won']} won, {entry['tied']} tied, {entry['lost']} lost, of {entry['n']} prompts" in text
+    )
+    checks = next(line for line in text.splitlines() if line.strip().startswith("Executed checks"))
+    assert f" {100 * pairs['difference']['mean']:+.0f} [" in checks
+    assert f"Executed checks: {pairs['gained']} gained, {pairs['lost']} lost, of {pairs['n']} prompts" in text
+    against_teacher = results["comparison"]["preferences"][1]
+    assert f"Distilled preferred to teacher: {against_teacher['share']['mean']:.0%} [" in text
+    assert f"({against_teacher['won']} won, {against_teacher['lost']} lost, {against_teacher['tied']} tied)" in text
     judge = entry["judges"][0]
     line = next(line for line in text.splitlines() if line.startswith(f"Judge {judge['judge']}:"))
     for name in ("swap_consistency", "first_slot", "repeat_agreement"):
         assert f" {judge[name]['mean']:.0%}" in line
     assert f"unscored {judge['unscored']}/{judge['questions']}" in line
+    assert line.count("Judge ") == 1
     for dimension in comparison["dimensions"]:
         row = next(line for line in text.splitlines() if line.strip().startswith(dimension["name"]))
         assert f"{dimension['difference']['mean']:+.2f} [" in row
@@ -59,22 +77,37 @@ def test_a_loss_is_as_loud_as_a_gain(results: dict[str, Any]) -> None:
     results["comparison"]["preferences"][0]["verdict"] = "worse"
     results["comparison"]["dimensions"][0]["verdict"] = "better"
     text = shown(results, colour=True)
-    assert "\x1b[1;31mworse\x1b[0m" in text
+    assert "\x1b[1;31mworse" in text
     assert "\x1b[32mbetter" in text
 
 
 def test_no_difference_shown_says_what_would_have_been(results: dict[str, Any]) -> None:
-    for place, row in enumerate(results["comparison"]["dimensions"]):
-        row.update(verdict="no difference shown", smallest=1.0 + place)
-    assert "No difference shown: 1.00 to 5.00 points would have been" in shown(results, 80)
-    for row in results["comparison"]["dimensions"]:
+    comparison = results["comparison"]
+    rows = [comparison["preferences"][0], *comparison["dimensions"], comparison["checks"]["pairs"]]
+    for place, row in enumerate(rows):
+        row.update(verdict="no difference shown", smallest=place / 10)
+    told = "".join(f"{row['name']} {place / 10:.2f}, " for place, row in enumerate(rows[1:6], 1))
+    sentence = (
+        f"No difference shown. Detectable with 80 % power: Preference 0% from even, {told}Executed checks 60 points."
+    )
+    assert sentence in shown(results, 80)
+    for row in rows:
         row["verdict"] = "better"
-    assert "would have been" not in shown(results, 80)
+    assert "Detectable" not in shown(results, 80)
+
+
+def test_what_was_not_scored_is_a_row_that_says_so(results: dict[str, Any]) -> None:
+    row = results["comparison"]["dimensions"][0]
+    row.update(
+        n=0, verdict="not scored", **dict.fromkeys(("teacher", "base", "distilled", "difference", "p", "p_holm"))
+    )
+    line = next(line for line in shown(results).splitlines() if line.strip().startswith(row["name"]))
+    assert line.split(row["name"])[1].split() == ["—", "—", "—", "—", "0", "—", "not", "scored"]
 
 
 @pytest.mark.parametrize("width", [80, 110, 200])
 def test_tables_fit(results: dict[str, Any], width: int) -> None:
-    table = shown(results, width).split("Scorecard")[1].split("Executed checks")[0]
+    table = shown(results, width).split("Scorecard")[1].split("Scores 0-10")[0]
     assert max(len(line.rstrip()) for line in table.splitlines()) <= width
     for row in results["comparison"]["dimensions"]:
         assert f"{row['name']} " in table

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarked import BENCHMARKS, benchmarked
+from msgspec.structs import replace
 from rich.console import Console
 from runs import Made, results_of
 from selected import SELECTIONS, selected
@@ -21,6 +22,7 @@ from mlx_distill.report.sections import findings
 from mlx_distill.report.sections.measures import benchmark_measures, comparison_measures, domain_measures
 from mlx_distill.report.terminal import summary
 from mlx_distill.run.results import Results
+from mlx_distill.summarise import history
 
 
 def in_a_terminal(results: Results) -> str:
@@ -63,8 +65,8 @@ def found_in(results: Results, sentences: list[str]) -> dict[str, list[str]]:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Two judges, two samples, and an earlier run with others beside it."""
     folder = tmp_path_factory.mktemp("runs")
-    results_of(folder, Made(name="earlier", judges=("static",)))
-    return typed(results_of(folder, Made(name="later", samples=2, repeats=2)))
+    before = history.summary(typed(results_of(folder, Made(name="earlier", judges=("static",)))))
+    return replace(typed(results_of(folder, Made(name="later", samples=2, repeats=2))), previous=before)
 
 
 def every_kind(compared: Results, folder: Path) -> dict[str, Results]:

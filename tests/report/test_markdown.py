@@ -36,8 +36,9 @@ def text_of(results: dict[str, Any], *charts: str) -> str:
     return results_markdown(typed(results), charts, Path("visuals"))
 
 
-def section(text: str, title: str) -> str:
-    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def section(text: str, title: str, level: int = 2) -> str:
+    marks = "#" * level
+    return re.split(rf"\n#{{2,{level}}} ", text.split(f"\n{marks} {title}\n")[1])[0]
 
 
 # ---------------------------------------------------------------- what it says
@@ -62,15 +63,18 @@ def test_the_verdict_comes_first_with_n_and_what_it_rests_on(results: dict[str, 
 def test_a_loss_is_told_in_the_same_place_and_size_as_a_gain(results: dict[str, Any]) -> None:
     preference, dimension = results["comparison"]["preferences"][0], results["comparison"]["dimensions"][1]
     low, high = {"mean": -0.5, "low": -0.7, "high": -0.3, "n": 28}, {"mean": 1.5, "low": 1.0, "high": 2.0, "n": 28}
-    preference.update(verdict="worse", difference=low, p_holm=0.0004)
+    share = {"mean": 0.25, "low": 0.15, "high": 0.35, "n": 28}
+    preference.update(verdict="worse", share=share, difference=low, p_holm=0.0004)
     dimension.update(verdict="better", difference=high, p_holm=0.012)
     text = text_of(results)
-    assert "- Preference: -0.50 [-0.70, -0.30]" in section(text, "What got worse")
-    assert "n = 28, p < 0.001" in section(text, "What got worse")
-    assert f"- {dimension['name']}: +1.50 [+1.00, +2.00] points of 10; n = 28, p = 0.012" in section(
-        text, "What got better"
-    )
-    assert "| **worse** |" in section(text, "Preference")
+    worse, better = (section(text, f"What got {word}", 3) for word in ("worse", "better"))
+    assert "- **Preference:** 25% [15%, 35%] won; n = 28, p < 0.001" in worse
+    assert f"- **{dimension['name']}:** +1.50 [+1.00, +2.00] of 10; n = 28, p = 0.012" in better
+    assert "| Verdict | **▼ worse** |" in section(text, "Preference")
+    assert "| -0.50 [-0.70, -0.30] |" in section(text, "Preference")
+    card = section(text, "Scorecard")
+    assert "| **▼ worse** |" in next(line for line in card.splitlines() if "Preference" in line)
+    assert "| **▲ better** |" in next(line for line in card.splitlines() if dimension["name"] in line)
 
 
 def test_no_difference_shown_comes_with_what_could_have_been(results: dict[str, Any]) -> None:
@@ -79,11 +83,13 @@ def test_no_difference_shown_comes_with_what_could_have_been(results: dict[str, 
     for place, row in enumerate(rows):
         row.update(verdict="no difference shown", smallest=7 + place / 10)
     text = text_of(results)
-    told = [line for line in section(text, "No difference shown").splitlines() if line]
-    assert [f"{7 + place / 10:.2f}" in line for place, line in enumerate(told)] == [True] * 7
-    assert "| Could have shown | 7.00 | — |" in section(text, "Preference")
-    assert "| 7.30 | no difference shown |" in section(text, "Scorecard")
-    assert "| 7.60 | no difference shown |" in section(text, "Executed checks")
+    told = [line for line in section(text, "No difference shown", 3).splitlines() if line]
+    detectable = ["350% from even", *(f"{7 + place / 10:.2f}" for place in range(1, 6)), "760 points"]
+    assert [line.rpartition("; detectable: ")[2] for line in told] == detectable
+    card = [line for line in section(text, "Scorecard").splitlines() if "| no difference shown |" in line]
+    assert [
+        words in line.split("| no difference shown |")[1] for words, line in zip(detectable, card, strict=True)
+    ] == ([True] * 7)
 
 
 def test_numbers_are_those_of_the_results(results: dict[str, Any]) -> None:
@@ -97,8 +103,8 @@ def test_numbers_are_those_of_the_results(results: dict[str, Any]) -> None:
     counts = " | ".join(str(pairs[name]) for name in ("gained", "lost", "both", "neither"))
     assert f"| {counts} | {pairs['difference']['mean']:+.2f}" in section(text, "Executed checks")
     judge = results["comparison"]["preferences"][0]["judges"][0]
-    assert f"{judge['swap_consistency']['mean']:.0%} [" in section(text, "Judges")
-    assert f"{judge['first_slot']['mean']:.0%} [" in section(text, "Judges")
+    assert f"{judge['swap_consistency']['mean']:.0%} [" in section(text, "How far to trust the judges")
+    assert f"{judge['first_slot']['mean']:.0%} [" in section(text, "How far to trust the judges")
 
 
 def test_every_answer_of_every_sample_is_there(results: dict[str, Any]) -> None:
@@ -123,22 +129,22 @@ def test_the_run_before_has_a_section(results: dict[str, Any]) -> None:
         **{"heldout_loss": {"base": estimate, "best": estimate}, "preference": estimate},
         **{"dimensions": {"Old one": estimate}, "usd": 1.5, "seconds": 90.0, "judges": ["static"], "samples": 2},
     )
-    told = section(text_of(results), "Previous run")
+    told = section(text_of(results), "Previous run", 3)
     for words in (
         "| small \\| one |",
         "0.5B, 3 |",
         "| worse |",
-        "25% [12%, 50%]",
+        "25% [12%, 50%] |",
         "| Old one, distilled | — | 0.25",
         "$1.50",
     ):
         assert words in told
-    assert "Not to be compared number by number: judges differ." in told
+    assert "**Not to be compared number by number:** judges differ." in told
 
 
 def test_a_self_check_is_told(results: dict[str, Any]) -> None:
     results["self_check"] = self_check(verdict="no difference shown", verdict_in_words="of 7 measures …", n=28)
-    assert "no difference shown (n = 28; of 7 measures …)" in section(text_of(results), "Self-check")
+    assert "no difference shown** (n = 28; of 7 measures …)" in section(text_of(results), "Self-check")
 
 
 # ---------------------------------------------------------------- whatever is missing
@@ -176,14 +182,18 @@ def without(results: dict[str, Any], *, preferences: bool = False, scores: bool 
     return results
 
 
-def test_what_was_not_judged_has_no_table_and_is_never_zero(results: dict[str, Any]) -> None:
+def test_what_was_not_judged_is_said_and_never_zero(results: dict[str, Any]) -> None:
     for prompt in results["comparison"]["prompts"]:
         prompt["distilled"].update(overall=None, scores=None)
     text = text_of(without(results, preferences=True, scores=True))
     assert "\n## Preference" not in text
-    assert "\n## Scorecard" not in text
+    rows = [line for line in section(text, "Scorecard").splitlines() if "| not scored |" in line]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == [d["name"] for d in results["comparison"]["dimensions"]]
+    assert all(row.count(" — ") >= 9 and "0.0" not in row for row in rows)
     assert "by judges" not in text
     assert "| distilled | unscored |" in text
+    results["comparison"]["checks"]["pairs"] = None
+    assert "\n## Scorecard" not in text_of(results)
 
 
 # ---------------------------------------------------------------- what nobody may make it say
@@ -211,9 +221,7 @@ def parsed(text: str) -> list[Token]:
 def acting(tokens: list[Token]) -> list[str]:
     """What is not plain text, of which RESULTS.md itself uses no link and only two elements."""
     flat = [inner for token in tokens for inner in (token, *(token.children or []))]
-    own = re.compile(
-        r"</?details>|<details><summary>(teacher|(base|distilled)(, answer \d of \d)?|Who[^<>]*)</summary>"
-    )
+    own = re.compile(r"</?details>|<details><summary>[^<>]+</summary>")
     return [
         token.content or token.type
         for token in flat

@@ -170,14 +170,14 @@ def section(text: str, title: str = "Selection") -> str:
 
 def test_the_section_says_what_is_kept_and_lists_every_candidate(results: Results) -> None:
     text = section(text_of(results))
-    assert text.strip().startswith("**Kept: step 8 at strength 0.75.** Gains most on HumanEval+")
+    assert text.strip().startswith("**✓ Kept: step 8 at strength 0.75.** Gains most on HumanEval+")
     selection = typed(results).selection
     assert selection
     for row in selection.candidates:
         told = f"| {row.step} | {row.strength:g} | {points(row.gain, sign='+')} |"
         line = next(line for line in text.splitlines() if line.startswith(told))
         assert points(row.elsewhere, sign="+") in line
-        assert all(f"**{title}**" in line for title in row.loses)
+        assert (f"| **▼ {', '.join(row.loses)}** |" in line) == bool(row.loses)
         assert all(word in line for word in standing(selection, row))
     assert "60 items of each benchmark that are not among the reported ones" in text
     assert "one-sided p below 0.235" in text
@@ -187,9 +187,9 @@ def test_the_confirmation_is_a_table(made: dict[str, Results]) -> None:
     held = section(text_of(made["typical"]))
     assert "### Step 8 at strength 0.75: confirmed" in held
     failed = section(text_of(made["not confirmed"]))
-    assert failed.strip().startswith("**Kept: the base.** Step 8 at strength 0.25 gained most")
+    assert failed.strip().startswith("**✗ Kept: the base.** Step 8 at strength 0.25 gained most")
     rows = failed.split("### Step 8 at strength 0.25: not confirmed")[1]
-    assert next(line for line in rows.splitlines() if line.startswith("| IFEval |")).endswith("| **loses** |")
+    assert next(line for line in rows.splitlines() if line.startswith("| IFEval |")).endswith("| **▼ loses** |")
     assert "###" not in section(text_of(made["none eligible"]))
 
 
@@ -236,7 +236,7 @@ def test_the_page_has_it_in_the_verdict_and_as_a_section(made: dict[str, Results
     for name, sign in (("typical", "✓"), ("not confirmed", "✗"), ("none eligible", "✗")):
         results = made[name]
         found = Words(page(typed(results)))
-        kept = f"{sign} Kept: {candidate(typed(results).selection.chosen)}:"
+        kept = f"{sign} Kept: {candidate(typed(results).selection.chosen)}."
         assert found.text.count(kept) == 2
         assert 'href="#selection"' in page(typed(results))
         assert found.tags["table"] - Words(page(typed(results | {"selection": None}))).tags.get("table", 0) == (
@@ -249,11 +249,11 @@ def test_the_page_has_it_in_the_verdict_and_as_a_section(made: dict[str, Results
 
 def test_a_card_says_which_candidate_the_adapter_is(made: dict[str, Results]) -> None:
     text = section(model_card(typed(made["typical"])), "Which checkpoint this is")
-    assert "**Kept: step 8 at strength 0.75.**" in text
+    assert "**✓ Kept: step 8 at strength 0.75.**" in text
     assert "The strength is folded into the adapter's own weights" in text
     for name in ("none eligible", "not confirmed"):
         text = section(model_card(typed(made[name])), "Which checkpoint this is")
-        assert "**Kept: the base.**" in text
+        assert "**✗ Kept: the base.**" in text
         assert "Use the base: this adapter is step 24 at full strength" in text
 
 

@@ -22,10 +22,10 @@ from typed import typed_sweep
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.sweep_chart import MOST, sweep_chart
 from mlx_distill.report.charts.sweep_series import COLOURS, SHAPES
+from mlx_distill.report.document import LOUD, SIGNS
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import sweep_markdown
 from mlx_distill.report.page.sweep import sweep_page
-from mlx_distill.report.sections import sweep_tables as tables
 from mlx_distill.report.sections.sweep_curves import full_strength
 from mlx_distill.report.sections.sweep_words import address, headline
 from mlx_distill.report.style import PALETTES, SETTINGS
@@ -135,7 +135,7 @@ def test_checkpoints_are_rows_with_the_choice_and_the_losers_marked(found: Value
 def test_what_was_not_confirmed_is_marked() -> None:
     text = section(text_of(SWEEPS["not confirmed"]()), "only", 3)
     assert "| **★ 0, the base** |" in text
-    assert "| ☆ 300 at strength 0.5 |" in text
+    assert "| **☆ 300 at strength 0.5** |" in text
 
 
 def test_where_full_strength_was_not_tried_the_strongest_is_shown(found: Values) -> None:
@@ -279,7 +279,7 @@ def test_nothing_is_wider_than_a_screen_and_no_name_acts(browser: Any, tmp_path:
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert headline(SWEEPS[name]()) in page.title()
+    assert headline(typed_sweep(SWEEPS[name]())) in page.title()
     assert page.locator("main script, main img, main style").count() == 0
     hrefs = page.eval_on_selector_all("main a", "all => all.map(a => a.getAttribute('href'))")
     assert all(re.fullmatch(r"\./[\w.%~-]+/report\.html|#caveats", href) for href in hrefs)
@@ -423,4 +423,5 @@ def test_benchmarks_are_told_apart_by_every_viewer() -> None:
 
 
 def test_every_mark_has_a_sign() -> None:
-    assert {"better", "worse", "kept", "loses", "failed"} <= set(tables.SIGNS)
+    assert {"better", "worse", "kept", "loses", "failed"} <= set(SIGNS)
+    assert set(LOUD) <= set(SIGNS)

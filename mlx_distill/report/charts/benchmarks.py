@@ -14,11 +14,12 @@ from mlx_distill.report.charts.rows import Row, draw_rows, grid, lanes
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import doubts, gated, percent, tried
 from mlx_distill.report.look import Look
+from mlx_distill.report.sections.measures import worth
 from mlx_distill.report.style import HATCHES, PALETTES
 from mlx_distill.run.records import MODELS, Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark
-from mlx_distill.run.wording import plural, points, published, worth
+from mlx_distill.run.wording import plural, points, published
 
 NAMED = 8
 """Models that get a letter; RESULTS.md has the others."""

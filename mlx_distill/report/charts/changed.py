@@ -9,10 +9,11 @@ from mlx_distill.report.charts.rows import Row, draw_rows, grid
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import gated, percent, tried
 from mlx_distill.report.look import Look
+from mlx_distill.report.sections.measures import worth
 from mlx_distill.report.style import PALETTES
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark
-from mlx_distill.run.wording import points, worth
+from mlx_distill.run.wording import points
 
 
 def gained_lost(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:

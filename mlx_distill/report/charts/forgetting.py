@@ -10,10 +10,11 @@ from mlx_distill.report.charts.rows import Row, draw_rows, grid
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import gated, tried
 from mlx_distill.report.look import Look
+from mlx_distill.report.sections.measures import worth
 from mlx_distill.report.style import PALETTES
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import DomainRow
-from mlx_distill.run.wording import points, worth
+from mlx_distill.run.wording import points
 from mlx_distill.stats.proportions import MARGIN
 
 NOTE = "Points of a hundred, all items of a domain's benchmarks together, with the 95 % interval"

@@ -22,6 +22,7 @@ from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import alone, strip
 from mlx_distill.report.sections import benchmarks, comparison, findings, making, prompts, selection
+from mlx_distill.report.sections.measures import FORM
 from mlx_distill.report.sections.numbers import numbers_of
 from mlx_distill.report.sections.sweep_words import address
 from mlx_distill.run.records import ROLES
@@ -127,7 +128,7 @@ def environment(*folders: Path) -> Environment:
     )
     made.globals.update(ROLES=ROLES, NOTHING=NOTHING, SIGNS=SIGNS, CHANGES=findings.CHANGES)
     made.globals.update(NOTHING_SHOWN=findings.NOTHING_SHOWN, views=views, words=prompts, numbers_of=numbers_of)
-    made.globals.update(strip=strip, alone=alone, pieces=pieces, roles_of=views.roles_of)
+    made.globals.update(FORM=FORM, strip=strip, alone=alone, pieces=pieces, roles_of=views.roles_of)
     made.globals.update(
         in_columns=_in_columns, address=address, kind_of=kind_of, text_of=text_of, has_content=has_content
     )

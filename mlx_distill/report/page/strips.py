@@ -5,7 +5,6 @@ In: an Estimate of results.json and the scale's ends. Out: positions; what passe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlx_distill.run.records import Estimate
@@ -38,9 +37,3 @@ def _along(value: float | None, scale: tuple[float, float]) -> float | None:
         return None
     low, high = scale
     return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
-
-
-def reach(differences: Iterable[Estimate | None]) -> float:
-    """A whole number that all of these differences and their intervals lie within, on both sides of zero."""
-    found = [abs(end) for d in differences if d for end in d.ends]
-    return float(max(1, *(int(value) + (value > int(value)) for value in found))) if found else 1.0

@@ -156,6 +156,12 @@ def domain_measures(rows: Sequence[DomainRow]) -> list[Measure]:
     return [_of_both(row, row.domain, reach, notes=[", ".join(row.benchmarks)]) for row in rows]
 
 
+def worth(row: Benchmark | DomainRow) -> str:
+    """What "no difference shown" is worth, for a chart of one row."""
+    measures = benchmark_measures([row]) if isinstance(row, Benchmark) else domain_measures([row])
+    return measures[0].worth
+
+
 def _of_both(
     row: Benchmark | DomainRow,
     name: str,
