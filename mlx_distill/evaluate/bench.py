@@ -14,9 +14,9 @@ from typing import Any
 
 from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate.bench_answering import answer_items
-from mlx_distill.evaluate.bench_answers import ANSWERS, Made
-from mlx_distill.evaluate.bench_answers import made as made_of
-from mlx_distill.evaluate.bench_plan import Asked, answered, everything, protocol
+from mlx_distill.evaluate.bench_answers import ANSWERS, AnswerStore
+from mlx_distill.evaluate.bench_answers import store as made_of
+from mlx_distill.evaluate.bench_plan import BenchmarkPlan, answered, everything, protocol
 from mlx_distill.evaluate.benchmarks import Given, Item, Mark, Scoring
 from mlx_distill.evaluate.benchmarks.published import PUBLISHED, read_published
 from mlx_distill.machine import environment, sandbox
@@ -52,19 +52,19 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
 def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
     published = read_published(job.config.bench.published)  # what is wrong with a file is said first
     asked = everything(job)
-    made = made_of(job, asked, given)
+    store = made_of(job, asked, given)
     if given:
         answers = bench.read_answers(given, [item for one in asked for item in one.items])
         asked = [answered(one, answers) for one in asked]
-        job.run.write_records(ANSWERS, [*made.answers(), *answers])
+        job.run.write_records(ANSWERS, [*store.answers(), *answers])
     else:
-        answer_items(job, asked, made)
+        answer_items(job, asked, store)
     job.run.write_records(ITEMS, [_line(item) for one in asked for item in one.items])
-    _score(job, asked, made)
-    made.hand_on()
+    _score(job, asked, store)
+    store.save_shared()
     job.run.write_json(PUBLISHED, published)
     elsewhere = bool(given)
-    job.run.write_json(PROTOCOL, [protocol(job, one, made.template(one.benchmark.name), elsewhere) for one in asked])
+    job.run.write_json(PROTOCOL, [protocol(job, one, store.template(one.benchmark.name), elsewhere) for one in asked])
 
 
 @dataclass(frozen=True)
@@ -82,26 +82,26 @@ def _line(item: Item) -> _Line:
     return _Line(item.benchmark, item.id, item.category, item.difficulty, item.prompt)
 
 
-def _score(job: Job, asked: Sequence[Asked], made: Made) -> None:
-    cases = open_cases(asked, made)
+def _score(job: Job, asked: Sequence[BenchmarkPlan], store: AnswerStore) -> None:
+    cases = open_cases(asked, store)
     with job.view.tracking("score", sum(len(mine) for _, mine in cases)) as update:
-        for count, title in enumerate(scoring(job, cases, made), 1):
+        for count, title in enumerate(scoring(job, cases, store), 1):
             update(count, title)
 
 
-Cases = list[tuple[Asked, list[tuple[Item, Generation]]]]
+Cases = list[tuple[BenchmarkPlan, list[tuple[Item, Generation]]]]
 
 
-def open_cases(asked: Sequence[Asked], made: Made) -> Cases:
+def open_cases(asked: Sequence[BenchmarkPlan], store: AnswerStore) -> Cases:
     """Answers that have no score yet, benchmark by benchmark."""
     answers: dict[str, list[Generation]] = defaultdict(list)
-    for answer in made.answers():
+    for answer in store.answers():
         answers[answer.prompt_id].append(answer)
-    known = {(score.benchmark, score.item_id, score.role, score.sample) for score in made.scores()}
+    known = {(score.benchmark, score.item_id, score.role, score.sample) for score in store.scores()}
     return [(one, list(_open_cases(one, answers, known))) for one in asked]
 
 
-def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
+def scoring(job: Job, cases: Cases, store: AnswerStore) -> Iterator[str]:
     """Scores them. Yields the benchmark's title after each."""
     cut = frozenset(g.answer_text for _, mine in cases for _, g in mine if g.finish_reason == "length")
     comparison = job.config.comparison
@@ -109,12 +109,12 @@ def scoring(job: Job, cases: Cases, made: Made) -> Iterator[str]:
     for one, mine in cases:
         marks = one.benchmark.score([(item, answer.answer_text) for item, answer in mine], how)
         for (item, answer), mark in zip(mine, marks, strict=True):
-            made.add_score(_score_of(item, answer, mark))
+            store.add_score(_score_of(item, answer, mark))
             yield one.benchmark.title
 
 
 def _open_cases(
-    asked: Asked, answers: Mapping[str, Sequence[Generation]], known: Collection[tuple[str, str, Role, int]]
+    asked: BenchmarkPlan, answers: Mapping[str, Sequence[Generation]], known: Collection[tuple[str, str, Role, int]]
 ) -> Iterator[tuple[Item, Generation]]:
     """Answers that have no score yet."""
     samples = asked.decoding.samples or 1

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from mlx_distill.evaluate.answers import dialled, speed
-from mlx_distill.evaluate.bench_answers import Made
-from mlx_distill.evaluate.bench_plan import Asked
+from mlx_distill.evaluate.bench_answers import AnswerStore
+from mlx_distill.evaluate.bench_plan import BenchmarkPlan
 from mlx_distill.models import students
 from mlx_distill.models.students import trained
 from mlx_distill.models.students.generate import generate
@@ -25,11 +25,11 @@ Answered = set[tuple[Role, str, int]]
 """Role, item and sample of the answers that are there."""
 
 
-def answer_items(job: Job, asked: Sequence[Asked], made: Made) -> None:
-    made.take_over(asked)
+def answer_items(job: Job, asked: Sequence[BenchmarkPlan], store: AnswerStore) -> None:
+    store.load_shared(asked)
     roles = _roles(job)
     wanted = {case for one in asked for case in cases(one, roles)}
-    done = answered(made)
+    done = answered(store)
     count = len(wanted & done)
     if count == len(wanted):
         return
@@ -37,29 +37,33 @@ def answer_items(job: Job, asked: Sequence[Asked], made: Made) -> None:
     dial = dialled(job, student, job.config.comparison.strength if "distilled" in roles else 0.0)
     try:
         with job.view.tracking("bench", len(wanted)) as update:
-            for new, words in answering(student, asked, made, roles, dial):
+            for new, words in answering(student, asked, store, roles, dial):
                 count += new
                 update(count, words)
     finally:
-        made.hand_on()
+        store.save_shared()
 
 
 def answering(
-    student: students.Student, asked: Sequence[Asked], made: Made, roles: Sequence[Role], dial: Callable[[Role], None]
+    student: students.Student,
+    asked: Sequence[BenchmarkPlan],
+    store: AnswerStore,
+    roles: Sequence[Role],
+    dial: Callable[[Role], None],
 ) -> Iterator[tuple[int, str]]:
     """Answers what is missing, batch by batch. Yields how many are new, and words for the progress."""
-    done = answered(made)
+    done = answered(store)
     for one in asked:
-        made.note_template(one.benchmark.name, _template(student, one.decoding.system))
+        store.note_template(one.benchmark.name, _template(student, one.decoding.system))
         for role, batch in _batches(student, one, roles, done, dial):
             new = [answer for answer in batch if (role, answer.prompt_id, answer.sample) not in done]
             for answer in new:
-                made.add(answer)
+                store.add(answer)
             yield len(new), f"{one.benchmark.title}, {role}: {speed(batch):.0f} tok/s"
 
 
-def answered(made: Made) -> Answered:
-    return {(answer.role, answer.prompt_id, answer.sample) for answer in made.answers()}
+def answered(store: AnswerStore) -> Answered:
+    return {(answer.role, answer.prompt_id, answer.sample) for answer in store.answers()}
 
 
 def _roles(job: Job) -> tuple[Role, ...]:
@@ -69,13 +73,13 @@ def _roles(job: Job) -> tuple[Role, ...]:
     return ("base",)
 
 
-def cases(asked: Asked, roles: Sequence[Role]) -> Iterator[tuple[Role, str, int]]:
+def cases(asked: BenchmarkPlan, roles: Sequence[Role]) -> Iterator[tuple[Role, str, int]]:
     samples = range(asked.decoding.samples or 1)
     yield from itertools.product(roles, (item.key for item in asked.items), samples)
 
 
 def _batches(
-    student: students.Student, asked: Asked, roles: Sequence[Role], done: Answered, dial: Callable[[Role], None]
+    student: students.Student, asked: BenchmarkPlan, roles: Sequence[Role], done: Answered, dial: Callable[[Role], None]
 ) -> Iterator[tuple[Role, list[Generation]]]:
     """Items that every role has answered take no place in a batch, so that a larger subset costs only what is new."""
     missing = {name for role, name, sample in cases(asked, roles) if (role, name, sample) not in done}

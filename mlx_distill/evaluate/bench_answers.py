@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from mlx_distill.evaluate.bench_plan import Asked
+from mlx_distill.evaluate.bench_plan import BenchmarkPlan
 from mlx_distill.evaluate.benchmarks import Given
 from mlx_distill.machine import environment, sandbox
 from mlx_distill.machine.sandbox.packages import shown_packages
@@ -26,7 +26,7 @@ Keys = Mapping[str, dict[str, str]]
 """By benchmark: what the answers of each role, and all of its scores, were made from; and the chat template."""
 
 
-class Made:
+class AnswerStore:
     """The answers and scores in a folder. Drops from disk, once, what no longer holds; what the base answered in
     another run that shares it is taken over."""
 
@@ -46,7 +46,7 @@ class Made:
         self._keys = {**before, **{name: before.get(name, {}) | parts for name, parts in keys.items()}}
         run.write_json(MADE, self._keys)
 
-    def take_over(self, asked: Sequence[Asked]) -> None:
+    def load_shared(self, asked: Sequence[BenchmarkPlan]) -> None:
         """What the base has answered elsewhere to the same items, and the scores of that."""
         wanted = {item.key for one in asked for item in one.items}
         answers = {(a.prompt_id, a.role, a.sample) for a in self.answers()}
@@ -60,7 +60,7 @@ class Made:
                 if name in wanted and (name, score.role, score.sample) not in scores:
                     self.add_score(score)
 
-    def hand_on(self) -> None:
+    def save_shared(self) -> None:
         """The base's answers and scores, to the other runs."""
         answers, scores = self.answers(), self.scores()
         for name, base, scorer in self._bases():
@@ -97,13 +97,13 @@ class Made:
         self._run.write_json(MADE, self._keys)
 
 
-def made(job: Job, asked: Sequence[Asked], given: Sequence[Given]) -> Made:
+def store(job: Job, asked: Sequence[BenchmarkPlan], given: Sequence[Given]) -> AnswerStore:
     """Of the run's own `bench` folder."""
     baselines = Baselines(None) if given else Baselines.of(job)
-    return Made(job.run, {one.benchmark.name: _keys(job, one, given) for one in asked}, baselines)
+    return AnswerStore(job.run, {one.benchmark.name: _keys(job, one, given) for one in asked}, baselines)
 
 
-def _keys(job: Job, asked: Asked, given: Sequence[Given]) -> dict[str, str]:
+def _keys(job: Job, asked: BenchmarkPlan, given: Sequence[Given]) -> dict[str, str]:
     if given:
         files = digest(f"{file.role} {environment.hash_of(str(file.path))}" for file in given)
         return dict.fromkeys(("teacher", *MODELS), files) | {"scores": scorer_key(job, asked)}
@@ -111,12 +111,12 @@ def _keys(job: Job, asked: Asked, given: Sequence[Given]) -> dict[str, str]:
     return {role: answers_key(job, asked, role, adapter) for role in MODELS} | {"scores": scorer_key(job, asked)}
 
 
-def scorer_key(job: Job, asked: Asked) -> str:
+def scorer_key(job: Job, asked: BenchmarkPlan) -> str:
     level = sandbox.level() if asked.benchmark.capability in ("code", "general") else ""
     return digest([asked.benchmark.scorer, level, str(job.config.comparison.unsandboxed), *shown_packages(job.config)])
 
 
-def answers_key(job: Job, asked: Asked, role: Role, adapter: str) -> str:
+def answers_key(job: Job, asked: BenchmarkPlan, role: Role, adapter: str) -> str:
     """What a role's answers depend on; how many are written at a time is no part of it."""
     decoding = dataclasses.replace(asked.decoding, batch_size=0)
     base = digest([students.identity(job.config.training.student), str(decoding)])

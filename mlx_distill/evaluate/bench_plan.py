@@ -22,7 +22,7 @@ from mlx_distill.run.wording import ELSEWHERE
 
 
 @dataclass(frozen=True)
-class Asked:
+class BenchmarkPlan:
     """A benchmark, and those of its items that are asked; `subset` says which, where these are not all."""
 
     loaded: Loaded
@@ -35,7 +35,7 @@ class Asked:
         return self.loaded.benchmark
 
 
-def everything(job: Job) -> list[Asked]:
+def everything(job: Job) -> list[BenchmarkPlan]:
     """The default suite where nothing is named."""
     return [_asked(job, one) for one in loaded(job)]
 
@@ -46,7 +46,7 @@ def loaded(job: Job) -> list[Loaded]:
     return bench.load(names, config.data, config.since, config.until)
 
 
-def _asked(job: Job, loaded: Loaded) -> Asked:
+def _asked(job: Job, loaded: Loaded) -> BenchmarkPlan:
     """What chose a candidate is not among what is reported."""
     config = job.config.bench
     reported = bench.parts(loaded.items, job.config.selection.items).reported
@@ -57,7 +57,7 @@ def _asked(job: Job, loaded: Loaded) -> Asked:
     return dataclasses.replace(asked_of(job, loaded, items), subset=words)
 
 
-def asked_of(job: Job, loaded: Loaded, items: Sequence[Item]) -> Asked:
+def asked_of(job: Job, loaded: Loaded, items: Sequence[Item]) -> BenchmarkPlan:
     config = job.config.bench
     decoding = Decoding(
         config.system,
@@ -67,10 +67,10 @@ def asked_of(job: Job, loaded: Loaded, items: Sequence[Item]) -> Asked:
         config.temperature,
         job.config.training.seed,
     )
-    return Asked(loaded, list(items), None, decoding)
+    return BenchmarkPlan(loaded, list(items), None, decoding)
 
 
-def answered(asked: Asked, answers: Sequence[Generation]) -> Asked:
+def answered(asked: BenchmarkPlan, answers: Sequence[Generation]) -> BenchmarkPlan:
     """Only what the answers that were made elsewhere answer is asked."""
     there = {answer.prompt_id for answer in answers}
     items = [item for item in asked.items if item.key in there]
@@ -86,7 +86,7 @@ def answered(asked: Asked, answers: Sequence[Generation]) -> Asked:
 # ---------------------------------------------------------------- the protocol
 
 
-def protocol(job: Job, asked: Asked, template: str | None, elsewhere: bool) -> BenchProtocol:
+def protocol(job: Job, asked: BenchmarkPlan, template: str | None, elsewhere: bool) -> BenchProtocol:
     benchmark, decoding = asked.benchmark, asked.decoding
     return BenchProtocol(
         name=benchmark.name,
@@ -111,7 +111,7 @@ def protocol(job: Job, asked: Asked, template: str | None, elsewhere: bool) -> B
     )
 
 
-def _overlap(job: Job, asked: Asked) -> Overlap:
+def _overlap(job: Job, asked: BenchmarkPlan) -> Overlap:
     """Items that share 13 words in a row with a training prompt."""
     from mlx_distill.run.overlap import overlapping
 

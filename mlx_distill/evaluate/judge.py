@@ -35,7 +35,7 @@ from mlx_distill.run.rubric import has_own_rubric, rubric_file, rubric_of
 
 
 @dataclass
-class _Said:
+class Verdicts:
     """What the judges have said so far, and by judge the questions and answers in which they said it."""
 
     judgments: list[Judgment] = field(default_factory=list)
@@ -67,7 +67,7 @@ def judge(job: Job) -> None:
 
     prompts = read_test_prompts(job)
     generations = job.run.read(GENERATIONS, Generation)
-    scores, said = _check(job, prompts, generations), _Said()
+    scores, said = _check(job, prompts, generations), Verdicts()
     for spec in job.config.comparison.judges:
         if spec != STATIC:
             asyncio.run(_ask(job, spec, prompts, generations, said))
@@ -126,7 +126,9 @@ def _measure(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generati
     return [static_judge(by_id[g.prompt_id], g, unsandboxed=config.unsandboxed, packages=packages) for g in generations]
 
 
-async def _ask(job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequence[Generation], said: _Said) -> None:
+async def _ask(
+    job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequence[Generation], said: Verdicts
+) -> None:
     """One judge, about every answer alone and every pair, as the configuration wants."""
     from mlx_distill.evaluate.judges import count_questions, judge_alone, judge_pairs
 
@@ -159,7 +161,7 @@ async def _ask(job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequ
                             show()
 
 
-def _write(job: Job, scores: Sequence[Score], said: _Said) -> None:
+def _write(job: Job, scores: Sequence[Score], said: Verdicts) -> None:
     """In an order that does not depend on which answer came first."""
     place = {prompt.id: index for index, prompt in enumerate(read_test_prompts(job))}
     judges = {name: index for index, name in enumerate(dict.fromkeys(v.judge for v in said.judgments))}

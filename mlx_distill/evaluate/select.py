@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate.bench import open_cases, scoring
 from mlx_distill.evaluate.bench_answering import answering
-from mlx_distill.evaluate.bench_answers import Made, answers_key, scorer_key
-from mlx_distill.evaluate.bench_plan import Asked, asked_of, loaded
+from mlx_distill.evaluate.bench_answers import AnswerStore, answers_key, scorer_key
+from mlx_distill.evaluate.bench_plan import BenchmarkPlan, asked_of, loaded
 from mlx_distill.evaluate.choosing import RULE
 from mlx_distill.evaluate.domains import OWN, domain
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
@@ -95,8 +95,8 @@ class _Test:
     """A benchmark's items that choose, and those that confirm."""
 
     domain: str
-    choosing: Asked
-    confirming: Asked
+    choosing: BenchmarkPlan
+    confirming: BenchmarkPlan
 
     @property
     def ground(self) -> Ground:
@@ -105,7 +105,7 @@ class _Test:
         return Ground(benchmark.name, benchmark.title, self.domain, *ids)
 
     @property
-    def whole(self) -> Asked:
+    def whole(self) -> BenchmarkPlan:
         return dataclasses.replace(self.choosing, items=[*self.choosing.items, *self.confirming.items])
 
 
@@ -174,23 +174,23 @@ class _Answering:
     show: Callable[[int, str], None] = lambda count, words: None
     count: int = 0
 
-    def of(self, candidate: Candidate | None, asked: Sequence[Asked]) -> Passed:
+    def of(self, candidate: Candidate | None, asked: Sequence[BenchmarkPlan]) -> Passed:
         """What it passed, by benchmark and item; None is the base. What is on disk already is not asked again."""
         role: Role = "distilled" if candidate else "base"
         words, before = named(candidate), self.count
-        made = self._made(role, candidate, asked)
-        made.take_over(asked)
-        for new, _ in answering(self.student, asked, made, (role,), lambda _: self._dial(candidate)):
+        store = self._made(role, candidate, asked)
+        store.load_shared(asked)
+        for new, _ in answering(self.student, asked, store, (role,), lambda _: self._dial(candidate)):
             self.count += new
             self.show(self.count, words)
-        for _ in scoring(self.job, open_cases(asked, made), made):
+        for _ in scoring(self.job, open_cases(asked, store), store):
             pass
-        made.hand_on()
+        store.save_shared()
         self.count = before + sum(len(one.items) for one in asked)
         self.show(self.count, words)
-        return _passed(made, asked)
+        return _passed(store, asked)
 
-    def _made(self, role: Role, candidate: Candidate | None, asked: Sequence[Asked]) -> Made:
+    def _made(self, role: Role, candidate: Candidate | None, asked: Sequence[BenchmarkPlan]) -> AnswerStore:
         """Its folder, with what it has answered before."""
         job, name, adapter = self.job, "base", ""
         if candidate:
@@ -200,7 +200,7 @@ class _Answering:
             one.benchmark.name: {role: answers_key(job, one, role, adapter), "scores": scorer_key(job, one)}
             for one in asked
         }
-        return Made(RunDir(job.run / FOLDER / name), keys, Baselines(None) if candidate else Baselines.of(job))
+        return AnswerStore(RunDir(job.run / FOLDER / name), keys, Baselines(None) if candidate else Baselines.of(job))
 
     def _dial(self, candidate: Candidate | None) -> None:
         from mlx_distill.models.students.adapter import read_weights
@@ -212,11 +212,11 @@ class _Answering:
         self.adapter.dial(candidate.strength)
 
 
-def _passed(made: Made, asked: Sequence[Asked]) -> Passed:
+def _passed(store: AnswerStore, asked: Sequence[BenchmarkPlan]) -> Passed:
     """Of the items asked, those that could be scored."""
     wanted = {item.key for one in asked for item in one.items}
     passed: dict[str, dict[str, bool]] = {one.benchmark.name: {} for one in asked}
-    for score in made.scores():
+    for score in store.scores():
         if score.passed is not None and f"{score.benchmark}/{score.item_id}" in wanted:
             passed[score.benchmark][score.item_id] = score.passed
     return passed

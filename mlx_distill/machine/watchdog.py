@@ -32,7 +32,7 @@ TAKEN = (
 )
 
 LESS_MEMORY = (
-    "The memory is not enough: close other programs, or give the training less to hold, with a smaller --batch-tokens "
+    "Out of memory: close other programs, or reduce what training holds, with a smaller --batch-tokens "
     "or --grad-checkpoint (in a new --run also with --auto or fewer --layers). The same command goes on from the last "
     "checkpoint."
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from mlx_distill.run.records import MODELS, Estimate, Role
 from mlx_distill.run.results.benchmarks import CategoryLength, RoleCounts
 from mlx_distill.stats import inference as stats
-from mlx_distill.summarise.scored import Asked
+from mlx_distill.summarise.scored import ScoredBenchmark
 
 DEGRADED = 0.02
 """Above this share of answers cut off, unreadable, not scored or missing, a result says too much of that."""
@@ -20,11 +20,11 @@ SMALLEST_CATEGORY = 5
 """Items from which a category's lengths are shown."""
 
 
-def roles_part(asked: Asked) -> dict[Role, RoleCounts]:
+def roles_part(asked: ScoredBenchmark) -> dict[Role, RoleCounts]:
     return {role: _role(asked, role) for role in MODELS}
 
 
-def _role(asked: Asked, role: Role) -> RoleCounts:
+def _role(asked: ScoredBenchmark, role: Role) -> RoleCounts:
     answers = [answer for (_, whose, _), answer in asked.answers.items() if whose == role]
     scores = {case: score for case, score in asked.scores.items() if case[1] == role}
     cases = {case for case in asked.answers if case[1] == role} | set(scores)
@@ -39,7 +39,7 @@ def _role(asked: Asked, role: Role) -> RoleCounts:
     )
 
 
-def degraded(asked: Asked, roles: Mapping[Role, RoleCounts]) -> tuple[str, ...]:
+def degraded(asked: ScoredBenchmark, roles: Mapping[Role, RoleCounts]) -> tuple[str, ...]:
     """A sentence for whatever goes above DEGRADED."""
     limit = asked.protocol.max_tokens
     at = f" at {limit:,} tokens" if limit else ""
@@ -62,13 +62,13 @@ def degraded(asked: Asked, roles: Mapping[Role, RoleCounts]) -> tuple[str, ...]:
 # ---------------------------------------------------------------- lengths
 
 
-def _lengths(asked: Asked, role: Role) -> dict[str, float]:
+def _lengths(asked: ScoredBenchmark, role: Role) -> dict[str, float]:
     """Item → mean characters of the role's answers to it."""
     mine = ((case[0], float(len(answer.answer_text))) for case, answer in asked.answers.items() if case[1] == role)
     return stats.by_prompt(mine)
 
 
-def lengths_part(asked: Asked) -> tuple[Estimate | None, tuple[CategoryLength, ...]]:
+def lengths_part(asked: ScoredBenchmark) -> tuple[Estimate | None, tuple[CategoryLength, ...]]:
     """Distilled over base, over items that both answered, in all and for each category."""
     base, distilled = (_lengths(asked, role) for role in MODELS)
     both = [item for item in asked.items if item in base and item in distilled]

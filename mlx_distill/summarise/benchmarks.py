@@ -25,7 +25,7 @@ from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_par
 from mlx_distill.summarise.forgetting import coverage_part, forgetting_part
 from mlx_distill.summarise.form import formats_part, packages_part
 from mlx_distill.summarise.gate import gate_part
-from mlx_distill.summarise.scored import Asked, read_asked
+from mlx_distill.summarise.scored import ScoredBenchmark, read_scored
 
 FLOOR = 0.05
 """Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
@@ -35,7 +35,7 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[tuple[Benchmark, ...],
     """The rows, and the gate over them; ((), None) where no benchmark was asked. Raises UsageError for a rule
     that there is not."""
     own, rules = config.bench.own, config.bench.rules
-    asked = read_asked(run)
+    asked = read_scored(run)
     if not asked:
         return (), None
     rows = rows_part(asked, own)
@@ -51,10 +51,10 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[tuple[Benchmark, ...],
     )
 
 
-def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> tuple[Benchmark, ...]:
+def rows_part(asked: Sequence[ScoredBenchmark], own: Sequence[str]) -> tuple[Benchmark, ...]:
     """`own`: the capabilities and benchmarks that the training was for."""
     tested = [_tested(one) for one in asked]
-    decided = stats.decide([test for _, test in tested])
+    decided = stats.test_together([test for _, test in tested])
     formats = formats_part(asked, [test.verdict for test in decided])
     return tuple(
         Benchmark(
@@ -68,7 +68,7 @@ def rows_part(asked: Sequence[Asked], own: Sequence[str]) -> tuple[Benchmark, ..
     )
 
 
-def _tested(asked: Asked) -> tuple[stats.PairCounts | None, stats.Measure]:
+def _tested(asked: ScoredBenchmark) -> tuple[stats.PairCounts | None, stats.Measure]:
     """One answer an item: McNemar on what changed. Several: sign flips of what items changed by."""
     pairs = list(asked.pairs.values())
     if asked.samples == 1:
@@ -86,7 +86,7 @@ def _equivalence(differences: Sequence[float]) -> Equivalence | None:
     return equivalence(gained, lost, len(differences)) if differences else None
 
 
-def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
+def _row(asked: ScoredBenchmark, own: Sequence[str]) -> dict[str, Any]:
     """All that is not decided together with the other benchmarks. Where only one model was scored, its share is that
     of all its items."""
     shares = {
@@ -114,12 +114,12 @@ def _row(asked: Asked, own: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _marks(asked: Asked, role: Role) -> str:
+def _marks(asked: ScoredBenchmark, role: Role) -> str:
     """An item a character, in the items' order, for comparing two runs: 1 passed, 0 did not, . has no score, and with
     several samples ~ passed in some."""
     shares = asked.shares(role)
     return "".join({0.0: "0", 1.0: "1", None: "."}.get(shares.get(item), "~") for item in asked.items)
 
 
-def _sandboxes(asked: Sequence[Asked]) -> set[str]:
+def _sandboxes(asked: Sequence[ScoredBenchmark]) -> set[str]:
     return {score.sandbox for one in asked for score in one.scores.values() if score.sandbox}

@@ -15,7 +15,7 @@ from mlx_distill.run.records import FORMAT, MODELS, Estimate, Score
 from mlx_distill.run.results.benchmarks import ChangedItem, Changes, Group, PassAtK, ScorePart
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.proportions import pass_at_k, wilson
-from mlx_distill.summarise.scored import Asked
+from mlx_distill.summarise.scored import ScoredBenchmark
 
 INSTRUCTION = re.compile(r"(strict|loose) \d+ ")
 """The part of a score that is one instruction of a prompt, e.g. "strict 0 punctuation:no_comma" (IFEval)."""
@@ -30,7 +30,7 @@ Counted = tuple[float, float]
 # ---------------------------------------------------------------- parts of a score
 
 
-def parts_part(asked: Asked) -> tuple[ScorePart, ...]:
+def parts_part(asked: ScoredBenchmark) -> tuple[ScorePart, ...]:
     """Shares by name. Instructions are counted singly, and resampled with the prompt that they belong to."""
     found: dict[str, dict[str, tuple[Counted, Counted]]] = defaultdict(dict)
     for item in asked.pairs:
@@ -55,7 +55,7 @@ def _counted(scores: Sequence[Score]) -> dict[str, Counted]:
     return {name: (held, of) for name, (held, of) in sums.items()}
 
 
-def _part(asked: Asked, name: str, rows: Sequence[tuple[Counted, Counted]]) -> ScorePart:
+def _part(asked: ScoredBenchmark, name: str, rows: Sequence[tuple[Counted, Counted]]) -> ScorePart:
     """`n` counts prompts."""
     base, distilled = (_held([row[index] for row in rows], asked.samples) for index in range(2))
     gained = [of * (after / of - held / before) for (held, before), (after, of) in rows]
@@ -72,7 +72,7 @@ def _held(counts: Sequence[Counted], samples: int) -> Estimate:
 # ---------------------------------------------------------------- several samples
 
 
-def pass_at_k_part(asked: Asked) -> tuple[PassAtK, ...]:
+def pass_at_k_part(asked: ScoredBenchmark) -> tuple[PassAtK, ...]:
     """One answer, half of them and all of them, over the items with so many scored ones of both models; () for one
     sample."""
     samples = asked.samples
@@ -80,7 +80,7 @@ def pass_at_k_part(asked: Asked) -> tuple[PassAtK, ...]:
     return tuple(row for k in ks if (row := _at_k(asked, k)).base)
 
 
-def _at_k(asked: Asked, k: int) -> PassAtK:
+def _at_k(asked: ScoredBenchmark, k: int) -> PassAtK:
     scored = {role: {item: asked.scored(item, role) for item in asked.pairs} for role in MODELS}
     items = [item for item in asked.pairs if all(len(scored[role][item]) >= k for role in MODELS)]
     base, distilled = (_estimate([_chance(scored[role][item], k) for item in items]) for role in MODELS)
@@ -98,7 +98,7 @@ def _estimate(values: Sequence[float]) -> Estimate | None:
 # ---------------------------------------------------------------- categories and items
 
 
-def groups_part(asked: Asked, key: str) -> tuple[Group, ...]:
+def groups_part(asked: ScoredBenchmark, key: str) -> tuple[Group, ...]:
     """By `category` or `difficulty`; () where the data has not two of them."""
     found: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for item, pair in asked.pairs.items():
@@ -107,7 +107,7 @@ def groups_part(asked: Asked, key: str) -> tuple[Group, ...]:
     return tuple(_group(asked, name, list(found[name].values())) for name in sorted(found)) if len(found) > 1 else ()
 
 
-def _group(asked: Asked, name: str, pairs: Sequence[tuple[float, float]]) -> Group:
+def _group(asked: ScoredBenchmark, name: str, pairs: Sequence[tuple[float, float]]) -> Group:
     whole = asked.samples == 1
     return Group(
         name=name,
@@ -120,13 +120,13 @@ def _group(asked: Asked, name: str, pairs: Sequence[tuple[float, float]]) -> Gro
     )
 
 
-def changes_part(asked: Asked) -> Changes:
+def changes_part(asked: ScoredBenchmark) -> Changes:
     """The items that changed, the most changed first."""
     changed = {item: distilled - base for item, (base, distilled) in asked.pairs.items()}
     return Changes(gained=_changed(asked, changed, 1), lost=_changed(asked, changed, -1))
 
 
-def _changed(asked: Asked, changed: Mapping[str, float], sign: int) -> tuple[ChangedItem, ...]:
+def _changed(asked: ScoredBenchmark, changed: Mapping[str, float], sign: int) -> tuple[ChangedItem, ...]:
     items = sorted((item for item in changed if changed[item] * sign > 0), key=lambda item: -abs(changed[item]))
     shown = items[:SHOWN_CHANGES]
     return tuple(ChangedItem(id=item, title=shorten(asked.items[item]["prompt"], TITLE)) for item in shown)

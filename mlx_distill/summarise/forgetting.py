@@ -18,19 +18,19 @@ from mlx_distill.run.wording import estimate, tested
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats import ranks
 from mlx_distill.stats.proportions import wilson
-from mlx_distill.summarise.scored import Asked
+from mlx_distill.summarise.scored import ScoredBenchmark
 
 
-def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> tuple[DomainRow, ...]:
+def forgetting_part(asked: Sequence[ScoredBenchmark], own: Sequence[str]) -> tuple[DomainRow, ...]:
     """A row for each domain with scored items: every item weighs the same, whichever benchmark it is of. The domains
     are a family of their own: together they say again what the benchmarks say singly."""
-    by_domain: dict[str, list[Asked]] = defaultdict(list)
+    by_domain: dict[str, list[ScoredBenchmark]] = defaultdict(list)
     for one in asked:
         if one.pairs:
             by_domain[domain(one.protocol, own)].append(one)
     names = [name for name in DOMAINS if name in by_domain]
     rows = [_pooled(by_domain[name]) for name in names]
-    decided = stats.decide([measure for *_, measure in rows])
+    decided = stats.test_together([measure for *_, measure in rows])
     return tuple(
         DomainRow(
             **fields_of(tested),
@@ -43,7 +43,7 @@ def forgetting_part(asked: Sequence[Asked], own: Sequence[str]) -> tuple[DomainR
     )
 
 
-def _pooled(asked: Sequence[Asked]) -> tuple[Estimate, Estimate, stats.Measure]:
+def _pooled(asked: Sequence[ScoredBenchmark]) -> tuple[Estimate, Estimate, stats.Measure]:
     """Shares of base and distilled over all items, and their difference to be tested."""
     pairs = [pair for one in asked for pair in one.pairs.values()]
     whole = all(one.samples == 1 for one in asked)
@@ -61,7 +61,7 @@ def _share(passed: Sequence[float], whole: bool) -> Estimate:
 # ---------------------------------------------------------------- coverage
 
 
-def coverage_part(run: RunDir, asked: Sequence[Asked]) -> Coverage | None:
+def coverage_part(run: RunDir, asked: Sequence[ScoredBenchmark]) -> Coverage | None:
     """Over the categories that training prompts and benchmarks share by name; None below five of them, or where all
     have one share or changed alike."""
     prompts = [prompt for prompt in run.stream(PROMPTS, Prompt) if prompt.split == "train"]
@@ -84,7 +84,7 @@ def coverage_part(run: RunDir, asked: Sequence[Asked]) -> Coverage | None:
     return Coverage(rho=found.rho, p=found.p, categories=tuple(rows), words=_words(found))
 
 
-def _by_category(asked: Sequence[Asked]) -> Mapping[str, list[float]]:
+def _by_category(asked: Sequence[ScoredBenchmark]) -> Mapping[str, list[float]]:
     """Category in lower case → what its items changed by, over all benchmarks."""
     found: dict[str, list[float]] = defaultdict(list)
     for one in asked:

@@ -18,19 +18,19 @@ from mlx_distill.run.results.comparison import Packages
 from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.wording import plural, tested
 from mlx_distill.stats import inference as stats
-from mlx_distill.summarise.scored import Asked
+from mlx_distill.summarise.scored import ScoredBenchmark
 
 SHOWN = ("better", "worse")
 MOST_NAMED = 5
 
 
-def formats_part(asked: Sequence[Asked], verdicts: Sequence[str]) -> list[Format | None]:
+def formats_part(asked: Sequence[ScoredBenchmark], verdicts: Sequence[str]) -> list[Format | None]:
     """For each benchmark, in their order; None where no answer says in which format it stood. `verdicts` are
     those on what passes."""
     pairs = [_pairs(one) for one in asked]
     known = [index for index, one in enumerate(asked) if any(_shares(one, role) for role in MODELS)]
     measured = [_tested(asked[index], pairs[index]) for index in known]
-    decided = dict(zip(known, stats.decide([test for _, test in measured]), strict=True))
+    decided = dict(zip(known, stats.test_together([test for _, test in measured]), strict=True))
     formats: list[Format | None] = [None] * len(asked)
     for (counts, _), index in zip(measured, known, strict=True):
         base, distilled = _estimates(asked[index], pairs[index])
@@ -40,24 +40,26 @@ def formats_part(asked: Sequence[Asked], verdicts: Sequence[str]) -> list[Format
     return formats
 
 
-def _estimates(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> list[Estimate | None]:
+def _estimates(asked: ScoredBenchmark, pairs: Mapping[str, tuple[float, float]]) -> list[Estimate | None]:
     """Base and distilled, over items that both answered or, where there are none, over those of the one model."""
     mine = {role: [pair[at] for pair in pairs.values()] for at, role in enumerate(MODELS)}
     return [asked.share(mine[role] or list(_shares(asked, role).values())) for role in MODELS]
 
 
-def _pairs(asked: Asked) -> dict[str, tuple[float, float]]:
+def _pairs(asked: ScoredBenchmark) -> dict[str, tuple[float, float]]:
     """Item → the share of its answers that followed the format, (base, distilled), where both have any."""
     base, distilled = (_shares(asked, role) for role in MODELS)
     return {item: (base[item], distilled[item]) for item in asked.items if item in base and item in distilled}
 
 
-def _shares(asked: Asked, role: Role) -> dict[str, float]:
+def _shares(asked: ScoredBenchmark, role: Role) -> dict[str, float]:
     mine = (score for (_, whose, _), score in asked.scores.items() if whose == role and FORMAT in score.parts)
     return stats.by_prompt((score.item_id, float(score.parts[FORMAT])) for score in mine)
 
 
-def _tested(asked: Asked, pairs: Mapping[str, tuple[float, float]]) -> tuple[stats.PairCounts | None, stats.Measure]:
+def _tested(
+    asked: ScoredBenchmark, pairs: Mapping[str, tuple[float, float]]
+) -> tuple[stats.PairCounts | None, stats.Measure]:
     """As for what passes: McNemar on what changed or, of several answers an item, sign flips."""
     if asked.samples == 1:
         return stats.pass_fail([(base == 1, distilled == 1) for base, distilled in pairs.values()])

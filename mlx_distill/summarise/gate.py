@@ -137,7 +137,7 @@ def _percent(found: Estimate | None) -> str:
 # ---------------------------------------------------------------- rules
 
 
-def _blind(row: Benchmark, tests: int) -> str:
+def why_undetectable(row: Benchmark, tests: int) -> str:
     """Why a loss would not have been seen on this benchmark; "" where it would."""
     if row.verdict == UNSCORED:
         return f"{row.title} was not scored for both models"
@@ -153,11 +153,11 @@ def _absent(rows: Sequence[Benchmark], of: str, tests: int) -> Finding:
     """None of some rows is worse, as far as could be seen."""
     if worse := _with(rows, WORSE):
         return Finding(False, tuple(_moved(row) for row in worse))
-    blind = [why for row in rows if (why := _blind(row, tests))]
-    if len(blind) == len(rows):
-        return Finding(False, (f"no {of} could have shown a loss", *blind))
+    undetectable = [why for row in rows if (why := why_undetectable(row, tests))]
+    if len(undetectable) == len(rows):
+        return Finding(False, (f"no {of} could have shown a loss", *undetectable))
     shown = f"none of {plural(len(rows), of)} is" if len(rows) > 1 else f"{rows[0].title} is not"
-    return Finding(True, (f"{shown} shown to be worse", *blind))
+    return Finding(True, (f"{shown} shown to be worse", *undetectable))
 
 
 def _tests(rows: Sequence[Benchmark]) -> int:
@@ -180,10 +180,10 @@ def no_domain_worse(rows: Sequence[Benchmark], domains: Sequence[DomainRow]) -> 
     """None is worse with its benchmarks pooled, which shows what each alone has too few items for."""
     if worse := _with(domains, WORSE):
         return Finding(False, tuple(_pooled(row) for row in worse))
-    blind = [f"{row.domain} has too few items to tell" for row in _with(domains, stats.UNTOLD)]
-    if len(blind) == len(domains):
-        return Finding(False, ("no domain could have shown a loss", *blind))
-    return Finding(True, ("no domain is shown to be worse", *blind))
+    undetectable = [f"{row.domain} has too few items to tell" for row in _with(domains, stats.UNTOLD)]
+    if len(undetectable) == len(domains):
+        return Finding(False, ("no domain could have shown a loss", *undetectable))
+    return Finding(True, ("no domain is shown to be worse", *undetectable))
 
 
 def own_domain_not_worse(rows: Sequence[Benchmark], domains: Sequence[DomainRow]) -> Finding:
@@ -197,10 +197,10 @@ def own_domain_better(rows: Sequence[Benchmark], domains: Sequence[DomainRow]) -
         return NO_OWN
     if worse := _with(own, WORSE):
         return Finding(False, tuple(_moved(row) for row in worse))
-    blind = [why for row in own if (why := _blind(row, _tests(rows)))]
+    undetectable = [why for row in own if (why := why_undetectable(row, _tests(rows)))]
     if better := _with(own, BETTER):
-        return Finding(True, (*(_moved(row) for row in better), *blind))
-    return Finding(False, ("no benchmark of the own domain is better", *blind))
+        return Finding(True, (*(_moved(row) for row in better), *undetectable))
+    return Finding(False, ("no benchmark of the own domain is better", *undetectable))
 
 
 def no_loss_beyond_the_margin(rows: Sequence[Benchmark], domains: Sequence[DomainRow]) -> Finding:
@@ -245,11 +245,11 @@ def caveats(rows: Sequence[Benchmark], domains: Sequence[DomainRow] = (), sandbo
     """What a reader must know before believing the gate, the gravest first."""
     said = [f"No benchmark shows it alone, but {clause}." for clause in _lost_together(rows, domains)]
     said += [f"{row.title}, {sentence}." for row in rows for sentence in row.degraded]
-    said += [f"{why}." for row in rows if (why := _blind(row, _tests(rows)))]
+    said += [f"{why}." for row in rows if (why := why_undetectable(row, _tests(rows)))]
     said += [
         f"{row.title} is at the floor: the base passes {_percent(row.base)} %, and nothing can be lost there."
         for row in rows
-        if row.at_floor and not _blind(row, _tests(rows))
+        if row.at_floor and not why_undetectable(row, _tests(rows))
     ]
     said += _about_what_is_not_shown(rows) + _about_overlap(rows)
     said += [f"{row.title} was asked in part: {row.subset}." for row in rows if row.subset]
@@ -270,9 +270,9 @@ def _about_what_is_not_shown(rows: Sequence[Benchmark]) -> list[str]:
         for row in rows
         if row.smallest is not None and not (row.equivalence and row.equivalence.shown)
     ]
-    return (
-        [f"No difference shown does not mean none: what could be shown begins at {', '.join(open_)}."] if open_ else []
-    )
+    if not open_:
+        return []
+    return [f"No difference shown does not mean that there is none. Detectable (80 % power): from {', '.join(open_)}."]
 
 
 def _about_overlap(rows: Sequence[Benchmark]) -> list[str]:

@@ -29,7 +29,7 @@ Case = tuple[str, Role, int]
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoredBenchmark:
     """`items` (id → row) are as the file has them; answers to other items are left out."""
 
     protocol: BenchProtocol
@@ -68,7 +68,7 @@ class Asked:
         return wilson(round(sum(passed)), len(passed)) if self.samples == 1 else stats.estimate(passed)
 
 
-def read_asked(run: RunDir) -> list[Asked]:
+def read_scored(run: RunDir) -> list[ScoredBenchmark]:
     """In the order of the protocol; none where no benchmark was asked."""
     if not (run / PROTOCOL).exists():
         return []
@@ -93,6 +93,6 @@ def _asked(
     items: Mapping[str, Mapping[str, Row]],
     answers: Mapping[str, Mapping[Case, Generation]],
     scores: Mapping[str, Mapping[Case, Score]],
-) -> Asked:
+) -> ScoredBenchmark:
     name = protocol.name
-    return Asked(protocol, items.get(name, {}), answers.get(name, {}), scores.get(name, {}))
+    return ScoredBenchmark(protocol, items.get(name, {}), answers.get(name, {}), scores.get(name, {}))

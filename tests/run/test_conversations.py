@@ -225,7 +225,7 @@ def test_the_users_own_held_out_part_is_taken_and_what_it_shares_is_counted(tmp_
     [
         ([{"text": "a"}], r"line 1 has no prompt\. Its columns are text: name them with --columns"),
         ([{"messages": [message("robot", "a")]}], "line 1 has no known role in a message, but 'robot'"),
-        ([GOOD[0]], "has 1 different conversations to train on, of 1 rows: two are the least"),
+        ([GOOD[0]], "has 1 different conversations to train on, of 1 rows: give at least two"),
         ([GOOD[0], *LEFT_OUT["refused"]], r"of 2 rows \(left out: 1 refused\)"),
         ([], "has 0 different conversations to train on, of 0 rows"),
     ],

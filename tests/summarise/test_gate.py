@@ -99,7 +99,8 @@ def test_no_difference_is_no_reason_to_ship(tmp_path: Path) -> None:
     assert found["verdict"] == "do not ship"
     assert found["because"] == "No benchmark of the own domain is better."
     assert any(
-        "No difference shown does not mean none: what could be shown begins at 6 points" in c for c in found["caveats"]
+        "No difference shown does not mean that there is none. Detectable (80 % power): from 6 points" in c
+        for c in found["caveats"]
     )
 
 
@@ -289,7 +290,7 @@ def decided(names: Sequence[str], found: Sequence[tuple[int, int, int]]) -> list
         rows.append(
             replace(usual(), title=f"{name} {n}", domain=name, equivalence=equivalence(gained, lost, n), **shares)
         )
-    return [replace(row, **fields_of(more)) for row, more in zip(rows, stats.decide(tested), strict=True)]
+    return [replace(row, **fields_of(more)) for row, more in zip(rows, stats.test_together(tested), strict=True)]
 
 
 def pooled_rows(rows: Sequence[Benchmark]) -> list[DomainRow]:

@@ -114,7 +114,7 @@ def _from_file(file: str) -> Loaded:
 def _only(readable: Sequence[Loaded], file: str) -> Loaded:
     if len(readable) > 1:
         titles = " or ".join(loaded.benchmark.title for loaded in readable)
-        raise DataError(f"{file} may be {titles}: give it an id or year that tells.")
+        raise DataError(f"{file} could be {titles}: add an `id` or `year` column.")
     return readable[0]
 
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from mlx_distill.evaluate.judges.blind import blinded
-from mlx_distill.evaluate.judges.questions import Question, Unreadable, first_attempt, put, unknown_to
+from mlx_distill.evaluate.judges.questions import Question, Unreadable, ask_questions, first_attempt, unknown_to
 from mlx_distill.models.teachers import Ask, Request
 from mlx_distill.run.config import ComparisonConfig
 from mlx_distill.run.prompts import data_folder
@@ -64,7 +64,7 @@ async def judge_pairs(
                 yield dataclasses.replace(unscored, better=TIE, reason=SAME)
             else:
                 questions.append(_question(prompt.text, shown[0], shown[1], unscored, config))
-    async with contextlib.aclosing(put(questions, ask)) as verdicts:
+    async with contextlib.aclosing(ask_questions(questions, ask)) as verdicts:
         async for verdict in verdicts:
             yield verdict
 

@@ -88,7 +88,7 @@ def _advice(reply: Reply) -> str:
     return "check that the model and its server write JSON of a given schema (output_config), or take another --judge"
 
 
-async def put(questions: Iterable[Question[Verdict]], ask: Ask) -> AsyncGenerator[Verdict, None]:
+async def ask_questions(questions: Iterable[Question[Verdict]], ask: Ask) -> AsyncGenerator[Verdict, None]:
     """One verdict for every question, in the order in which they arrive.
 
     Equal questions are asked once and share the price; a verdict's `usd` is what all attempts at it cost. Raises

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from mlx_distill.evaluate.judges.blind import blinded
-from mlx_distill.evaluate.judges.questions import Question, Unreadable, first_attempt, put, unknown_to
+from mlx_distill.evaluate.judges.questions import Question, Unreadable, ask_questions, first_attempt, unknown_to
 from mlx_distill.models.teachers import Ask, Request
 from mlx_distill.run.config import ComparisonConfig
 from mlx_distill.run.records import Generation, Judgment, Prompt
@@ -44,7 +44,7 @@ def judge_alone(
 ) -> AsyncGenerator[Judgment, None]:
     """A Judgment of the model that `ask` asks for every generation and repeat, in the order in which they arrive."""
     tasks = {prompt.id: prompt for prompt in prompts}
-    return put(
+    return ask_questions(
         [
             _question(tasks[generation.prompt_id], generation, model, config, repeat, rubric)
             for generation in generations

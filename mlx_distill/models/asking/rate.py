@@ -187,7 +187,7 @@ class Rate:
         """What holds the asking back now."""
         now = self.clock()
         if now < self._resume_at:
-            return f"told to wait, {self._resume_at - now:.0f} s left"
+            return f"rate-limited by the server, {self._resume_at - now:.0f} s left"
         if self.trouble:
             return f"trying again: {self.trouble}"
         if self.under_way < int(self.window) and self._waited_for:

@@ -64,8 +64,8 @@ def load_conversations(
     if len(train) < 2:
         reasons = f" (left out: {account.reasons})" if account.left_out else ""
         raise DataError(
-            f"{path} has {len(train)} different conversations to train on, of {account.rows} rows{reasons}: two are "
-            "the least to hold one out."
+            f"{path} has {len(train)} different conversations to train on, of {account.rows} rows{reasons}: give at "
+            "least two, because one is held out."
         )
     return OwnData(split(train, seed, path), account, divided=True)
 

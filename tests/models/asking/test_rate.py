@@ -165,12 +165,12 @@ def test_a_refusal_holds_everybody_back_for_as_long_as_it_says_at_most_a_minute(
         size = await rate.acquire(10)
         rate.refused("throttled", size, 3600.0, None)
         rate.release()
-        assert rate.in_force() == "told to wait, 60 s left"
+        assert rate.in_force() == "rate-limited by the server, 60 s left"
         waiting = asyncio.create_task(rate.acquire(10))
         await asyncio.sleep(0)
         await time.run(59)
         assert not waiting.done()
-        assert rate.in_force() == "told to wait, 1 s left"
+        assert rate.in_force() == "rate-limited by the server, 1 s left"
         await time.run(61)
         assert waiting.done()
 
