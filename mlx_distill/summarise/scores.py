@@ -44,7 +44,7 @@ def mark(by_judge: Mapping[str, float]) -> float:
 
 
 def difference(known: ByJudge, prompt: str, dimension: str) -> float | None:
-    """Distilled minus base, by the judges who scored both: one who scored only one of them would bias the difference."""
+    """Distilled minus base, by the judges who scored both: a judge of only one would bias it."""
     base, distilled = (known.get((prompt, role, dimension), {}) for role in MODELS)
     both = [distilled[judge] - base[judge] for judge in base if judge in distilled]
     return _mean(both) if both else None
