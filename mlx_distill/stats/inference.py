@@ -234,7 +234,7 @@ def pass_fail(pairs: Sequence[tuple[bool, bool]]) -> tuple[PairCounts, Measure]:
     return counts, Measure([float(after) - float(before) for before, after in pairs], p, 1)
 
 
-def tested_together(measures: Sequence[Measure]) -> list[Tested]:
+def decide_together(measures: Sequence[Measure]) -> list[Tested]:
     """For measures that were tested together, what the tests say of each."""
     adjusted = holm([measure.p for measure in measures])
     tests = sum(p is not None for p in adjusted)

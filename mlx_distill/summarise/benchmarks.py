@@ -54,7 +54,7 @@ def benchmarks_part(run: RunDir, config: Config) -> tuple[tuple[Benchmark, ...],
 def rows_part(asked: Sequence[ScoredBenchmark], own: Sequence[str]) -> tuple[Benchmark, ...]:
     """`own`: the capabilities and benchmarks that the training was for."""
     tested = [_tested(one) for one in asked]
-    decided = stats.tested_together([test for _, test in tested])
+    decided = stats.decide_together([test for _, test in tested])
     formats = formats_part(asked, [test.verdict for test in decided])
     return tuple(
         Benchmark(

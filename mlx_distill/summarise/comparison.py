@@ -125,7 +125,7 @@ def _decided(found: Compared) -> tuple[list[PairPreference], list[Dimension], Ex
     pairs = pairs_part(found.scores)
     tests = [stats.Measure(values, stats.paired_p(values), 1)] if primary else []
     tests += [test for _, test in dimensions] + ([pairs[1]] if pairs else [])
-    decided = iter(stats.tested_together(tests))
+    decided = iter(stats.decide_together(tests))
     named = [_tested(entry, next(decided)) for entry in primary]
     rows = [Dimension(**fields_of(next(decided)), **fields_of(row)) for row, _ in dimensions]
     executed = _executed(pairs[0], next(decided)) if pairs else None

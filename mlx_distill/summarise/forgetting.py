@@ -30,7 +30,7 @@ def forgetting_part(asked: Sequence[ScoredBenchmark], own: Sequence[str]) -> tup
             by_domain[domain(one.protocol, own)].append(one)
     names = [name for name in DOMAINS if name in by_domain]
     rows = [_pooled(by_domain[name]) for name in names]
-    decided = stats.tested_together([measure for *_, measure in rows])
+    decided = stats.decide_together([measure for *_, measure in rows])
     return tuple(
         DomainRow(
             **fields_of(tested),

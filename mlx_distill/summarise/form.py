@@ -30,7 +30,7 @@ def formats_part(asked: Sequence[ScoredBenchmark], verdicts: Sequence[str]) -> l
     pairs = [_pairs(one) for one in asked]
     known = [index for index, one in enumerate(asked) if any(_shares(one, role) for role in MODELS)]
     measured = [_tested(asked[index], pairs[index]) for index in known]
-    decided = dict(zip(known, stats.tested_together([test for _, test in measured]), strict=True))
+    decided = dict(zip(known, stats.decide_together([test for _, test in measured]), strict=True))
     formats: list[Format | None] = [None] * len(asked)
     for (counts, _), index in zip(measured, known, strict=True):
         base, distilled = _estimates(asked[index], pairs[index])

@@ -181,10 +181,10 @@ def test_so_many_prompts_are_enough_as_the_smallest_p_needs(tests: int) -> None:
 
 def test_what_was_shown_or_never_could_be_has_no_smallest_difference() -> None:
     shown, few, open_ = (stats.Measure(d, stats.paired_p(d), 10) for d in ([1.0] * 9, [1.0] * 4, [1.0, -1.0] * 9))
-    rows = stats.tested_together([shown, few, open_])
+    rows = stats.decide_together([shown, few, open_])
     assert [row.verdict for row in rows] == ["better", "too few prompts to tell", "no difference shown"]
     assert [row.smallest is None for row in rows] == [True, True, False]
-    assert stats.tested_together([stats.Measure([1.0, -1.0] * 9, 1.0, 0.5)])[0].smallest is None  # beyond its range
+    assert stats.decide_together([stats.Measure([1.0, -1.0] * 9, 1.0, 0.5)])[0].smallest is None  # beyond its range
 
 
 def test_a_difference_of_style_alone_vanishes_at_equal_style_and_one_of_substance_stays() -> None:
@@ -220,7 +220,7 @@ def scorecard(random: np.random.Generator, effect: float, prompts: int = 30) -> 
 
 
 def word(rows: list[stats.Measure]) -> str:
-    return stats.overall([row.verdict for row in stats.tested_together(rows)])
+    return stats.overall([row.verdict for row in stats.decide_together(rows)])
 
 
 @pytest.mark.long

@@ -290,7 +290,7 @@ def decided(names: Sequence[str], found: Sequence[tuple[int, int, int]]) -> list
         rows.append(
             replace(usual(), title=f"{name} {n}", domain=name, equivalence=equivalence(gained, lost, n), **shares)
         )
-    return [replace(row, **fields_of(more)) for row, more in zip(rows, stats.tested_together(tested), strict=True)]
+    return [replace(row, **fields_of(more)) for row, more in zip(rows, stats.decide_together(tested), strict=True)]
 
 
 def pooled_rows(rows: Sequence[Benchmark]) -> list[DomainRow]:

@@ -12,7 +12,7 @@ from mlx_distill.evaluate.judges import MEASURED
 from mlx_distill.run.prompts import data_folder
 from mlx_distill.run.records import Generation, Judgment, Preference, Prompt, Score
 from mlx_distill.run.rubric import read_rubric
-from mlx_distill.stats.inference import tested_together
+from mlx_distill.stats.inference import decide_together
 from mlx_distill.summarise import summarise
 from mlx_distill.summarise.scores import checks_part, dimensions_part, mark, marks, pairs_part
 
@@ -65,7 +65,7 @@ def test_a_row_says_how_many_prompts_were_checked_and_how_far_judges_and_repeats
     ]  # type: ignore[misc]
     scored = [Score("checks", "a", role, True, 1, 1) for role in ("base", "distilled")]  # type: ignore[misc]
     parts = dimensions_part(PROMPTS, judged, scored, RUBRIC)
-    decided = as_dict(tested_together([test for _, test in parts]))
+    decided = as_dict(decide_together([test for _, test in parts]))
     rows = {row.name: as_dict(row) | test for (row, _), test in zip(parts, decided, strict=True)}
     assert rows["Code Correctness"]["from_checks"] == 1
     assert rows["Documentation"]["from_checks"] == 0

@@ -281,7 +281,7 @@ def _passed(role: RoleOnPrompt) -> tuple[list[int], bool] | None:
 
 def _decided(measures: list[Measure]) -> list[Paired]:
     """Tested together, so adjusted together (Holm); better and worse are B's."""
-    rows = stats.tested_together([test for _, test in measures])
+    rows = stats.decide_together([test for _, test in measures])
     return [
         Paired(name, row.difference, row.p, row.p_holm, row.verdict, row.smallest)
         for (name, _), row in zip(measures, rows, strict=True)
