@@ -278,7 +278,7 @@ def test_nothing_is_wider_than_a_screen_and_no_name_acts(browser: Any, tmp_path:
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert headline(SWEEPS[name]()) in page.title()
+    assert headline(typed_sweep(SWEEPS[name]())) in page.title()
     assert page.locator("main script, main img, main style").count() == 0
     hrefs = page.eval_on_selector_all("main a", "all => all.map(a => a.getAttribute('href'))")
     assert all(re.fullmatch(r"\./[\w.%~-]+/report\.html|#caveats", href) for href in hrefs)

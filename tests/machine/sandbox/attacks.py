@@ -603,7 +603,7 @@ for name, code in {
     def benched(level: Level, code: str = code) -> Tried:
         from mlx_distill.evaluate.benchmarks import execution
 
-        task = execution._task(code, execution.Calls(("[1]",), "f"), (1.0,))
+        task = execution._task(code, execution.Calls(("[1]",), "f"), (1.0,), 1.0)
         outcome = sandbox._run(level, execution._program(), (task,), Limits())
         ran = execution._read(outcome.result, outcome, 1)
         json.dumps([*ran.outputs, ran.why], ensure_ascii=False).encode()
