@@ -104,7 +104,7 @@ def test_the_house_is_small() -> None:
 
 
 def test_files_and_functions_stay_short() -> None:
-    assert [path for path in MODULES if path.read_text().count("\n") > 400] == []
+    assert [path for path in MODULES if path.read_text().count("\n") > (300 if in_report(path) else 400)] == []
     functions = [
         (path, node)
         for path in MODULES
@@ -112,7 +112,12 @@ def test_files_and_functions_stay_short() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert len(functions) > 1000
-    assert [(path, node.name) for path, node in functions if (node.end_lineno or 0) - node.lineno >= 60] == []
+    lengths = [(path, node.name, (node.end_lineno or 0) - node.lineno + 1) for path, node in functions]
+    assert [found for found in lengths if found[2] > (40 if in_report(found[0]) else 60)] == []
+
+
+def in_report(path: Path) -> bool:
+    return PACKAGE / "report" in path.parents
 
 
 LIGHT = (

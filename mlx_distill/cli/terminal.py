@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mlx_distill.cli import sweep_board, training_panel
 from mlx_distill.report import terminal as report_terminal
-from mlx_distill.report import terminal_sweep
+from mlx_distill.report import terminal_runs, terminal_sweep
 from mlx_distill.report.terminal_text import text as words
 from mlx_distill.run.decode import plain
 from mlx_distill.run.errors import UsageError
@@ -221,10 +221,10 @@ class Terminal:
 
     def runs(self, entries: Sequence[Entry], folder: str) -> None:
         unread = [words(f"! {entry.name}: {entry.why}", "yellow") for entry in entries if entry.why]
-        self._draw([report_terminal.runs(entries, folder, self.console.width), *unread])
+        self._draw([terminal_runs.runs(entries, folder, self.console.width), *unread])
 
     def diff(self, difference: Diff) -> None:
-        self._draw(report_terminal.diff(difference))
+        self._draw(terminal_runs.diff(difference))
 
     def json(self, value: Any) -> None:
         """For programs: ASCII, neither wrapped nor coloured."""

@@ -1,6 +1,6 @@
-"""Sections as the terminal shows them: a finished run, a list of runs, two runs side by side.
+"""Sections as the terminal shows them: a finished run.
 
-In: Results, or what history made of several. Out: what rich draws; cli/terminal.py prints it. Everything is Text and no
+In: Results. Out: what rich draws; cli/terminal.py prints it. Everything is Text and no
 markup, so names and judges' words cannot colour, move or hide anything. The widest tables are left to RESULTS.md; no
 verdict and no warning is.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from mlx_distill.report.document import LOUD, Bullets, Cell, Line, Measure, sign_of, text_of
@@ -24,18 +23,15 @@ from mlx_distill.report.terminal_text import table as _table
 from mlx_distill.report.terminal_text import text as _text
 from mlx_distill.report.terminal_text import word as _word
 from mlx_distill.run.records import ROLES, Role
-from mlx_distill.run.results import Results, RunSummary
+from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Comparison, JudgeOfPairs
 from mlx_distill.run.results.selection import CandidateRow, Selection
 from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
     NOTHING,
-    UNSHOWN,
     answers_made,
-    duration,
     estimate,
     form,
-    money,
     p_value,
     percent,
     share,
@@ -43,7 +39,6 @@ from mlx_distill.run.wording import (
 )
 from mlx_distill.run.wording import selecting as items_selecting
 from mlx_distill.summarise import history
-from mlx_distill.summarise.history import Diff, Entry, Paired
 
 MOST_CANDIDATES = 4
 """RESULTS.md has them all."""
@@ -244,59 +239,3 @@ def _beside(results: Results) -> Iterable[Text]:
         yield _line(f"\nPrevious run: {before.name}{student}{loss}, ", before.verdict or NOTHING, ".")
         if care := incomparable(history.summary(results), before):
             yield _text(f"! Not to be compared with it number by number: {care}", "yellow")
-
-
-# ---------------------------------------------------------------- several runs
-
-
-def runs(entries: Sequence[Entry], folder: str, width: int) -> Table:
-    """One line a run."""
-    more = ["n", "student"] if width >= WIDE else []
-    header = ["run", "verdict", "worse", "held-out loss", "cost", "time", *more, "date"]
-    table = _table(f"Runs in {folder}", header, left=("run", "verdict", "student", "date"))
-    for entry in entries:
-        verdict, cells = (_text(entry.state, "dim"), {}) if entry.run is None else _run(entry.run)
-        table.add_row(_text(entry.name), verdict, *(_text(cells.get(name, NOTHING)) for name in header[2:]))
-    return table
-
-
-def _run(run: RunSummary) -> tuple[Text, dict[str, str]]:
-    """The verdict, and what stands under each heading."""
-    loss = run.heldout_loss
-    cells = {"cost": money(run.usd), "time": duration(run.seconds), "date": run.created[:10]}
-    if run.student:
-        cells["student"] = run.student
-    if loss.base and loss.best:
-        cells["held-out loss"] = f"{loss.base.mean:.3f} → {loss.best.mean:.3f}"
-    if run.verdict:
-        cells |= {"n": str(run.n), "worse": str(run.worse)}
-    return _word(run.verdict or "not compared"), cells
-
-
-def diff(found: Diff) -> Iterable[RenderableType]:
-    """Two runs side by side, then one against the other."""
-    table = _table("", ["", found.a, found.b], left=("", found.a, found.b))
-    part = ""
-    for row in found.rows:
-        if row.part != part:
-            table.add_section()
-            table.add_row(_text(row.part.capitalize(), "bold"))
-        table.add_row(_text(f"  {row.name}"), _text(row.a), _text(row.b, "" if row.a == row.b else "bold"))
-        part = row.part
-    yield table
-    whose = f"The distilled model of {found.b} against that of {found.a}"
-    if found.paired:
-        yield _paired(f"{whose}, prompt by prompt", found.paired)
-    if found.benchmarks:
-        yield _paired(f"{whose}, item by item (share passed)", found.benchmarks)
-    yield from (_text(f"! {note}", "yellow") for note in found.notes)
-
-
-def _paired(title: str, rows: Sequence[Paired]) -> Table:
-    table = _table(title, ["", "difference", "n", "p (Holm)", "detectable", "verdict"], left=("", "verdict"))
-    for row in rows:
-        smallest = NOTHING if row.verdict != UNSHOWN or row.smallest is None else f"{row.smallest:.2f}"
-        n = str(row.difference.n) if row.difference else NOTHING
-        cells = (row.name, estimate(row.difference, 2, "+"), n, p_value(row.p_holm), smallest)
-        table.add_row(*map(_text, cells), _word(row.verdict))
-    return table

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from mlx_distill.report.page.answers import LEXERS, highlight, pieces
-from mlx_distill.report.page.strips import reach, strip
+from mlx_distill.report.page.strips import strip
+from mlx_distill.report.sections.measures import whole_reach
 from mlx_distill.run.records import Estimate
 
 
@@ -59,5 +60,5 @@ def test_strips_stay_on_their_scale() -> None:
     assert wide is not None
     assert (wide.low, wide.dot, wide.high, wide.zero) == (0, 75, 100, 50)
     assert strip(None, (0, 1)) is None
-    assert reach([Estimate(0.5, 9, -3.2, 1.0), None]) == 4
-    assert reach([]) == 1
+    assert whole_reach([Estimate(0.5, 9, -3.2, 1.0), None]) == 4
+    assert whole_reach([]) == 1

@@ -32,7 +32,7 @@ SCORES = (
 )
 FORMED = "In the asked format: answers that followed it strictly; what passes is read in any format."
 POOLED = "All items of a domain's benchmarks together; the domains are adjusted for each other."
-UNTESTED = "None of these differences was tested: among twenty of them one is shown by chance."
+UNTESTED = "These differences are not tested: of twenty, one looks real by chance."
 NOBODY_ASKED = "As they gave them: nobody asked these models here, and nothing was tested."
 
 

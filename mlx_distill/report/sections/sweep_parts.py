@@ -29,7 +29,7 @@ def parts(found: SweepResults) -> list[Section]:
 def _runs(found: SweepResults) -> Section:
     said = [f"{states(found.runs)}; {made(found)}."]
     alarms = [
-        Line(f"{run.state}: {run.why or 'no reason is known'}", run.name, run.state) for run in undone(found.runs)
+        Line(run.why or "no reason is known", f"{run.name} {run.state}:", run.state) for run in undone(found.runs)
     ]
     return Section("runs", "Runs", [*map(Line, said), Bullets(alarms), tables.runs(found)])
 
