@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.run.config import Config, replace
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Generation, Prompt, Role, Score, content_id
+from mlx_distill.run.records import Generation, Prompt, Role, Score
 
 ATTACK = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 ROLES: tuple[Role, Role] = ("base", "distilled")

@@ -17,6 +17,7 @@ from typed import as_dict
 from mlx_distill.evaluate.judges import MEASURED
 from mlx_distill.run import config as configuration
 from mlx_distill.run.config import Config
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.records import (
     ROLES,
@@ -28,7 +29,6 @@ from mlx_distill.run.records import (
     Role,
     Score,
     StepMetrics,
-    content_id,
 )
 from mlx_distill.summarise import summarise
 

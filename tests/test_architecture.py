@@ -103,8 +103,12 @@ def test_the_house_is_small() -> None:
     assert len(entries) <= 14, entries
 
 
+LONGER = {"batches.py", "static.py"}
+"""One state machine, and one judge's measures: both would be harder to follow in two files."""
+
+
 def test_files_and_functions_stay_short() -> None:
-    assert [path for path in MODULES if path.read_text().count("\n") > (300 if in_report(path) else 400)] == []
+    assert [path for path in MODULES if path.read_text().count("\n") > (345 if path.name in LONGER else 300)] == []
     functions = [
         (path, node)
         for path in MODULES
@@ -113,11 +117,7 @@ def test_files_and_functions_stay_short() -> None:
     ]
     assert len(functions) > 1000
     lengths = [(path, node.name, (node.end_lineno or 0) - node.lineno + 1) for path, node in functions]
-    assert [found for found in lengths if found[2] > (40 if in_report(found[0]) else 60)] == []
-
-
-def in_report(path: Path) -> bool:
-    return PACKAGE / "report" in path.parents
+    assert [found for found in lengths if found[2] > 40] == []
 
 
 LIGHT = (

@@ -22,6 +22,7 @@ from mlx_distill.run import records
 from mlx_distill.run.config import PRESETS, Config
 from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.folder import write_atomic
+from mlx_distill.run.schema import schema_page
 
 WIDTH = 110
 """Columns of a help text."""
@@ -229,8 +230,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "command-line.md": command_line,
     "settings.md": settings,
     "run-directory.md": run_directory,
+    "results-schema.md": lambda: _page("results.json", schema_page()),
 }
-"""Every generated page, by its file's name. The schema of results.json gets its page here: "results-schema.md"."""
+"""Every generated page, by its file's name."""
 
 
 def write(folder: Path) -> list[Path]:

@@ -91,12 +91,9 @@ def describe_dataset(
     from mlx_distill.run.overlap import Protected
 
     protected = Protected(_protected_texts(heldout, config.benchmarks))
-    rules = [
-        *([_too_long(window, count_tokens, system)] if count_tokens else []),
-        *([_other_language(config.language)] if config.language else []),
-        _loops,
-        _overlaps(protected),
-    ]
+    too_long = [_too_long(window, count_tokens, system)] if count_tokens else []
+    other_language = [_other_language(config.language)] if config.language else []
+    rules = [*too_long, *other_language, _loops, _overlaps(protected)]
     heldout_ids = {prompt.id for prompt in heldout}
     account = Account()
     with tempfile.TemporaryFile() as file:

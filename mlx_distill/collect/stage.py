@@ -21,14 +21,16 @@ from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
 from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity
 from mlx_distill.models.teachers.traits import traits_of
-from mlx_distill.run.data.conversations import Account, parse_columns
+from mlx_distill.run.data.conversations import parse_columns
+from mlx_distill.run.data.dialogue import Account
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, DistillError, UsageError
 from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, TRACES
 from mlx_distill.run.job import Job
 from mlx_distill.run.prices import price_of
 from mlx_distill.run.prompts import heldout_prompts, stream_prompts
 from mlx_distill.run.prompts import identity as identity_of_prompts
-from mlx_distill.run.records import Completion, Prompt, Split, digest
+from mlx_distill.run.records import Completion, Prompt, Split
 from mlx_distill.run.wording import counts, keys_in_words
 
 PROGRESS_EVERY = 1000

@@ -11,10 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 from mlx_distill.models.teachers.traits import traits_of
-from mlx_distill.run.data.conversations import Account, Dialogue, dialogues
+from mlx_distill.run.data.conversations import dialogues
+from mlx_distill.run.data.dialogue import Account, Dialogue
 from mlx_distill.run.data.rows import Found, found_in, split_files
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError, words_of
-from mlx_distill.run.records import Completion, Prompt, content_id
+from mlx_distill.run.records import Completion, Prompt
 
 
 def read_traces(

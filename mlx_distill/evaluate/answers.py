@@ -13,10 +13,11 @@ from mlx_distill.models.students import Student, trained
 from mlx_distill.models.students.generate import Decoding
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.config import Config
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import GENERATIONS, PROMPTS, TEACHER_DATA
 from mlx_distill.run.job import Job, adapter_folder
-from mlx_distill.run.records import MODELS, ROLES, Completion, Generation, Prompt, Role, digest
+from mlx_distill.run.records import MODELS, ROLES, Completion, Generation, Prompt, Role
 
 
 def read_test_prompts(job: Job) -> list[Prompt]:

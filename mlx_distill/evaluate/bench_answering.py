@@ -16,8 +16,9 @@ from mlx_distill.evaluate.bench_plan import BenchmarkPlan
 from mlx_distill.models import students
 from mlx_distill.models.students import trained
 from mlx_distill.models.students.generate import generate
+from mlx_distill.run.digest import digest
 from mlx_distill.run.job import Job, adapter_file
-from mlx_distill.run.records import MODELS, Generation, Role, digest
+from mlx_distill.run.records import MODELS, Generation, Role
 
 ANY_DAY = datetime(2025, 1, 1)
 

@@ -15,9 +15,10 @@ from mlx_distill.machine import environment, sandbox
 from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.run.baselines import Baselines
+from mlx_distill.run.digest import digest
 from mlx_distill.run.folder import BENCH_ANSWERS, BENCH_MADE, BENCH_SCORES, RunDir, file_hash
 from mlx_distill.run.job import Job, adapter_file
-from mlx_distill.run.records import MODELS, Generation, Role, Score, digest
+from mlx_distill.run.records import MODELS, Generation, Role, Score
 
 ANSWERS, SCORES = BENCH_ANSWERS, BENCH_SCORES
 MADE = BENCH_MADE

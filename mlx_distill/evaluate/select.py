@@ -28,10 +28,11 @@ from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.models.students import trained
 from mlx_distill.run.baselines import Baselines
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import SELECTION, RunDir, file_hash
 from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job
-from mlx_distill.run.records import Role, digest
+from mlx_distill.run.records import Role
 from mlx_distill.run.results.selection import Candidate, Selection
 from mlx_distill.run.wording import candidate as named
 

@@ -20,9 +20,10 @@ from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import prices
 from mlx_distill.run.config import BenchConfig, Config
 from mlx_distill.run.data.material import counted_texts
+from mlx_distill.run.digest import digest
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.prompts import heldout_prompts, stream_prompts
-from mlx_distill.run.records import Prompt, digest
+from mlx_distill.run.records import Prompt
 from mlx_distill.run.wording import plural
 from mlx_distill.train import fit
 from mlx_distill.train.fit import Choice, Lengths, Machine, Task, flops, in_gib

@@ -24,9 +24,10 @@ import msgspec
 
 from mlx_distill.run.decode import RESULTS as RESULTS
 from mlx_distill.run.decode import Typed, typed
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.files import Stage
-from mlx_distill.run.records import Record, digest, read_records, stream_records, to_line
+from mlx_distill.run.records import Record, read_records, stream_records, to_line
 
 # ---------------------------------------------------------------- the files of a run
 

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.run.config import PromptConfig
-from mlx_distill.run.data.rows import FORMS, found_in, toml_of
+from mlx_distill.run.data.rows import FORMS, found_in
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError, UsageError, words_of
 from mlx_distill.run.folder import file_hash
-from mlx_distill.run.records import Check, Prompt, Split, content_id
+from mlx_distill.run.records import Check, Prompt, Split
+from mlx_distill.run.toml_file import toml_of
 
 BUNDLED = ("coding", "showcase", "validation", "heldout")
 SHINGLE = 5

@@ -82,3 +82,8 @@ def _opened_before(text: str) -> Split | None:
     if end is None or re.search(r"<think(?:ing)?>", text[: end.start()], re.IGNORECASE):
         return None
     return Split(text[: end.start()].strip(), text[end.end() :].lstrip())
+
+
+def with_reasoning(reasoning: str, answer: str) -> str:
+    """An answer as it is trained on, with the reasoning before it where there is any."""
+    return f"<think>\n{reasoning}\n</think>\n\n{answer}" if reasoning and answer.strip() else answer

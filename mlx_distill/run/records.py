@@ -7,16 +7,15 @@ and replaced on its own. A file of them is JSON lines: it can be appended to, an
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mlx_distill.run.data.rows import lines_of
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.reasoning import answer_of
+from mlx_distill.run.reasoning import answer_of, with_reasoning
 
 Role = Literal["teacher", "base", "distilled"]
 ROLES: tuple[Role, ...] = ("teacher", "base", "distilled")
@@ -258,11 +257,6 @@ class Conversation:
         return next((message["content"] for message in self.messages if message["role"] == "user"), "")
 
 
-def with_reasoning(reasoning: str, answer: str) -> str:
-    """An answer as it is trained on, with the reasoning before it where there is any."""
-    return f"<think>\n{reasoning}\n</think>\n\n{answer}" if reasoning and answer.strip() else answer
-
-
 def why_unusable(stop_reason: str, answer: str) -> str | None:
     """Why an answer is kept but not trained on, or None."""
     if stop_reason in SCORED_STOPS:
@@ -275,11 +269,6 @@ def why_unusable(stop_reason: str, answer: str) -> str | None:
 
 
 Record = TypeVar("Record")
-
-
-def content_id(text: str) -> str:
-    """Twelve hex digits of the SHA-256 of a text: the id of a prompt."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def to_line(record: Any) -> str:
@@ -308,11 +297,3 @@ def from_row(kind: type[Record], row: dict[str, Any]) -> Record:
     if kind is Prompt and row.get("checks"):
         row = row | {"checks": tuple(Check(**check) for check in row["checks"])}
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
-
-
-def digest(rows: Iterable[str]) -> str:
-    """One SHA-256 over many strings, whose boundaries count."""
-    total = hashlib.sha256()
-    for row in rows:
-        total.update(hashlib.sha256(row.encode()).digest())
-    return total.hexdigest()

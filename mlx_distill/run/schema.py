@@ -16,9 +16,8 @@ from mlx_distill.run.results import SCHEMA, Results
 
 Part = Mapping[str, Any]
 
-HEAD = f"""# results.json
-
-Everything that a run measured, in one file; the reports are drawn from it alone. This describes schema {SCHEMA}: a file
+HEAD = f"""Everything that a run measured, in one file; the reports are drawn from it alone. This describes
+schema {SCHEMA}: a file
 of another number is written anew by `mlx-distill report --run RUN`. The same as JSON Schema (draft 2020-12):
 `python -c "import json; from mlx_distill.run.schema import results_schema; print(json.dumps(results_schema()))"`.
 
@@ -31,9 +30,9 @@ def results_schema() -> dict[str, Any]:
 
 
 def schema_page() -> str:
-    """Markdown: the records from the whole file inwards, each with its keys, their types and what they mean."""
+    """Markdown below a title: the records from the whole file inwards, each with its keys, their types and meanings."""
     records = results_schema()["$defs"]
-    return "\n\n".join([HEAD, *(_record(name, part) for name, part in records.items())]) + "\n"
+    return "\n\n".join([HEAD, *(_record(name, part) for name, part in records.items())])
 
 
 def _record(name: str, part: Part) -> str:

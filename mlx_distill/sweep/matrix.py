@@ -18,8 +18,8 @@ from typing import Any
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths
 from mlx_distill.run.config import Config
-from mlx_distill.run.data.rows import toml_of
 from mlx_distill.run.errors import UsageError
+from mlx_distill.run.toml_file import toml_of
 from mlx_distill.summarise.gate import check_rules
 from mlx_distill.sweep.axes import Axis, Rule, Settings, axes_of, combinations, flat, rules_of
 

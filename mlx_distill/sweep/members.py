@@ -28,10 +28,11 @@ from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths
 from mlx_distill.run.config import Config
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.folder import CONFIG, LEDGER, RESULTS, SWEEP_RUN, RunDir, file_hash, write_atomic
 from mlx_distill.run.job import WORK
-from mlx_distill.run.records import Standing, digest
+from mlx_distill.run.records import Standing
 from mlx_distill.sweep.matrix import Matrix, Member
 
 STATE, FILE, ORIGIN = SWEEP_RUN, "sweep.toml", ".origin"

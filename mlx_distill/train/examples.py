@@ -15,8 +15,8 @@ from mlx_distill.models.students import trained
 from mlx_distill.run import files
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import own
-from mlx_distill.run.data.conversations import EXAMPLES
 from mlx_distill.run.data.dataset import read_dataset
+from mlx_distill.run.data.dialogue import EXAMPLES
 from mlx_distill.run.data.material import collected, own_data
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import DATASET

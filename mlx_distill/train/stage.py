@@ -13,10 +13,11 @@ from mlx_distill.machine import blas, environment
 from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import material
+from mlx_distill.run.digest import digest
 from mlx_distill.run.files import Heldout, TrainingFile
 from mlx_distill.run.folder import ENVIRONMENT, METRICS, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
-from mlx_distill.run.records import StepMetrics, digest
+from mlx_distill.run.records import StepMetrics
 from mlx_distill.run.stage import plain_settings
 from mlx_distill.train import examples
 from mlx_distill.train import room as fitting
@@ -140,7 +141,7 @@ def _prefix_key(student: Student, config: TrainingConfig) -> str:
 
 
 def _describe(student: Student, trainee: Trainee, parts: dict[str, list[Example]]) -> str:
-    from mlx_distill.models.students.adapter import total_parameters
+    from mlx_distill.models.students.files import total_parameters
 
     return (
         f"{trainee.adapter.parameter_count():,} trainable parameters of {total_parameters(student.model):,}; "
@@ -152,7 +153,8 @@ def _training_summary(
     student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path
 ) -> TrainingFile:
     """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
-    from mlx_distill.models.students.adapter import read_weights, total_parameters
+    from mlx_distill.models.students.adapter import read_weights
+    from mlx_distill.models.students.files import total_parameters
     from mlx_distill.train.evaluate import evaluate
 
     trainee.adapter.set_weights(read_weights(folder))

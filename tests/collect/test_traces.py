@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill.collect.traces import read_traces
-from mlx_distill.run.data.conversations import FIELDS, Account, dialogues, parse_columns
+from mlx_distill.run.data.conversations import FIELDS, dialogues, parse_columns
+from mlx_distill.run.data.dialogue import Account
 from mlx_distill.run.data.rows import Found, rows_of
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.records import Completion, Prompt, content_id
+from mlx_distill.run.records import Completion, Prompt
 
 Row = dict[str, Any]
 

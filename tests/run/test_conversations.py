@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import every
 
-from mlx_distill.run.data.conversations import Account, Dialogue, dialogues
+from mlx_distill.run.data.conversations import dialogues
+from mlx_distill.run.data.dialogue import Account, Dialogue
 from mlx_distill.run.data.own import OwnData, load_conversations
 from mlx_distill.run.data.rows import Found
 from mlx_distill.run.errors import DataError

@@ -8,7 +8,8 @@ from pathlib import Path
 from test_conversations import LEFT_OUT
 
 from mlx_distill.models.students import Student
-from mlx_distill.run.data.conversations import Account, dialogues
+from mlx_distill.run.data.conversations import dialogues
+from mlx_distill.run.data.dialogue import Account
 from mlx_distill.run.data.own import load_conversations
 from mlx_distill.run.data.rows import found_in
 from mlx_distill.train.encode import Example, encode_all

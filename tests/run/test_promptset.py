@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill.run.config import PromptConfig
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.prompts import OVERLAP, load_prompts, load_set, overlap, overlaps, shingles
-from mlx_distill.run.records import Prompt, content_id
+from mlx_distill.run.records import Prompt
 
 
 def test_campaign_is_32_base_prompts_and_72_expanded_over_eight_categories() -> None:

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import every
 
-from mlx_distill.run.data.rows import count_rows, found_in, rows_of, split_files, toml_of
+from mlx_distill.run.data.rows import count_rows, found_in, rows_of, split_files
 from mlx_distill.run.errors import DataError
+from mlx_distill.run.toml_file import toml_of
 
 Row = dict[str, Any]
 

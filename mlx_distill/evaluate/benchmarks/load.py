@@ -22,8 +22,8 @@ from mlx_distill.evaluate.benchmarks.math500 import MATH500
 from mlx_distill.evaluate.benchmarks.mbpp import MBPP_PLUS
 from mlx_distill.evaluate.benchmarks.own import COLUMNS, SCORER, own
 from mlx_distill.run.data.rows import rows_of, stem
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.records import digest
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark

@@ -15,9 +15,10 @@ from mlx_distill.evaluate.benchmarks.benchmark import Benchmark, Case, Item, Mar
 from mlx_distill.evaluate.benchmarks.reading.final import last
 from mlx_distill.evaluate.benchmarks.reading.sameness import Compare, Gold
 from mlx_distill.machine.checks import NO_CODE, VERSION, run_checks
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.prompts import prompt_of
-from mlx_distill.run.records import FORMAT, Prompt, content_id
+from mlx_distill.run.records import FORMAT, Prompt
 
 COLUMNS = (frozenset({"prompt", "checks"}), frozenset({"prompt", "answer"}))
 OPTIONAL = ("category", "difficulty")

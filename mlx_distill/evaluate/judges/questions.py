@@ -18,9 +18,10 @@ from typing import Any, Generic, TypeVar
 
 from mlx_distill.models.teachers import Ask, Reply, Request
 from mlx_distill.run.config import ComparisonConfig
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import TeacherError
 from mlx_distill.run.prompts import shorten
-from mlx_distill.run.records import Judgment, Preference, content_id
+from mlx_distill.run.records import Judgment, Preference
 
 ATTEMPTS = 2
 

@@ -16,8 +16,9 @@ from typing import Literal
 
 from mlx_distill.evaluate.judges.blind import blinded
 from mlx_distill.run.data.rows import found_in
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.records import Generation, Preference, Prompt, Role, content_id
+from mlx_distill.run.records import Generation, Preference, Prompt, Role
 
 COLUMNS = ("prompt_id", "prompt", "answer_1", "answer_2", "better", "rater")
 PEOPLE = "human: "

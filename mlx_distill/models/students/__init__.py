@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.machine import watchdog
+from mlx_distill.machine.watchdog import machine_failure
 from mlx_distill.models.students import controls, dated
 from mlx_distill.models.students.cache import converted_folder
 from mlx_distill.models.students.files import read_config, unreadable, weight_files, weights_digest
-from mlx_distill.run.errors import DataError, DistillError, MachineError
+from mlx_distill.run.errors import DataError, DistillError
 from mlx_distill.run.folder import file_hash
 
 STUDENTS = {
@@ -56,7 +56,7 @@ class Student:
             mx.eval(self.model.parameters())
             mx.eval(self.model(mx.array([[0]])))
         except Exception as error:
-            raise _or_machine(error) or unreadable(self.folder, error) from error
+            raise machine_failure(error) or unreadable(self.folder, error) from error
 
     def tokens(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """The chat template's tokens, up to the opening of the assistant's turn."""
@@ -187,7 +187,7 @@ def load(
     except DistillError:
         raise
     except Exception as error:  # a foreign config.json can raise anything
-        raise _or_machine(error) or unreadable(folder, error) from error
+        raise machine_failure(error) or unreadable(folder, error) from error
     if on_cpu:
         model.set_dtype(mx.float32)
     if not tokenizer.chat_template:
@@ -197,12 +197,6 @@ def load(
     if not lazy:
         student.read_weights()
     return student
-
-
-def _or_machine(error: Exception) -> DistillError | None:
-    """The machine's failure, which says nothing about the model."""
-    advice = watchdog.explain(f"{type(error).__name__}: {error}")
-    return MachineError(advice) if advice else None
 
 
 def model_config(spec: str) -> dict[str, Any] | None:

@@ -293,10 +293,3 @@ def not_numbers(model: Any) -> str:
         return ""
     more = f" and {len(found) - SHOWN_NAMES} more" if len(found) > SHOWN_NAMES else ""
     return f"values that are no numbers stand in {', '.join(found[:SHOWN_NAMES])}{more}"
-
-
-def total_parameters(model: Any) -> int:
-    """Weights of the base model, adapters apart; a quantised weight counts as one."""
-    from mlx_lm.utils import get_total_parameters
-
-    return int(get_total_parameters(model))

@@ -100,3 +100,10 @@ def unreadable(folder: Path, error: BaseException) -> DataError:
         f"{folder} cannot be loaded ({words_of(error)}): is it a whole MLX model folder, whose config.json "
         "belongs to its weights?"
     )
+
+
+def total_parameters(model: Any) -> int:
+    """Weights of the base model, adapters apart; a quantised weight counts as one."""
+    from mlx_lm.utils import get_total_parameters
+
+    return int(get_total_parameters(model))

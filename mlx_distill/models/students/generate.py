@@ -16,9 +16,10 @@ from typing import Any
 from mlx_distill.machine import watchdog
 from mlx_distill.models.students import Student
 from mlx_distill.models.students.batching import why_alone
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import words_of
 from mlx_distill.run.reasoning import opening
-from mlx_distill.run.records import Generation, Role, content_id
+from mlx_distill.run.records import Generation, Role
 
 Case = tuple[str, int]
 """Prompt id and sample."""

@@ -18,8 +18,8 @@ from mlx_distill.run.config.collecting import CollectConfig, FilterConfig, Promp
 from mlx_distill.run.config.evaluation import JUDGINGS, BenchConfig, ComparisonConfig, SelectionConfig
 from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.config.training import FINE_TUNES, SCHEDULES, MachineConfig, TrainingConfig, is_target
-from mlx_distill.run.data.rows import toml_of
 from mlx_distill.run.errors import UsageError
+from mlx_distill.run.toml_file import toml_of
 
 __all__ = [
     "FINE_TUNES",

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, NotRequired, TypedDict
+from dataclasses import fields
+from typing import Any
 
 from mlx_distill.run import reasoning
+from mlx_distill.run.data.dialogue import Account, Dialogue, LeftOut, Said, Turn
 from mlx_distill.run.data.rows import Found, Row
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.records import Completion
-from mlx_distill.run.wording import counts
 
 FIELDS = ("prompt", "completion", "messages", "context", "system", "reasoning", "stop_reason", "model")
 """What --columns can name."""
@@ -55,72 +55,6 @@ _OURS = {part.name for part in fields(Completion)} | {"id", "sample"}
 """Keys that say nothing that training could use, and are not worth a word."""
 
 ADVICE = "name them with --columns prompt=COLUMN,completion=COLUMN (a.0.b reaches into lists and objects)"
-EXAMPLES = 3
-
-
-class Said(TypedDict):
-    """A message as it was found."""
-
-    role: str
-    content: str
-    scored: bool
-    reasoning: NotRequired[str]
-    tools: NotRequired[bool]
-    finish_reason: NotRequired[Any]
-
-
-class LeftOut(Exception):
-    """Why a row is not used: its one argument."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    role: str
-    text: str
-    scored: bool = True
-
-
-@dataclass(frozen=True)
-class Dialogue:
-    """`turns` have the roles system, user and assistant; answers stand without their reasoning, which is in `thoughts`
-    by the place of its turn."""
-
-    turns: tuple[Turn, ...]
-    thoughts: Mapping[int, str]
-    stop_reason: str = "end_turn"
-    model: str = ""
-
-
-@dataclass
-class Account:
-    """What became of the rows: how many there were, how many are left out for which reason (with the places of a few),
-    keys that nothing reads, and how many of those held out ask what is trained on."""
-
-    rows: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    examples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    unused: Counter[str] = field(default_factory=Counter)
-    overlapping: int = 0
-
-    def leave_out(self, reason: str, where: str) -> None:
-        self.left_out[reason] += 1
-        if len(self.examples[reason]) < EXAMPLES:
-            self.examples[reason].append(where)
-
-    def plain(self) -> dict[str, Any]:
-        """As dataset.json has it."""
-        return {
-            "rows": self.rows,
-            "left_out": dict(self.left_out.most_common()),
-            "examples": dict(self.examples),
-            "unused_keys": dict(self.unused.most_common()),
-            "heldout_overlap": self.overlapping,
-        }
-
-    @property
-    def reasons(self) -> str:
-        """`5 too long, 2 empty`."""
-        return counts(dict(self.left_out.most_common()))
 
 
 def parse_columns(text: str | None) -> dict[str, str]:

@@ -13,10 +13,11 @@ from typing import Any
 from mlx_distill.run.config import Config, TrainingConfig
 from mlx_distill.run.data.conversations import parse_columns
 from mlx_distill.run.data.own import OwnData, load_conversations
+from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.files import DatasetFile
 from mlx_distill.run.folder import DATASET, PROMPTS, TEACHER_DATA, RunDir
-from mlx_distill.run.records import Completion, Conversation, Prompt, digest
+from mlx_distill.run.records import Completion, Conversation, Prompt
 
 
 def own_data(config: Config) -> OwnData:

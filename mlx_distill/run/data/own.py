@@ -15,11 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlx_distill.run.data.conversations import Account, Dialogue, Turn, dialogues
+from mlx_distill.run.data.conversations import dialogues
+from mlx_distill.run.data.dialogue import Account, Dialogue, Turn
 from mlx_distill.run.data.rows import found_in, split_files
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.prompts import OVERLAP, overlaps, shingles, shorten
-from mlx_distill.run.records import Conversation, Prompt, Split, content_id, why_unusable, with_reasoning
+from mlx_distill.run.reasoning import with_reasoning
+from mlx_distill.run.records import Conversation, Prompt, Split, why_unusable
 
 HELDOUT_SHARE = 0.1
 

@@ -14,13 +14,12 @@ import gzip
 import io
 import itertools
 import json
-import tomllib
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from mlx_distill.run.errors import DataError, UsageError, words_of
+from mlx_distill.run.errors import DataError, words_of
 
 FORMS = "JSON lines, a JSON array or CSV with a header (each also gzipped), or Parquet"
 
@@ -143,20 +142,6 @@ def _plain(path: Path, begun: bytes, text: str | None) -> Form:
     return lambda path, file: _texts(path, file, text)
 
 
-def toml_of(path: Path) -> dict[str, Any]:
-    """The content of a TOML file. Raises DataError when there is none, or it is not TOML; UsageError for a folder."""
-    try:
-        return tomllib.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8).decode())
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: check the path.") from error
-    except IsADirectoryError as error:
-        raise UsageError(f"{path} is a folder: give a file.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid TOML ({error}): correct that place.") from error
-
-
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "eval": "valid", "test": "test"}
 
 
@@ -206,13 +191,18 @@ def _object(line: bytes, where: str) -> Row:
     return row
 
 
-def _json(text: bytes, where: str) -> Any:
+def _decoded(text: bytes, where: str) -> str:
     try:
-        value = json.loads(text.decode())
-        if b"\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text
+        return text.decode()
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8.") from error
+
+
+def _json(text: bytes, where: str) -> Any:
+    try:
+        value = json.loads(_decoded(text, where))
+        if b"\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text
     except UnicodeEncodeError as error:
         raise DataError(f"{where} holds half a character (\\ud800 …): remove it.") from error
     except json.JSONDecodeError as error:
@@ -298,11 +288,5 @@ def _texts(path: Path, file: IO[bytes], key: str) -> Iterator[Found]:
     """One a line; a line ends at a line feed and at nothing else that Unicode would end it at."""
     for number, line in enumerate(file, 1):
         where = f"{path}, line {number}"
-        try:
-            text = line.decode().strip()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{where} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv -t UTF-8."
-            ) from error
-        if text:
+        if text := _decoded(line, where).strip():
             yield Found(where, {key: text})

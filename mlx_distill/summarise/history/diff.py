@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mlx_distill.run import wording
-from mlx_distill.run.data.rows import toml_of
 from mlx_distill.run.decode import read_results
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import CONFIG
 from mlx_distill.run.records import ROLES, Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Comparison, RoleOnPrompt
+from mlx_distill.run.toml_file import toml_of
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.history import benchmarks
 from mlx_distill.summarise.history.runs import summary

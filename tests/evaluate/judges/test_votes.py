@@ -15,9 +15,10 @@ from mlx_distill.cli import cli
 from mlx_distill.evaluate.judges import read_votes, votes_table
 from mlx_distill.evaluate.judges.blind import blinded
 from mlx_distill.evaluate.judges.votes import COLUMNS, sheets
+from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import ROLES, Generation, Prompt, content_id
+from mlx_distill.run.records import ROLES, Generation, Prompt
 
 PROMPTS = [Prompt(content_id(f"task {n}"), f"task {n}", split="test") for n in range(4)]
 ANSWERS = [answer(role, f"{role} says {p.id}", 0, p.id) for p in PROMPTS for role in ROLES]

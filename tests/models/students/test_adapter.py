@@ -10,7 +10,7 @@ from mlx_lm import load as mlx_lm_load
 from mlx_lm.tuner.utils import load_adapters
 from tiny import LAYERS, tiny
 
-from mlx_distill.models.students import Student
+from mlx_distill.models.students import Student, files
 from mlx_distill.models.students import adapter as adapters
 from mlx_distill.models.students.adapter import Adapter
 from mlx_distill.run.config import TrainingConfig
@@ -83,7 +83,7 @@ def test_the_parameter_count_is_computed(smollm: Student) -> None:
     pairs = [(dim, dim), (keys, dim), (keys, dim), (dim, dim), (inner, dim), (inner, dim), (dim, inner)]
     assert adapter.parameter_count() == 2 * sum(4 * (rows + columns) for rows, columns in pairs)
     adapter.dial(0)
-    assert adapters.total_parameters(smollm.model) == 134_515_008
+    assert files.total_parameters(smollm.model) == 134_515_008
 
 
 def test_full_trains_every_weight_of_the_top_layers_and_no_other(smollm: Student) -> None:
