@@ -60,7 +60,8 @@ def _row(row: Benchmark, others: Sequence[tuple[str, float]], third: bool) -> Ro
         if others:
             _diamonds(canvas, scale, places[-1][0], others, min(SMALL, thick * 0.72), box.right)
 
-    asked = f" · {row.items:,} of {plural(row.size or row.items, 'item')}" if row.subset else ""
+    whole = row.items if row.size is None else row.size
+    asked = f" · {row.items:,} of {plural(whole, 'item')}" if row.subset else ""
     numbers = f"{points(row.difference, sign='+')} points" if row.difference else "not compared"
     return Row(row.title, f"{row.domain}{asked}", row.verdict, numbers, tried(row), draw, worth(row), doubts(row))
 
