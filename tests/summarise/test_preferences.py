@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlx_distill.report.page.numbers import numbers_of
 from rich.console import Console
 from runs import Made, made_run
 from typed import as_dict, typed
@@ -20,6 +19,7 @@ from mlx_distill.report.charts import CHARTS, drawing
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
 from mlx_distill.report.page import page
+from mlx_distill.report.sections.numbers import numbers_of
 from mlx_distill.run.records import Generation, Preference, Role
 from mlx_distill.summarise import history, summarise
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values

@@ -15,6 +15,7 @@ from mlx_distill.run.wording import (
     NOTHING,
     answers_an_item,
     estimate,
+    form,
     overlapping,
     p_value,
     plural,
@@ -27,9 +28,9 @@ SCORES = (
     "brackets are 95 % intervals (Wilson's for shares, resampled items for differences). p is McNemar's exact one, or "
     "of sign flips for several answers an item; verdicts rest on p (Holm), adjusted for looking at several benchmarks. "
     "No difference shown is not the same as no difference. Equivalent: shown to differ by less than 3 points. "
-    "Detectable: the smallest difference that so many items would have shown with 80 % power. In the asked format: "
-    "answers that followed it strictly; what passes is read in any format."
+    "Detectable: the smallest difference that so many items would have shown with 80 % power."
 )
+FORMATS = "In the asked format: answers that followed it strictly; what passes is read in any format."
 POOLED = "All items of a domain's benchmarks together; the domains are adjusted for each other."
 UNTESTED = "These differences are not tested: of twenty, one looks real by chance."
 NOBODY_ASKED = "As they gave them: nobody asked these models here, and nothing was tested."
@@ -40,7 +41,8 @@ def scores(results: Results) -> Section:
     if not rows:
         return Section("benchmarks", "Benchmarks")
     measures = Measures("Benchmarks", "benchmark", benchmark_measures(rows))
-    return Section("benchmarks", "Benchmarks", [measures, Line(SCORES)])
+    words = [SCORES, FORMATS] if any(map(form, rows)) else [SCORES]
+    return Section("benchmarks", "Benchmarks", [measures, *map(Line, words)])
 
 
 def forgetting(results: Results) -> Section:
