@@ -16,7 +16,7 @@ LEADING = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)[-+#=])")
 ENTITIES = re.compile(r"&(?=[#\w])")
 OPENING = re.compile(r"<(?! \S)")
 """Before a space it begins nothing: `p < 0.001` stays as it is."""
-ADDRESSES = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@\S*\.)", re.IGNORECASE)
+ADDRESSES = re.compile(r"(?<=/)(?=/)|(?<=www)(?=\.)|(?<=mailto)(?=:)|(?=@\S*\.)", re.IGNORECASE)
 """Where many renderers see an address and make a link of it, escaped or not: a zero-width space parts it."""
 
 

@@ -258,6 +258,8 @@ def test_no_text_of_a_run_is_rendered(attack: str, tmp_path: Path) -> None:
 @given(st.text(alphabet="<>&[]()!`~*_|\\#-+=:/.@$ \n\tabhtpw1\x1b\u202e", max_size=60).filter(str.strip))
 @example("1@.at")
 @example("me@evil.com")
+@example("mailto:me@evil")
+@example("//evil.com")
 @example("p < 0.001 <b>x< y")
 @example("60% [45%, 75%] [1%, 2%](x) [45%, 75%]: http://x.com")
 @example("<!-- x")

@@ -15,10 +15,11 @@ from tables import every
 from typed import typed
 
 from mlx_distill.report.document import Table
-from mlx_distill.report.markdown import section
-from mlx_distill.report.sections import benchmarks
-from mlx_distill.report.sections.measures import benchmark_measures
+from mlx_distill.report.markdown import results_markdown
+from mlx_distill.report.page import page
+from mlx_distill.report.sections import benchmarks as sections
 from mlx_distill.run.records import FORMAT, Role, Score
+from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, Gate
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.form import packages_part, packages_words
@@ -45,9 +46,13 @@ def parts_of(folder: Path, made: Made, base: int, distilled: int, other: Made | 
 
 
 def told(folder: Path, rows: Sequence[Benchmark], gate: Gate | None) -> str:
+    """RESULTS.md."""
+    return results_markdown(results_with(folder, rows, gate), [], Path("visuals"))
+
+
+def results_with(folder: Path, rows: Sequence[Benchmark], gate: Gate | None) -> Results:
     results = typed(results_of(folder, MadeRun(missing=("teacher", "training", "comparison"))))
-    results = msgspec.structs.replace(results, benchmarks=tuple(rows), gate=gate)
-    return section(benchmarks.scores(results))
+    return msgspec.structs.replace(results, benchmarks=tuple(rows), gate=gate)
 
 
 @every(
@@ -81,19 +86,22 @@ def test_it_stands_beside_what_passes_and_is_no_part_of_it(tmp_path: Path) -> No
     shown = told(tmp_path, rows, gate)
     assert "in the asked format, %" in shown
     assert "6.7 → 100.0" in shown
-    assert ("in the asked format, %", "6.7 → 100.0") in benchmark_measures(rows)[0].further
-    parts = {part.title: part for part in benchmarks.detail(rows[0]).sections}
-    (table,) = parts["In the asked format"].blocks
+    results = results_with(tmp_path, rows, gate)
+    assert "in the asked format: 6.7 → 100.0 %" in page(results)
+    parts = sections.details(results).sections[0].sections
+    (table,) = [part.blocks[0] for part in parts if part.title == "In the asked format"]
     assert isinstance(table, Table)
     assert table.rows[0][4:6] == ("153", "0")
+    assert "answers that followed it strictly" in shown
 
 
 def test_without_formats_nothing_is_said(tmp_path: Path) -> None:
     rows, gate = benchmarks_part(bench_run(tmp_path / "run", [SAME]), settings())
     assert rows[0].format is None
     assert gate is not None
-    assert "format" not in gate.because
-    assert "in the asked format, %" not in told(tmp_path, rows, gate)
+    shown = told(tmp_path, rows, gate).split("## What each score is made of")[0]
+    assert "format" not in gate.because + shown
+    assert "In the asked format" not in told(tmp_path, rows, gate)
 
 
 def test_packages_that_are_not_there_are_counted_and_said_once(tmp_path: Path) -> None:

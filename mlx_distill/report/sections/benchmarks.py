@@ -30,7 +30,7 @@ SCORES = (
     "No difference shown is not the same as no difference. Equivalent: shown to differ by less than 3 points. "
     "Detectable: the smallest difference that so many items would have shown with 80 % power."
 )
-FORMED = "In the asked format: answers that followed it strictly; what passes is read in any format."
+FORMATS = "In the asked format: answers that followed it strictly; what passes is read in any format."
 POOLED = "All items of a domain's benchmarks together; the domains are adjusted for each other."
 UNTESTED = "These differences are not tested: of twenty, one looks real by chance."
 NOBODY_ASKED = "As they gave them: nobody asked these models here, and nothing was tested."
@@ -41,8 +41,8 @@ def scores(results: Results) -> Section:
     if not rows:
         return Section("benchmarks", "Benchmarks")
     measures = Measures("Benchmarks", "benchmark", benchmark_measures(rows))
-    formed = [Line(FORMED)] if any(map(form, rows)) else []
-    return Section("benchmarks", "Benchmarks", [measures, Line(SCORES), *formed])
+    words = [SCORES, FORMATS] if any(map(form, rows)) else [SCORES]
+    return Section("benchmarks", "Benchmarks", [measures, *map(Line, words)])
 
 
 def forgetting(results: Results) -> Section:

@@ -14,8 +14,9 @@ from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Agreement, Comparison, PairPreference
 from mlx_distill.run.wording import NOTHING, answers_made, estimate, p_value, percent, plural, share
 
+PREFERRED = "The preference is the share of pairs won; a tie counts half."
 SCORES = (
-    "The preference is the share of pairs won; a tie counts half. Scores go from 0 to 10. Verdicts are adjusted for "
+    "Scores go from 0 to 10. Verdicts are adjusted for "
     "looking at several measures (Holm). Detectable: the smallest difference that so many prompts, with so much "
     "scatter, would have shown with 80 % power, beside the other measures."
 )
@@ -26,7 +27,10 @@ def scorecard(results: Results) -> Section:
     measures = comparison_measures(comparison) if comparison else []
     if comparison is None or not any(measure.n for measure in measures):
         return Section("scorecard", "Scorecard")
-    blocks: list[Block] = [Measures("Scorecard", "measure", measures), Line(SCORES)]
+    blocks: list[Block] = [
+        Measures("Scorecard", "measure", measures),
+        Line(f"{PREFERRED} {SCORES}" if comparison.primary else SCORES),
+    ]
     blocks += [Line(text) for text in (from_checks(comparison), about_length(comparison)) if text]
     return Section("scorecard", "Scorecard", blocks, [_measured(comparison)])
 

@@ -125,7 +125,7 @@ def _benchmark(row: Benchmark, reach: float) -> Measure:
         warnings=[*row.degraded, *floor],
         whole=row.items,
         equivalent=_equivalent(row),
-        further=[*_alike(row), ("equivalent", equivalence(row)), *([(FORM, form(row))] if form(row) else [])],
+        further=(*_alike(row), ("equivalent", equivalence(row)), *([(FORM, found)] if (found := form(row)) else [])),
     )
 
 

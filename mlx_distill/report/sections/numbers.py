@@ -79,8 +79,8 @@ def _prompts(results: Results) -> Table | None:
 
 
 def _judges(results: Results) -> Table | None:
-    primary = results.comparison.primary if results.comparison else None
-    return judges_table(primary) if primary else None
+    first = results.comparison.primary if results.comparison else None
+    return judges_table(first) if first else None
 
 
 def _lengths(results: Results) -> Table | None:
