@@ -58,7 +58,10 @@ def test_the_figures_are_those_of_the_results(results: dict[str, Any]) -> None:
 def test_the_gate_comes_after_the_tables_and_then_what_is_degraded(results: dict[str, Any]) -> None:
     text = shown(results)
     parts = ["Benchmarks, % passed", "By domain", "Gate: mixed. MBPP+", "✗ no benchmark worse (does not hold)"]
-    parts += ["! IFEval, distilled: 14 of 541 answers cut off", "! No difference shown does not mean that there is none"]
+    parts += [
+        "! IFEval, distilled: 14 of 541 answers cut off",
+        "! No difference shown does not mean that there is none",
+    ]
     parts += ["runs/made-up"]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)

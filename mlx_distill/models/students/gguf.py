@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def _write_model(reader: Any, path: Path, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=1))
 
 
-def _refuse_a_part(metadata: dict[str, Any], path: Path) -> None:
+def _refuse_a_part(metadata: Mapping[str, Any], path: Path) -> None:
     parts = int(metadata.get("split.count", 1))
     if parts > 1:
         raise DataError(
@@ -107,7 +108,7 @@ def _refuse_a_part(metadata: dict[str, Any], path: Path) -> None:
         )
 
 
-def _config(metadata: dict[str, Any], tensors: set[str], path: Path) -> dict[str, Any]:
+def _config(metadata: Mapping[str, Any], tensors: set[str], path: Path) -> dict[str, Any]:
     """config.json in Hugging Face's terms, which mlx-lm reads."""
     family = metadata["general.architecture"]
     if family not in ("llama", "qwen2"):
@@ -145,7 +146,7 @@ SIZES = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention
 LARGEST_SIZE = 1 << 24
 
 
-def _check_sizes(config: dict[str, Any], tensors: int) -> None:
+def _check_sizes(config: Mapping[str, Any], tensors: int) -> None:
     """Raises ValueError for a size that no model has: what is computed from it would not end, or divide by zero."""
     for name in SIZES:
         if isinstance(config[name], bool) or not isinstance(config[name], int) or not 0 < config[name] <= LARGEST_SIZE:
@@ -156,7 +157,7 @@ def _check_sizes(config: dict[str, Any], tensors: int) -> None:
         raise ValueError(f"{config['num_attention_heads']} heads over {config['num_key_value_heads']}")
 
 
-def _weights(reader: Any, config: dict[str, Any], path: Path) -> dict[str, mx.array]:
+def _weights(reader: Any, config: Mapping[str, Any], path: Path) -> dict[str, mx.array]:
     weights = {}
     for tensor in reader.tensors:
         array = _dequantised(tensor, path)

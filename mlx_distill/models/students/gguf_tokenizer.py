@@ -8,6 +8,7 @@ without anybody noticing.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ SPLITS = {
 NFC = ("qwen2", "deepseek-r1-qwen")
 
 
-def write_tokenizer(metadata: dict[str, Any], folder: Path, path: Path) -> None:
+def write_tokenizer(metadata: Mapping[str, Any], folder: Path, path: Path) -> None:
     """Raises DataError for a kind of tokenizer that cannot be rebuilt, KeyError for missing metadata."""
     kind = metadata["tokenizer.ggml.model"]
     if kind == "gpt2":
@@ -84,7 +85,7 @@ def write_tokenizer(metadata: dict[str, Any], folder: Path, path: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False))
 
 
-def _byte_level(metadata: dict[str, Any], path: Path) -> Tokenizer:
+def _byte_level(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
     split = metadata.get("tokenizer.ggml.pre", "gpt-2")
     if split not in SPLITS:
         raise DataError(f"{path} splits text by the rule {split!r}, which is not known: use its hub id.")
@@ -98,7 +99,7 @@ def _byte_level(metadata: dict[str, Any], path: Path) -> Tokenizer:
     return tokenizer
 
 
-def _sentencepiece(metadata: dict[str, Any]) -> Tokenizer:
+def _sentencepiece(metadata: Mapping[str, Any]) -> Tokenizer:
     """A sentencepiece BPE model: its merges follow from the pieces, the best-scored first."""
     tokens, scores = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.scores"]
     vocabulary = {token: index for index, token in enumerate(tokens)}
