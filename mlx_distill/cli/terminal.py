@@ -203,8 +203,8 @@ class Terminal:
 
         return show
 
-    def sweep(self, found: SweepResults, folder: str) -> None:
-        self._draw(terminal_sweep.sweep(found, folder, self.console.width))
+    def sweep(self, results: SweepResults, folder: str) -> None:
+        self._draw(terminal_sweep.sweep(results, folder, self.console.width))
 
     # ---- tables
 

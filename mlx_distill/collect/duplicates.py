@@ -40,11 +40,11 @@ _ROW = np.dtype([("line", "<u4"), ("prompt_id", "S32"), ("key", "<u8"), ("signat
 
 def repeated_share(words: Hashes) -> float:
     """The share of a text's words that lie in a LOOP-gram which has occurred earlier in the text."""
-    found = grams(words, LOOP)
-    first = np.unique(found, return_index=True)[1]
-    if len(first) == len(found):
+    repeats = grams(words, LOOP)
+    first = np.unique(repeats, return_index=True)[1]
+    if len(first) == len(repeats):
         return 0.0
-    starts = np.delete(np.arange(len(found)), first)
+    starts = np.delete(np.arange(len(repeats)), first)
     edges = np.zeros(len(words) + 1, np.int64)
     edges[starts] += 1
     edges[starts + LOOP] -= 1

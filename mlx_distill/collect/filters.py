@@ -117,8 +117,8 @@ def _answer(completion: Completion) -> Answer:
 
 
 def _reasons(completion: Completion, answer: Answer | None, rules: Sequence[Rule]) -> tuple[str, ...]:
-    found = [reason for rule in rules for reason in rule(answer)] if answer else []
-    return tuple(filter(None, [why_unusable(completion.stop_reason, completion.completion), *found]))
+    reasons = [reason for rule in rules for reason in rule(answer)] if answer else []
+    return tuple(filter(None, [why_unusable(completion.stop_reason, completion.completion), *reasons]))
 
 
 # ---------------------------------------------------------------- the rules
@@ -188,8 +188,8 @@ def _loops(answer: Answer) -> list[str]:
 
 def _overlaps(protected: Protected) -> Rule:
     def rule(answer: Answer) -> list[str]:
-        found = protected.overlapped(answer.asked) | protected.overlapped(answer.answered)
-        return [name for name in protected.sizes if name in found]
+        overlaps = protected.overlapped(answer.asked) | protected.overlapped(answer.answered)
+        return [name for name in protected.sizes if name in overlaps]
 
     return rule
 

@@ -22,10 +22,10 @@ from mlx_distill.run.records import MODELS, ROLES, Completion, Generation, Promp
 
 def read_test_prompts(job: Job) -> list[Prompt]:
     """Raises DataError when there are none."""
-    found = [prompt for prompt in job.run.read(PROMPTS, Prompt) if prompt.split == "test"]
-    if not found:
+    prompts = [prompt for prompt in job.run.read(PROMPTS, Prompt) if prompt.split == "test"]
+    if not prompts:
         raise DataError(f"{job.run.path} has no test prompts: run `mlx-distill collect` first.")
-    return found
+    return prompts
 
 
 def settings(job: Job) -> list[Any]:

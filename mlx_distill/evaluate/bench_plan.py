@@ -118,8 +118,8 @@ def _overlap(job: Job, asked: BenchmarkPlan) -> Overlap:
     texts = list(_training_texts(job))
     if not texts:
         return Overlap(checked=None, items=())
-    found = overlapping({item.id: item.prompt for item in asked.items}, texts)
-    return Overlap(checked=len(texts), items=tuple(found))
+    overlaps = overlapping({item.id: item.prompt for item in asked.items}, texts)
+    return Overlap(checked=len(texts), items=tuple(overlaps))
 
 
 def _training_texts(job: Job) -> Iterator[str]:

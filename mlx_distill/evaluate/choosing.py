@@ -67,15 +67,15 @@ def order(changes: Mapping[Candidate, Mapping[str, Change]], own: Collection[str
     gains."""
     eligible = [
         candidate
-        for candidate, found in changes.items()
-        if not any(one.loses for one in found.values()) and gain(found, own) > 0
+        for candidate, one_change in changes.items()
+        if not any(one.loses for one in one_change.values()) and gain(one_change, own) > 0
     ]
     best = min(eligible, key=lambda c: (-gain(changes[c], own), c.strength, c.step), default=None)
     weaker = [c for c in eligible if best and c.step == best.step and c.strength < best.strength]
     return [best, *sorted(weaker, reverse=True)] if best else []
 
 
-def gain(found: Mapping[str, Change], own: Collection[str]) -> float:
+def gain(changes: Mapping[str, Change], own: Collection[str]) -> float:
     """Over the items of the own benchmarks together."""
-    mine = [one for name, one in found.items() if name in own]
+    mine = [one for name, one in changes.items() if name in own]
     return sum(one.gained - one.lost for one in mine) / max(1, sum(one.n for one in mine))

@@ -67,16 +67,16 @@ def judge(job: Job) -> None:
 
     prompts = read_test_prompts(job)
     generations = job.run.read(GENERATIONS, Generation)
-    scores, said = _check(job, prompts, generations), Verdicts()
+    scores, verdicts = _check(job, prompts, generations), Verdicts()
     for spec in job.config.comparison.judges:
         if spec != STATIC:
-            asyncio.run(_ask(job, spec, prompts, generations, said))
+            asyncio.run(_ask(job, spec, prompts, generations, verdicts))
     if STATIC in job.config.comparison.judges:
-        said.judgments += _measure(job, prompts, generations)
+        verdicts.judgments += _measure(job, prompts, generations)
     for file in job.config.comparison.human:
-        said.preferences += read_votes(Path(file), prompts, generations)
-    _refuse_double_votes(said.preferences)
-    _write(job, scores, said)
+        verdicts.preferences += read_votes(Path(file), prompts, generations)
+    _refuse_double_votes(verdicts.preferences)
+    _write(job, scores, verdicts)
 
 
 def check_rubric(config: Config) -> None:
@@ -109,13 +109,13 @@ def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation
             cut = g.finish_reason == "length"
             scores.append(check(prompt, g.role, g.answer_text, sample=g.sample, cut=cut))
             update(place, "")
-    found = [score for score in scores if score]
-    if any(score.passed is None and not score.sandbox for score in found):
+    passed = [score for score in scores if score]
+    if any(score.passed is None and not score.sandbox for score in passed):
         job.view.warn(
             "The checks were not run: this machine has no sandbox (see `mlx-distill doctor`). "
             "--unsandboxed runs models' code in the open."
         )
-    return found
+    return passed
 
 
 def _measure(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Judgment]:
@@ -127,7 +127,7 @@ def _measure(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generati
 
 
 async def _ask(
-    job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequence[Generation], said: Verdicts
+    job: Job, spec: str, prompts: Sequence[Prompt], generations: Sequence[Generation], replies: Verdicts
 ) -> None:
     """One judge, about every answer alone and every pair, as the configuration wants."""
     from mlx_distill.evaluate.judges import count_questions, judge_alone, judge_pairs
@@ -137,9 +137,9 @@ async def _ask(
     forecast = Forecast(questions.alone + questions.pairs)
     async with asking(job, spec) as asked:
         model = asked.teacher.model
-        if model in said.asked:
+        if model in replies.asked:
             raise UsageError(f"{model} is named as a judge twice: its answers would count twice.")
-        ask = recording(asked.ask, said.asked[model].append)
+        ask = recording(asked.ask, replies.asked[model].append)
         pairs = PAIRS if config.against_teacher else PAIRS[:1]
         streams: list[AsyncGenerator[Judgment | Preference, None]] = []
         if config.judging != "pairwise":
@@ -155,29 +155,31 @@ async def _ask(
                 for stream in streams:
                     async with contextlib.aclosing(stream) as verdicts:
                         async for verdict in verdicts:
-                            said.add(verdict)
+                            replies.add(verdict)
                             forecast.add(verdict.usd or 0.0)
                             heard += 1
                             show()
 
 
-def _write(job: Job, scores: Sequence[Score], said: Verdicts) -> None:
+def _write(job: Job, scores: Sequence[Score], verdicts: Verdicts) -> None:
     """In an order that does not depend on which answer came first."""
     place = {prompt.id: index for index, prompt in enumerate(read_test_prompts(job))}
-    judges = {name: index for index, name in enumerate(dict.fromkeys(v.judge for v in said.judgments))}
+    judges = {name: index for index, name in enumerate(dict.fromkeys(v.judge for v in verdicts.judgments))}
     job.run.write_records(SCORES, scores)
     job.run.write_records(
         JUDGMENTS,
         sorted(
-            said.judgments,
+            verdicts.judgments,
             key=lambda j: (place[j.prompt_id], ROLES.index(j.role), j.sample, judges[j.judge], j.repeat),
         ),
     )
     job.run.write_records(
         PREFERENCES,
-        sorted(said.preferences, key=lambda p: (place[p.prompt_id], p.second, p.first, p.sample, p.judge, p.repeat)),
+        sorted(
+            verdicts.preferences, key=lambda p: (place[p.prompt_id], p.second, p.first, p.sample, p.judge, p.repeat)
+        ),
     )
-    for model, rows in said.asked.items():
+    for model, rows in verdicts.asked.items():
         lines = sorted(json.dumps(row, ensure_ascii=False) for row in rows)
         job.run.write_text(f"judge_data/{_file_name(model)}.jsonl", "".join(f"{line}\n" for line in lines))
 

@@ -77,11 +77,11 @@ def checkpoints(run: RunDir) -> dict[int, Path]:
     """By step: those that training saved, and the one of the lowest held-out loss. A step 0 is the base itself."""
     from mlx_distill.models.students.checkpoint import progress
 
-    found = {int(folder.name): folder for folder in sorted((run / CHECKPOINTS).glob("[0-9]*")) if _is_saved(folder)}
+    by_step = {int(folder.name): folder for folder in sorted((run / CHECKPOINTS).glob("[0-9]*")) if _is_saved(folder)}
     best = progress(run / ADAPTER).best_step
-    if best and best not in found and _is_saved(run / ADAPTER):
-        found[best] = run / ADAPTER
-    return dict(sorted(found.items()))
+    if best and best not in by_step and _is_saved(run / ADAPTER):
+        by_step[best] = run / ADAPTER
+    return dict(sorted(by_step.items()))
 
 
 def _is_saved(folder: Path) -> bool:
@@ -112,7 +112,7 @@ class _Test:
 
 def _tests(job: Job) -> list[_Test]:
     """Answered greedily, whatever the reported items are."""
-    found = []
+    tests = []
     for one in loaded(job):
         parts = bench.parts(one.items, job.config.selection.items)
         whole = asked_of(job, one, [])
@@ -120,8 +120,8 @@ def _tests(job: Job) -> list[_Test]:
         choosing, confirming = (
             dataclasses.replace(greedy, items=list(items)) for items in (parts.choosing, parts.confirming)
         )
-        found.append(_Test(domain(one.benchmark, job.config.bench.own), choosing, confirming))
-    return found
+        tests.append(_Test(domain(one.benchmark, job.config.bench.own), choosing, confirming))
+    return tests
 
 
 # ---------------------------------------------------------------- answering, and choosing
@@ -154,8 +154,8 @@ def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]
     with answers.job.view.tracking("select", most) as update:
         answers.show = update
         base = answers.of(None, whole)
-        found: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
-        tried = Tried([test.ground for test in tests], base, found)
+        passed: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
+        tried = Tried([test.ground for test in tests], base, passed)
         for candidate in tried.order():
             tried = dataclasses.replace(tried, candidates={**tried.candidates, candidate: answers.of(candidate, whole)})
             if tried.holds(candidate):

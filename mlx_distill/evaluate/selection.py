@@ -93,12 +93,12 @@ def selection_part(tried: Tried, items: int, heldout_best: int) -> Selection:
 
 def _confirmed(tried: Tried) -> list[Candidate]:
     """Those put to confirmation, up to the first that holds."""
-    found: list[Candidate] = []
+    confirmed: list[Candidate] = []
     for candidate in tried.order():
-        found.append(candidate)
+        confirmed.append(candidate)
         if tried.holds(candidate):
             break
-    return found
+    return confirmed
 
 
 def _benchmark(tried: Tried, ground: Ground) -> SelectionBenchmark:
@@ -129,7 +129,7 @@ def _candidate(tried: Tried, candidate: Candidate) -> CandidateRow:
 
 def _score(tried: Tried, candidate: Candidate, ground: Ground, confirming: bool) -> CandidateScore:
     pairs = tried.pairs(candidate, ground, confirming)
-    found = change(pairs, len(tried.grounds))
+    difference = change(pairs, len(tried.grounds))
     share = wilson(sum(after for _, after in pairs), len(pairs)) if pairs else None
     before = wilson(sum(before for before, _ in pairs), len(pairs)) if pairs else None
     return CandidateScore(
@@ -137,10 +137,10 @@ def _score(tried: Tried, candidate: Candidate, ground: Ground, confirming: bool)
         base=before,
         score=share,
         difference=_difference(pairs),
-        gained=found.gained,
-        lost=found.lost,
-        loss_p=found.p,
-        loses=found.loses,
+        gained=difference.gained,
+        lost=difference.lost,
+        loss_p=difference.p,
+        loses=difference.loses,
     )
 
 
@@ -155,8 +155,8 @@ def _difference(pairs: Pairs) -> Estimate | None:
 # ---------------------------------------------------------------- words
 
 
-def _points(found: Estimate | None) -> str:
-    return "untested" if found is None else f"{100 * found.mean:+.1f} points, n = {found.n}"
+def _points(estimate: Estimate | None) -> str:
+    return "untested" if estimate is None else f"{100 * estimate.mean:+.1f} points, n = {estimate.n}"
 
 
 def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[CandidateRow]) -> str:
@@ -195,13 +195,15 @@ def _gain(tried: Tried, candidate: Candidate) -> str:
 
 def _none(candidates: Sequence[CandidateRow], heldout_best: int) -> str:
     """With what became of the candidate that a training without selection would have kept."""
-    said = f"none of {plural(len(candidates), 'candidate')} gains in the own domain and loses nowhere"
+    sentence = f"none of {plural(len(candidates), 'candidate')} gains in the own domain and loses nowhere"
     whole = [row for row in candidates if row.strength == 1 and row.step == heldout_best]
     for row in whole:
         lost = f", and loses on {', '.join(row.loses)}" if row.loses else ""
         gain = _points(row.gain)
-        said += f"; {named(row.candidate)}, which has the lowest held-out loss, changes the own domain by {gain}{lost}"
-    return said
+        sentence += (
+            f"; {named(row.candidate)}, which has the lowest held-out loss, changes the own domain by {gain}{lost}"
+        )
+    return sentence
 
 
 def read_selection(run: RunDir) -> Selection | None:

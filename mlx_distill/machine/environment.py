@@ -88,8 +88,8 @@ def chip() -> str:
 
 def launched_rank() -> int | None:
     """This process's number among those that `mlx.launch` or mpirun started; None where it was started alone."""
-    found = (os.environ.get(name) for name in ("MLX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"))
-    return next((int(rank) for rank in found if rank is not None), None)
+    ranks = (os.environ.get(name) for name in ("MLX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"))
+    return next((int(rank) for rank in ranks if rank is not None), None)
 
 
 def memory_bytes() -> int:

@@ -37,8 +37,8 @@ def tokens(language: str, code: str) -> list[Token] | None:
     name = _name(language)
     if name not in LEXERS or len(code) > OWN_LONGEST.get(name, LONGEST) or UNLIKE_CODE.search(code):
         return None
-    found = [(kind, text) for _, kind, text in _lexer(name).get_tokens_unprocessed(code)]
-    return found if "".join(text for _, text in found) == code else None
+    pairs = [(kind, text) for _, kind, text in _lexer(name).get_tokens_unprocessed(code)]
+    return pairs if "".join(text for _, text in pairs) == code else None
 
 
 def _name(language: str) -> str:

@@ -24,9 +24,9 @@ def animate(results: Results, folder: Path, look: Look = DEFAULT, frames: int = 
     still = dataclasses.replace(look, format="png")
     written = []
     for name in CHARTS:
-        found = _frames(name, results, folder / name, still, frames)
-        if found:
-            written.append(_gif(found, folder / f"{name}.gif"))
+        drawn = _frames(name, results, folder / name, still, frames)
+        if drawn:
+            written.append(_gif(drawn, folder / f"{name}.gif"))
     return written
 
 

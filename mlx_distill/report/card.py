@@ -54,9 +54,9 @@ def model_card(results: Results) -> str:
 def card_folder(results: Results, run: Path) -> Path | None:
     """Of the adapter that the card describes; None where there is none."""
     chosen = results.selection and results.selection.chosen
-    found = [run / name for name in ((CHOSEN, FOLDER) if chosen else (FOLDER,)) if (run / name).is_dir()]
+    folders = [run / name for name in ((CHOSEN, FOLDER) if chosen else (FOLDER,)) if (run / name).is_dir()]
     trained = results.training is not None or results.unfinished
-    return found[0] if found and trained else None
+    return folders[0] if folders and trained else None
 
 
 def _front_matter(results: Results) -> str:
@@ -77,18 +77,18 @@ def _repository(training: Training) -> str:
 # ---------------------------------------------------------------- what it is
 
 
-def _selected(found: Selection | None) -> Section:
+def _selected(chosen: Selection | None) -> Section:
     """Which candidate the adapter is."""
-    if not found:
+    if not chosen:
         return Section("selected", "Which checkpoint this is")
-    if found.chosen is None:
+    if chosen.chosen is None:
         words = (
-            f"Use the base: this adapter is step {found.heldout_best} at full strength, which has the lowest held-out "
+            f"Use the base: this adapter is step {chosen.heldout_best} at full strength, which has the lowest held-out "
             "loss, and was not chosen."
         )
     else:
         words = "The strength is folded into the adapter's own weights: load it as it is, at its full scale."
-    lines = [selection.headline(found), Line(words), Line(selection.unreported(found))]
+    lines = [selection.headline(chosen), Line(words), Line(selection.unreported(chosen))]
     return Section("selected", "Which checkpoint this is", lines)
 
 

@@ -29,10 +29,10 @@ DEFAULT = Look()
 
 def size_of(text: str) -> tuple[int, int]:
     """`1920x1080` as numbers. Raises UsageError."""
-    found = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip().lower())
-    if not found:
+    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip().lower())
+    if not match:
         raise UsageError(f"The size {text!r} cannot be read: give width and height in pixels, such as 1920x1080.")
-    width, height = int(found[1]), int(found[2])
+    width, height = int(match[1]), int(match[2])
     if min(width, height) < SHORTEST or max(width, height) > min(LONGEST, SLIMMEST * min(width, height)):
         raise UsageError(
             f"A picture of {width}x{height} cannot be drawn: give {SHORTEST} to {LONGEST} pixels a side, "

@@ -74,44 +74,44 @@ COUNTS = ("won", "gained", "tied", "unchanged", "lost")
 """Columns of a scorecard, gains at the left and losses at the right."""
 
 
-def section(found: Section, level: int = 2, chart: str | None = None) -> str:
+def section(one: Section, level: int = 2, chart: str | None = None) -> str:
     """Nothing where it has nothing to say; a section without a title has no heading. `chart`: stands after its text."""
-    if not found.filled:
+    if not one.filled:
         return ""
-    below = level if found.folded else level + 1
-    parts = [block(each) for each in found.blocks if has_content(each)]
+    below = level if one.folded else level + 1
+    parts = [block(each) for each in one.blocks if has_content(each)]
     parts += [_picture(chart, chart)] if chart else []
-    parts += filter(None, (section(part, below) for part in found.sections))
-    if found.folded:
-        return _folded(found.title, "\n\n".join(parts))
-    heading = [f"{'#' * level} {inline(found.title)}"] if found.title else []
+    parts += filter(None, (section(part, below) for part in one.sections))
+    if one.folded:
+        return _folded(one.title, "\n\n".join(parts))
+    heading = [f"{'#' * level} {inline(one.title)}"] if one.title else []
     return "\n\n".join([*heading, *parts])
 
 
-def block(found: Block) -> str:
-    match found:
+def block(part: Block) -> str:
+    match part:
         case Line():
-            return line(found)
+            return line(part)
         case Bullets():
-            return bullets(map(line, found.lines), found.otherwise)
+            return bullets(map(line, part.lines), part.otherwise)
         case Facts():
-            return table(("", ""), [map(cell, row) for row in found.rows])
+            return table(("", ""), [map(cell, row) for row in part.rows])
         case Table():
-            return table(map(inline, found.header), [map(cell, row) for row in found.rows])
+            return table(map(inline, part.header), [map(cell, row) for row in part.rows])
         case Measures():
-            return _measures(found)
+            return _measures(part)
         case Diagram():
-            return f"```mermaid\n{found.source}```"
+            return f"```mermaid\n{part.source}```"
 
 
-def line(found: Line) -> str:
-    sign = sign_of(found.word, found.lead)
-    lead = f"**{' '.join(filter(None, (sign, inline(found.lead, first=not sign))))}**" if found.lead else ""
-    return " ".join(part for part in (lead, inline(found.text, first=not lead)) if part)
+def line(words: Line) -> str:
+    sign = sign_of(words.word, words.lead)
+    lead = f"**{' '.join(filter(None, (sign, inline(words.lead, first=not sign))))}**" if words.lead else ""
+    return " ".join(part for part in (lead, inline(words.text, first=not lead)) if part)
 
 
-def cell(found: Cell | str) -> str:
-    shown = text_of(found)
+def cell(content: Cell | str) -> str:
+    shown = text_of(content)
     text = inline(shown.text, first=False)
     if shown.run:
         text = f"[{text}]({address(shown.run)}/RESULTS.md)"
@@ -121,17 +121,17 @@ def cell(found: Cell | str) -> str:
     return f"{text} !" if shown.doubtful else text
 
 
-def _measures(found: Measures) -> str:
-    roles = [role for role in ROLES if any(role == mine for row in found.rows for mine, *_ in row.values)]
-    counted = {word for row in found.rows for word, _ in row.counts}
+def _measures(measures: Measures) -> str:
+    roles = [role for role in ROLES if any(role == mine for row in measures.rows for mine, *_ in row.values)]
+    counted = {word for row in measures.rows for word, _ in row.counts}
     counts = [word for word in COUNTS if word in counted]
-    further = list(dict.fromkeys(name for row in found.rows for name, _ in row.further))
-    about = any(row.notes for row in found.rows)
-    header = (found.first.capitalize(), "n", *roles, "distilled − base", *counts)
+    further = list(dict.fromkeys(name for row in measures.rows for name, _ in row.further))
+    about = any(row.notes for row in measures.rows)
+    header = (measures.first.capitalize(), "n", *roles, "distilled − base", *counts)
     header += ("p", "p (Holm)", "verdict", "detectable", *further)
     header += ("about",) if about else ()
-    rows = [_measure(row, roles, counts, further) + [cell("; ".join(row.notes))] * about for row in found.rows]
-    warnings = [f"{inline(row.name)}, {inline(warning)}." for row in found.rows for warning in row.warnings]
+    rows = [_measure(row, roles, counts, further) + [cell("; ".join(row.notes))] * about for row in measures.rows]
+    warnings = [f"{inline(row.name)}, {inline(warning)}." for row in measures.rows for warning in row.warnings]
     return "\n\n".join(filter(None, (table(map(inline, header), rows), bullets(warnings))))
 
 
@@ -148,14 +148,14 @@ def _measure(row: Measure, roles: Sequence[Role], counts: Sequence[str], further
 # ---------------------------------------------------------------- sweeps
 
 
-def sweep_markdown(found: SweepResults, chart: str | None) -> str:
+def sweep_markdown(results: SweepResults, chart: str | None) -> str:
     """sweep.md. `chart`: its path from the file's folder."""
-    findings_ = [Line(one.words, f"{one.verdict}:", one.verdict) for one in found.findings]
+    findings_ = [Line(one.words, f"{one.verdict}:", one.verdict) for one in results.findings]
     parts = [
-        f"# Sweep: {inline(found.sweep.name)}",
-        f"**{headline(found)}.** {explained(found)}",
+        f"# Sweep: {inline(results.sweep.name)}",
+        f"**{headline(results)}.** {explained(results)}",
         bullets(map(line, findings_)),
-        *(section(part, chart=chart if part.name == CHECKPOINTS else None) for part in sweep_parts(found)),
+        *(section(part, chart=chart if part.name == CHECKPOINTS else None) for part in sweep_parts(results)),
     ]
     return document(parts)
 
@@ -170,8 +170,8 @@ def _prompt_by_prompt(comparison: Comparison) -> str:
 
 def _prompt(number: int, prompt: PromptResult) -> str:
     reasons = (
-        f"{inline(said.judge)}: {inline(prompts.preferred(said))}. {inline(said.reason)}".strip()
-        for said in prompt.preference_reasons
+        f"{inline(reason.judge)}: {inline(prompts.preferred(reason))}. {inline(reason.reason)}".strip()
+        for reason in prompt.preference_reasons
     )
     parts = [
         f"### {number}. {inline(prompt.title)} ({inline(prompt.category)}, {inline(prompt.source)})",
@@ -184,18 +184,18 @@ def _prompt(number: int, prompt: PromptResult) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _role(role: str, found: RoleOnPrompt) -> tuple[str, ...]:
-    scored = "unscored" if found.overall is None else f"{found.overall:.1f}"
-    checked = ", ".join(prompts.checks(answer.checks) for answer in found.answers) or NOTHING
-    return role, scored, checked, ", ".join(inline(prompts.ended(answer)) for answer in found.answers) or "no answer"
+def _role(role: str, answers: RoleOnPrompt) -> tuple[str, ...]:
+    scored = "unscored" if answers.overall is None else f"{answers.overall:.1f}"
+    checked = ", ".join(prompts.checks(answer.checks) for answer in answers.answers) or NOTHING
+    return role, scored, checked, ", ".join(inline(prompts.ended(answer)) for answer in answers.answers) or "no answer"
 
 
-def _answer(role: str, found: RoleOnPrompt, place: int) -> str:
-    answer, count = found.answers[place], len(found.answers)
+def _answer(role: str, answers: RoleOnPrompt, place: int) -> str:
+    answer, count = answers.answers[place], len(answers.answers)
     title = f"{role}, answer {place + 1} of {count}" if count > 1 else role
     judged = (
-        f"{inline(said.judge)}: {inline(prompts.scores(said))}. {inline(said.reason)}".strip()
-        for said in answer.judgments
+        f"{inline(judgment.judge)}: {inline(prompts.scores(judgment))}. {inline(judgment.reason)}".strip()
+        for judgment in answer.judgments
     )
     detail = f"Checks: {inline(answer.checks.detail)}" if answer.checks and answer.checks.detail else ""
     return _folded(title, "\n\n".join(part for part in (fence(answer.text), bullets(judged), detail) if part))

@@ -88,16 +88,16 @@ def _measures(title: str, rows: Sequence[Measure], width: int, note: str = "") -
     roles = roles if wide else [role for role in roles if role != "teacher"]
     counted = all(row.counts for row in rows)
     header = ["", *roles, "difference", *(["+ −"] if counted else []), *(["n", "p (Holm)"] if wide else []), "verdict"]
-    made = _table(title, header, left=("", "verdict"))
-    made.columns[0].min_width = min(SHORT, max(map(len, (row.name for row in rows))))
-    for column in made.columns[1:-1]:
+    drawn = _table(title, header, left=("", "verdict"))
+    drawn.columns[0].min_width = min(SHORT, max(map(len, (row.name for row in rows))))
+    for column in drawn.columns[1:-1]:
         column.no_wrap = True  # a long title folds instead
     for row in rows:
-        made.add_row(*map(_text, _cells(row, roles, counted, wide)), _word(row.verdict))
+        drawn.add_row(*map(_text, _cells(row, roles, counted, wide)), _word(row.verdict))
     if note:
-        made.caption = _text(note, "dim")
-        made.caption_justify = "left"
-    yield made
+        drawn.caption = _text(note, "dim")
+        drawn.caption_justify = "left"
+    yield drawn
     if not counted:
         yield from map(_counts, (row for row in rows if row.counts))
     yield from (_text(sentence, "dim") for sentence in findings.worth(rows))
@@ -109,7 +109,7 @@ def _counts(row: Measure) -> Text:
 
 
 def _cells(row: Measure, roles: Sequence[Role], counted: bool, wide: bool) -> list[str]:
-    values = {role: _mean(row, found) for role, found in ((role, value) for role, value, _ in row.values)}
+    values = {role: _mean(row, score) for role, score in ((role, value) for role, value, _ in row.values)}
     counts = dict(row.counts)
     gained, lost = counts.get("gained", counts.get("won")), counts.get("lost")
     changed = NOTHING if gained is None else f"+{gained} −{lost}"
@@ -155,9 +155,9 @@ def _trust(judge: JudgeOfPairs) -> Text:
         "first shown wins": judge.first_slot,
         "repeats agree": judge.repeat_agreement,
     }
-    known = [f"{name} {found.mean:.0%}" for name, found in figures.items() if found]
-    said = ", ".join([*known, f"ties {share(judge.ties)}", f"unscored {judge.unscored}/{judge.questions}"])
-    return _text(f"{'' if judge.person else 'Judge '}{judge.judge}: {said}")
+    known = [f"{name} {figure.mean:.0%}" for name, figure in figures.items() if figure]
+    words = ", ".join([*known, f"ties {share(judge.ties)}", f"unscored {judge.unscored}/{judge.questions}"])
+    return _text(f"{'' if judge.person else 'Judge '}{judge.judge}: {words}")
 
 
 # ---------------------------------------------------------------- benchmarks
@@ -182,43 +182,45 @@ def _benchmarks(results: Results, width: int) -> Iterable[RenderableType]:
         yield _text(f"Where the training taught most: {gate.coverage.words}.")
 
 
-def _bullets(found: Bullets) -> Iterable[Text]:
-    return (Text.assemble("  ", _shown(line)) for line in found.lines)
+def _bullets(bullets: Bullets) -> Iterable[Text]:
+    return (Text.assemble("  ", _shown(line)) for line in bullets.lines)
 
 
 # ---------------------------------------------------------------- selection
 
 
-def _selection(found: Selection, width: int) -> Iterable[RenderableType]:
+def _selection(selection: Selection, width: int) -> Iterable[RenderableType]:
     yield _text("")
-    candidates = selecting.candidates(found)
-    made = _table("Selection, points against the base", list(candidates.header), left=("loses on", ""))
-    for column in made.columns[:4]:
+    candidates = selecting.candidates(selection)
+    drawn = _table("Selection, points against the base", list(candidates.header), left=("loses on", ""))
+    for column in drawn.columns[:4]:
         column.no_wrap = True
-    for place in _best(found):
-        made.add_row(
+    for place in _best(selection):
+        drawn.add_row(
             *(_cell(cell, place < WIDE) for cell, place in zip(candidates.rows[place], [width] * 6, strict=True))
         )
-    rest = len(found.candidates) - made.row_count
-    asked = f"on {items_selecting(found)} that are not among the reported ones"
-    made.caption = _text(f"{f'and {rest} more, ' if rest > 0 else ''}{asked}", "dim")
-    made.caption_justify = "left"
-    yield made
-    yield _shown(selecting.headline(found))
+    rest = len(selection.candidates) - drawn.row_count
+    asked = f"on {items_selecting(selection)} that are not among the reported ones"
+    drawn.caption = _text(f"{f'and {rest} more, ' if rest > 0 else ''}{asked}", "dim")
+    drawn.caption_justify = "left"
+    yield drawn
+    yield _shown(selecting.headline(selection))
 
 
-def _cell(found: Cell | str, narrow: bool) -> Text:
+def _cell(content: Cell | str, narrow: bool) -> Text:
     """Without its interval where there is no room."""
-    cell = text_of(found)
+    cell = text_of(content)
     words = cell.text.partition(" [")[0] if narrow and not cell.word else cell.text
     style = STYLES.get(cell.word, "bold" if cell.word in LOUD else "")
     return _text(words, style)
 
 
-def _best(found: Selection) -> list[int]:
+def _best(selection: Selection) -> list[int]:
     """Places of what was put to confirmation, of the lowest held-out loss, and of those that gain most."""
-    ranked = sorted(range(len(found.candidates)), key=lambda place: _gain(found.candidates[place]), reverse=True)
-    first = [place for place in ranked if standing(found, found.candidates[place])]
+    ranked = sorted(
+        range(len(selection.candidates)), key=lambda place: _gain(selection.candidates[place]), reverse=True
+    )
+    first = [place for place in ranked if standing(selection, selection.candidates[place])]
     shown = [*first, *(place for place in ranked if place not in first)][:MOST_CANDIDATES]
     return [place for place in ranked if place in shown]
 
@@ -231,8 +233,8 @@ def _gain(row: CandidateRow) -> float:
 
 
 def _beside(results: Results) -> Iterable[Text]:
-    if found := results.self_check:
-        yield _line("\nThe base compared with itself: ", found.verdict, f" (n = {found.n}).")
+    if self_check := results.self_check:
+        yield _line("\nThe base compared with itself: ", self_check.verdict, f" (n = {self_check.n}).")
     if before := results.previous:
         student = f", {before.student}, {before.epochs:g} epochs" if before.student else ""
         loss = f", held-out loss {best.mean:.3f}" if (best := before.heldout_loss.best) else ""

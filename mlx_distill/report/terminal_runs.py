@@ -21,11 +21,11 @@ def runs(entries: Sequence[Entry], folder: str, width: int) -> Table:
     """One line a run."""
     more = ["n", "student"] if width >= WIDE else []
     header = ["run", "verdict", "worse", "held-out loss", "cost", "time", *more, "date"]
-    made = table(f"Runs in {folder}", header, left=("run", "verdict", "student", "date"))
+    drawn = table(f"Runs in {folder}", header, left=("run", "verdict", "student", "date"))
     for entry in entries:
         verdict, cells = (text(entry.state, "dim"), {}) if entry.run is None else _run(entry.run)
-        made.add_row(text(entry.name), verdict, *(text(cells.get(name, NOTHING)) for name in header[2:]))
-    return made
+        drawn.add_row(text(entry.name), verdict, *(text(cells.get(name, NOTHING)) for name in header[2:]))
+    return drawn
 
 
 def _run(run: RunSummary) -> tuple[Text, dict[str, str]]:
@@ -41,30 +41,30 @@ def _run(run: RunSummary) -> tuple[Text, dict[str, str]]:
     return word(run.verdict or "not compared"), cells
 
 
-def diff(found: Diff) -> Iterable[RenderableType]:
+def diff(difference: Diff) -> Iterable[RenderableType]:
     """Two runs side by side, then one against the other."""
-    made = table("", ["", found.a, found.b], left=("", found.a, found.b))
+    drawn = table("", ["", difference.a, difference.b], left=("", difference.a, difference.b))
     part = ""
-    for row in found.rows:
+    for row in difference.rows:
         if row.part != part:
-            made.add_section()
-            made.add_row(text(row.part.capitalize(), "bold"))
-        made.add_row(text(f"  {row.name}"), text(row.a), text(row.b, "" if row.a == row.b else "bold"))
+            drawn.add_section()
+            drawn.add_row(text(row.part.capitalize(), "bold"))
+        drawn.add_row(text(f"  {row.name}"), text(row.a), text(row.b, "" if row.a == row.b else "bold"))
         part = row.part
-    yield made
-    whose = f"The distilled model of {found.b} against that of {found.a}"
-    if found.paired:
-        yield _paired(f"{whose}, prompt by prompt", found.paired)
-    if found.benchmarks:
-        yield _paired(f"{whose}, item by item (share passed)", found.benchmarks)
-    yield from (text(f"! {note}", "yellow") for note in found.notes)
+    yield drawn
+    whose = f"The distilled model of {difference.b} against that of {difference.a}"
+    if difference.paired:
+        yield _paired(f"{whose}, prompt by prompt", difference.paired)
+    if difference.benchmarks:
+        yield _paired(f"{whose}, item by item (share passed)", difference.benchmarks)
+    yield from (text(f"! {note}", "yellow") for note in difference.notes)
 
 
 def _paired(title: str, rows: Sequence[Paired]) -> Table:
-    made = table(title, ["", "difference", "n", "p (Holm)", "detectable", "verdict"], left=("", "verdict"))
+    drawn = table(title, ["", "difference", "n", "p (Holm)", "detectable", "verdict"], left=("", "verdict"))
     for row in rows:
         smallest = NOTHING if row.verdict != UNSHOWN or row.smallest is None else f"{row.smallest:.2f}"
         n = str(row.difference.n) if row.difference else NOTHING
         cells = (row.name, estimate(row.difference, 2, "+"), n, p_value(row.p_holm), smallest)
-        made.add_row(*map(text, cells), word(row.verdict))
-    return made
+        drawn.add_row(*map(text, cells), word(row.verdict))
+    return drawn

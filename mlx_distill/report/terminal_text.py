@@ -44,9 +44,9 @@ def line(before: str, verdict: str, after: str = "") -> Text:
 
 
 def table(title: str, header: Sequence[str], left: Sequence[str]) -> Table:
-    made = Table(
+    drawn = Table(
         title=text(title, "bold"), title_justify="left", pad_edge=False, padding=(0, 1, 0, 0), box=box.SIMPLE_HEAD
     )
     for name in header:
-        made.add_column(text(name), justify="left" if name in left else "right", overflow="fold")
-    return made
+        drawn.add_column(text(name), justify="left" if name in left else "right", overflow="fold")
+    return drawn

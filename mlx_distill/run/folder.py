@@ -234,8 +234,8 @@ class RunDir:
         path = self / name
         if not path.exists():
             return read_content(path)
-        found = path.stat()
-        state = (found.st_ino, found.st_size, found.st_mtime_ns)
+        status = path.stat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
         if name not in self._contents or self._contents[name][0] != state:
             self._contents[name] = (state, read_content(path))
         return self._contents[name][1]
@@ -269,8 +269,8 @@ class RunDir:
 
     def is_current(self, stage: str, fingerprint: str, outputs: Iterable[str]) -> bool:
         known = self.stage(stage)
-        made = known is not None and (known.state, known.fingerprint) == ("done", fingerprint)
-        return made and all((self / name).exists() for name in outputs)
+        done = known is not None and (known.state, known.fingerprint) == ("done", fingerprint)
+        return done and all((self / name).exists() for name in outputs)
 
     def started_from(self, stage: str, fingerprint: str) -> bool:
         """Whether what an earlier attempt at this stage left behind was made from the same inputs."""

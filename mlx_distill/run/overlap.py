@@ -62,7 +62,7 @@ class Protected:
     def __init__(self, sets: Mapping[str, Iterable[str]]) -> None:
         self.sizes = {name: {"texts": 0, "ignored": 0} for name in sets}
         self._names = list(sets)
-        found: dict[int, list[tuple[Hashes, int]]] = defaultdict(list)
+        by_size: dict[int, list[tuple[Hashes, int]]] = defaultdict(list)
         for owner, (name, texts) in enumerate(sets.items()):
             for text in texts:
                 words = word_hashes(text)
@@ -71,8 +71,8 @@ class Protected:
                     self.sizes[name]["ignored"] += 1
                     continue
                 width = min(OVERLAP, len(words))
-                found[width].append((np.unique(grams(words, width)), owner))
-        self._grams = {width: _sorted_with_owner(parts) for width, parts in found.items()}
+                by_size[width].append((np.unique(grams(words, width)), owner))
+        self._grams = {width: _sorted_with_owner(parts) for width, parts in by_size.items()}
 
     def overlapped(self, words: Hashes) -> set[str]:
         """The names of the sets that share an n-gram with a text."""
@@ -94,12 +94,12 @@ def overlapping(questions: Mapping[str, str], texts: Iterable[str]) -> list[str]
     As `Protected`, with the sides changed: there the texts are left out, here the questions are named.
     """
     words = {name: word_hashes(text) for name, text in questions.items()}
-    found = {name: np.unique(grams(own, OVERLAP)) for name, own in words.items()}
-    held, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *found.values()]), return_counts=True)
+    protected = {name: np.unique(grams(own, OVERLAP)) for name, own in words.items()}
+    held, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *protected.values()]), return_counts=True)
     held = held[counts <= BOILERPLATE]
     shared = [held[np.isin(held, grams(word_hashes(text), OVERLAP))] for text in texts]
     hits = np.unique(np.concatenate([np.empty(0, np.uint64), *shared]))
-    return [name for name, own in found.items() if np.isin(own, hits).any()]
+    return [name for name, own in protected.items() if np.isin(own, hits).any()]
 
 
 def _sorted_with_owner(parts: list[tuple[Hashes, int]]) -> tuple[Hashes, npt.NDArray[np.int32]]:

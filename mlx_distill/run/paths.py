@@ -42,8 +42,8 @@ def inputs_of(config: Config) -> Iterator[tuple[str, Path]]:
     for name in INPUTS:
         for text in _texts(_value(config, name)):
             _, path = _split(name, text)
-            if path and (found := _there(path, (Path.cwd(),))):
-                yield name, found
+            if path and (existing := _there(path, (Path.cwd(),))):
+                yield name, existing
 
 
 def anchored(config: Config, folders: Sequence[Path]) -> Config:
@@ -70,10 +70,10 @@ def _anchored(name: str, text: str, folders: Sequence[Path]) -> str:
     before, path = _split(name, text)
     if not path:
         return text
-    found = _there(path, folders)
-    if found is None and name in OUTPUTS:
-        found = folders[0] / Path(path).expanduser()
-    return text if found is None else before + os.path.normpath(found.absolute())
+    existing = _there(path, folders)
+    if existing is None and name in OUTPUTS:
+        existing = folders[0] / Path(path).expanduser()
+    return text if existing is None else before + os.path.normpath(existing.absolute())
 
 
 def _real(name: str, text: str) -> str:
@@ -94,8 +94,8 @@ def _split(name: str, text: str) -> tuple[str, str]:
 def _there(path: str, folders: Sequence[Path]) -> Path | None:
     """An absolute path is there from any folder."""
     try:
-        found = Path(path).expanduser()
-        return next((folder / found for folder in folders if (folder / found).exists()), None)
+        existing = Path(path).expanduser()
+        return next((folder / existing for folder in folders if (folder / existing).exists()), None)
     except (OSError, ValueError, RuntimeError):  # no name that a file can have
         return None
 

@@ -70,9 +70,9 @@ def stream_prompts(config: PromptConfig) -> Iterator[Prompt]:
 def heldout_prompts(config: PromptConfig, splits: Sequence[Split] = ("valid", "test")) -> list[Prompt]:
     """The prompts that are never trained on. Raises DataError when one is there twice."""
     names = {"valid": config.valid, "test": config.test}
-    found = [prompt for split in splits for prompt in itertools.islice(_load_sets(names[split], split), config.limit)]
-    _refuse_duplicates(found)
-    return found
+    prompts = [prompt for split in splits for prompt in itertools.islice(_load_sets(names[split], split), config.limit)]
+    _refuse_duplicates(prompts)
+    return prompts
 
 
 def identity(config: PromptConfig) -> list[str]:
@@ -128,7 +128,7 @@ def _from_file(path: Path, split: Split) -> Iterable[Prompt]:
         raise UsageError(f"There is no prompt set {path}: give a file, hf:DATASET, or one of {known}.")
     if path.suffix.lower() == ".toml":
         return _from_toml(path, split, expanded=True)
-    return (prompt_of(found.row, found.where, split) for found in found_in(path, "prompt"))
+    return (prompt_of(row.row, row.where, split) for row in found_in(path, "prompt"))
 
 
 def _plain(text: str, split: Split) -> Prompt:
@@ -170,9 +170,9 @@ def _asked(messages: list[Any]) -> str | None:
 
 def _check(check: Any, path: Path | str) -> Check:
     try:
-        found = Check(**check)
-        ast.literal_eval(found.expected)
-        return found
+        checked = Check(**check)
+        ast.literal_eval(checked.expected)
+        return checked
     except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise DataError(f"{path}: a check is not {{run, expected}} with a literal ({error}): correct it.") from error
 

@@ -40,10 +40,10 @@ def split(text: str, *more: tuple[str, str]) -> Split:
     `more`: pairs of tags beside TAGS, which a tokenizer names.
     """
     thoughts: list[str] = []
-    while len(thoughts) < MOST and (found := _first(text, (*more, *TAGS))) is not None:
-        thoughts.append(found.reasoning)
-        text = found.answer
-        if not found.finished:
+    while len(thoughts) < MOST and (first := _first(text, (*more, *TAGS))) is not None:
+        thoughts.append(first.reasoning)
+        text = first.answer
+        if not first.finished:
             return Split("\n\n".join(thoughts), "", False)
     return Split("\n\n".join(filter(None, thoughts)), text)
 

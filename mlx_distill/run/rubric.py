@@ -58,10 +58,10 @@ def read_rubric(file: Path) -> Rubric:
     if not file.is_file():
         raise UsageError(f"There is no rubric {file}: give a file with --rubric.")
     text = file.read_text(encoding="utf-8")
-    found = list(DIMENSION.finditer(text))
-    names = [match["name"].strip() for match in found]
+    dimensions = list(DIMENSION.finditer(text))
+    names = [match["name"].strip() for match in dimensions]
     _check(file, names)
-    checked = next((match["name"].strip() for match in found if match["checks"]), "")
+    checked = next((match["name"].strip() for match in dimensions if match["checks"]), "")
     return Rubric(text.replace(" [checks]:", ":"), tuple(names), checked)
 
 

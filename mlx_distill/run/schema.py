@@ -36,9 +36,9 @@ def schema_page() -> str:
 
 
 def _record(name: str, part: Part) -> str:
-    said = " ".join(str(part.get("description", "")).split("\n\n")[0].split())
+    about = " ".join(str(part.get("description", "")).split("\n\n")[0].split())
     table = "\n".join(["| key | type | meaning |", "| --- | --- | --- |", *_rows(part)])
-    return "\n\n".join(filter(None, (f"## {name}", said, *_columns(part), table)))
+    return "\n\n".join(filter(None, (f"## {name}", about, *_columns(part), table)))
 
 
 def _columns(part: Part) -> Iterator[str]:

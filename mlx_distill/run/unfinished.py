@@ -27,9 +27,9 @@ OTHERS = {
 
 def unfinished_part(run: RunDir, config: Config) -> list[str]:
     """results["unfinished"]."""
-    stages, said = run.stages(), unfinished_training(run, config)
+    stages, sentences = run.stages(), unfinished_training(run, config)
     begun = [name for name in OTHERS if name in stages and stages[name].state != DONE]
-    return said + [f"{OTHERS[name]} is not finished: what rests on it counts what was there." for name in begun]
+    return sentences + [f"{OTHERS[name]} is not finished: what rests on it counts what was there." for name in begun]
 
 
 def unfinished_training(run: RunDir, config: Config) -> list[str]:
@@ -40,12 +40,12 @@ def unfinished_training(run: RunDir, config: Config) -> list[str]:
     known = run.find(RECORD, StudentFile) or StudentFile()
     if "train" not in stages:
         return ["The adapter was not trained in this run: nothing is known of how, nor whether that was finished."]
-    said = []
+    sentences = []
     if stages["train"].state != DONE:
-        said.append(_steps(run.read(METRICS, StepMetrics), known.steps))
+        sentences.append(_steps(run.read(METRICS, StepMetrics), known.steps))
     if different := _different(known.settings, config):
-        said.append(f"The adapter was trained with other settings than the run has now ({'; '.join(different)}).")
-    return said
+        sentences.append(f"The adapter was trained with other settings than the run has now ({'; '.join(different)}).")
+    return sentences
 
 
 def _steps(metrics: list[StepMetrics], planned: int | None) -> str:

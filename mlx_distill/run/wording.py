@@ -27,31 +27,31 @@ def visible(text: Any) -> str:
     return CONTROLS.sub("\ufffd", LINE_ENDS.sub("\n", str(text)))
 
 
-def estimate(found: Estimate | None, digits: int = 2, sign: str = "") -> str:
+def estimate(value: Estimate | None, digits: int = 2, sign: str = "") -> str:
     """The mean with its interval: `+1.06 [+0.18, +1.96]`."""
-    return _interval(found, f"{sign}.{digits}f")
+    return _interval(value, f"{sign}.{digits}f")
 
 
-def percent(found: Estimate | None) -> str:
-    return _interval(found, ".0%")
+def percent(value: Estimate | None) -> str:
+    return _interval(value, ".0%")
 
 
-def points(found: Estimate | None, digits: int = 1, sign: str = "") -> str:
+def points(value: Estimate | None, digits: int = 1, sign: str = "") -> str:
     """A share, or a difference of shares, in points of a hundred: `+28.0 [+20.1, +36.0]`."""
-    return estimate(found and found.times(100), digits, sign)
+    return estimate(value and value.times(100), digits, sign)
 
 
-def dollars(found: Estimate | None) -> str:
-    return _interval(found, ",.2f")
+def dollars(value: Estimate | None) -> str:
+    return _interval(value, ",.2f")
 
 
-def _interval(found: Estimate | None, form: str) -> str:
-    if found is None:
+def _interval(score: Estimate | None, form: str) -> str:
+    if score is None:
         return NOTHING
-    if found.interval is None:
-        return f"{found.mean:{form}}"
-    low, high = found.interval
-    return f"{found.mean:{form}} [{low:{form}}, {high:{form}}]"
+    if score.interval is None:
+        return f"{score.mean:{form}}"
+    low, high = score.interval
+    return f"{score.mean:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def share(value: float | None) -> str:
@@ -115,8 +115,8 @@ def answers_an_item(row: Benchmark) -> str:
 
 def equivalence(row: Benchmark) -> str:
     """Whether both models are shown to be alike: "yes" only where a test says so."""
-    found = row.equivalence
-    return NOTHING if found is None else f"{'yes' if found.shown else 'not shown'} ({tested(found.p)})"
+    shown = row.equivalence
+    return NOTHING if shown is None else f"{'yes' if shown.shown else 'not shown'} ({tested(shown.p)})"
 
 
 def form(row: Benchmark) -> str:
@@ -129,12 +129,12 @@ def form(row: Benchmark) -> str:
 
 def overlapping(row: Benchmark) -> str:
     """Which items share words with the training prompts; "" for none."""
-    found = row.overlap
-    if not found or found.checked is None:
+    overlap = row.overlap
+    if not overlap or overlap.checked is None:
         return "not checked for items among the training prompts"
-    if not found.items:
+    if not overlap.items:
         return ""
-    count = len(found.items)
+    count = len(overlap.items)
     share_ = "shares" if count == 1 else "share"
     return f"{count} of {plural(row.items, 'item')} {share_} 13 words in a row with a training prompt"
 
@@ -148,9 +148,9 @@ def published(row: Benchmark, results: Results) -> list[Published]:
 # ---------------------------------------------------------------- selection
 
 
-def candidate(found: Candidate | None) -> str:
+def candidate(place: Candidate | None) -> str:
     """Which checkpoint at which strength of the adapter; None is the base."""
-    return "the base" if found is None else f"step {found.step} at strength {found.strength:g}"
+    return "the base" if place is None else f"step {place.step} at strength {place.strength:g}"
 
 
 def kept(selection: Selection) -> str:
@@ -174,19 +174,19 @@ def standing(selection: Selection, row: CandidateRow) -> list[str]:
     """What a candidate is among the others: mostly nothing."""
     place = row.candidate
     heldout = (row.step, row.strength) == (selection.heldout_best, 1.0)
-    said = {
+    marks = {
         "kept": place == selection.chosen,
         "not confirmed": place in selection.refused,
         "lowest held-out loss": heldout,
     }
-    return [words for words, holds in said.items() if holds]
+    return [words for words, holds in marks.items() if holds]
 
 
 SHOWN_KEYS = 5
 
 
-def counts(found: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in found.items())
+def counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in numbers.items())
 
 
 def keys_in_words(unused: Mapping[str, int]) -> str:
@@ -195,24 +195,24 @@ def keys_in_words(unused: Mapping[str, int]) -> str:
     return ", ".join([*names[:SHOWN_KEYS], *more])
 
 
-def dataset(found: Dataset | None) -> list[tuple[str, str]]:
+def dataset(data: Dataset | None) -> list[tuple[str, str]]:
     """What became of the rows that were read, for terminal and report alike."""
     facts: list[tuple[str, str]] = []
-    if not found:
+    if not data:
         return facts
-    if found.rows is not None:
-        made = f"{plural(found.train, 'example')} to train on, {found.valid:,} held out"
-        facts.append(("Rows", f"{found.rows:,}, which give {made}"))
-    if found.left_out:
-        facts.append(("Left out", counts(found.left_out)))
-    if found.heldout_overlap:
-        what = f"{found.heldout_overlap:,} of {found.valid:,} ask what is trained on, so the loss looks better"
+    if data.rows is not None:
+        sentence = f"{plural(data.train, 'example')} to train on, {data.valid:,} held out"
+        facts.append(("Rows", f"{data.rows:,}, which give {sentence}"))
+    if data.left_out:
+        facts.append(("Left out", counts(data.left_out)))
+    if data.heldout_overlap:
+        what = f"{data.heldout_overlap:,} of {data.valid:,} ask what is trained on, so the loss looks better"
         facts.append(("Held out", f"{what} than it is"))
-    if found.turn_by_turn:
-        many = plural(found.turn_by_turn, "conversation")
+    if data.turn_by_turn:
+        many = plural(data.turn_by_turn, "conversation")
         facts.append(("Turn by turn", f"{many}: the chat template rewrites earlier turns"))
-    if found.with_control_tokens:
-        facts.append(("Control tokens", f"named in {plural(found.with_control_tokens, 'row')}, learnt as words"))
-    if found.unused_keys:
-        facts.append(("Keys not used", keys_in_words(found.unused_keys)))
+    if data.with_control_tokens:
+        facts.append(("Control tokens", f"named in {plural(data.with_control_tokens, 'row')}, learnt as words"))
+    if data.unused_keys:
+        facts.append(("Keys not used", keys_in_words(data.unused_keys)))
     return facts

@@ -42,10 +42,10 @@ UNSHOWN = "no difference shown"
 
 def by_prompt(rows: Iterable[tuple[str, float]]) -> dict[str, float]:
     """(prompt id, value) → one mean for each prompt. Taken singly, what belongs together would halve the interval."""
-    found: dict[str, list[float]] = defaultdict(list)
+    differences: dict[str, list[float]] = defaultdict(list)
     for prompt, value in rows:
-        found[prompt].append(value)
-    return {prompt: sum(values) / len(values) for prompt, values in found.items()}
+        differences[prompt].append(value)
+    return {prompt: sum(values) / len(values) for prompt, values in differences.items()}
 
 
 def estimate(values: Sequence[float]) -> Estimate:

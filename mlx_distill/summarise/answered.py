@@ -43,10 +43,10 @@ def degraded(asked: ScoredBenchmark, roles: Mapping[Role, RoleCounts]) -> tuple[
     """A sentence for whatever goes above DEGRADED."""
     limit = asked.protocol.max_tokens
     at = f" at {limit:,} tokens" if limit else ""
-    said = []
+    sentences = []
     for role, counts in roles.items():
         answers, everything = counts.answers, counts.answers + counts.missing
-        said += [
+        sentences += [
             f"{role}: {count:,} of {of:,} answers {what} ({100 * count / of:.1f} %)"
             for count, of, what in (
                 (counts.missing, everything, "missing"),
@@ -56,7 +56,7 @@ def degraded(asked: ScoredBenchmark, roles: Mapping[Role, RoleCounts]) -> tuple[
             )
             if of and count / of > DEGRADED
         ]
-    return tuple(said)
+    return tuple(sentences)
 
 
 # ---------------------------------------------------------------- lengths

@@ -32,13 +32,13 @@ Counted = tuple[float, float]
 
 def parts_part(asked: ScoredBenchmark) -> tuple[ScorePart, ...]:
     """Shares by name. Instructions are counted singly, and resampled with the prompt that they belong to."""
-    found: dict[str, dict[str, tuple[Counted, Counted]]] = defaultdict(dict)
+    parts: dict[str, dict[str, tuple[Counted, Counted]]] = defaultdict(dict)
     for item in asked.pairs:
         base, distilled = (_counted(asked.scored(item, role)) for role in MODELS)
         for name in base:
             if name in distilled:
-                found[name][item] = (base[name], distilled[name])
-    return tuple(_part(asked, name, list(rows.values())) for name, rows in found.items())
+                parts[name][item] = (base[name], distilled[name])
+    return tuple(_part(asked, name, list(rows.values())) for name, rows in parts.items())
 
 
 def _counted(scores: Sequence[Score]) -> dict[str, Counted]:
@@ -100,11 +100,11 @@ def _estimate(values: Sequence[float]) -> Estimate | None:
 
 def groups_part(asked: ScoredBenchmark, key: str) -> tuple[Group, ...]:
     """By `category` or `difficulty`; () where the data has not two of them."""
-    found: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
+    groups: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for item, pair in asked.pairs.items():
         if asked.items[item][key]:
-            found[str(asked.items[item][key])][item] = pair
-    return tuple(_group(asked, name, list(found[name].values())) for name in sorted(found)) if len(found) > 1 else ()
+            groups[str(asked.items[item][key])][item] = pair
+    return tuple(_group(asked, name, list(groups[name].values())) for name in sorted(groups)) if len(groups) > 1 else ()
 
 
 def _group(asked: ScoredBenchmark, name: str, pairs: Sequence[tuple[float, float]]) -> Group:

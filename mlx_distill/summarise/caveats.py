@@ -44,75 +44,77 @@ def _about_teacher(config: Config, models: Sequence[str]) -> list[str]:
 
 
 def _about_judges(config: Config, comparison: Comparison) -> list[str]:
-    said = []
+    sentences = []
     judges, models = list(comparison.judges), comparison.teacher_models
     people = [judge for judge in judges if judge.startswith(PEOPLE)]
     judges = [judge for judge in judges if judge not in people]
     others = [judge for judge in judges if judge != STATIC_JUDGE]
     if STATIC_JUDGE in judges and others:
-        said.append(f"The scores are the mean of static analysis and {plural(len(others), 'LLM judge')}.")
+        sentences.append(f"The scores are the mean of static analysis and {plural(len(others), 'LLM judge')}.")
     elif STATIC_JUDGE in judges:
-        said.append("The scores are static analysis, not an LLM: they measure the code, not its taste.")
+        sentences.append("The scores are static analysis, not an LLM: they measure the code, not its taste.")
     if people and others:
         named = f"{plural(len(others), 'model')} and {plural(len(people), 'human judge')}"
-        said.append(f"The preference is the mean of {named}, each with the same weight.")
+        sentences.append(f"The preference is the mean of {named}, each with the same weight.")
     if models and traits_of(config.teacher.spec).kind in ("recorded", "traces"):
-        said.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
+        sentences.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
     for judge in judges:
         if judge in (config.teacher.spec, *models):
-            said.append(f"The judge {judge} is the teacher itself: it scores what it taught.")
+            sentences.append(f"The judge {judge} is the teacher itself: it scores what it taught.")
         elif family(judge) and family(judge) in {family(model) for model in models}:
-            said.append(f"Judge and teacher are of one family ({family(judge)}), {LEAKAGE}.")
+            sentences.append(f"Judge and teacher are of one family ({family(judge)}), {LEAKAGE}.")
         if family(judge) and family(judge) == family(config.training.student):
-            said.append(f"Judge and student are of one family ({family(judge)}), which judges are known to favour.")
-    return list(dict.fromkeys(said))
+            sentences.append(
+                f"Judge and student are of one family ({family(judge)}), which judges are known to favour."
+            )
+    return list(dict.fromkeys(sentences))
 
 
 def _about_preferences(comparison: Comparison) -> list[str]:
-    said = []
+    sentences = []
     for entry in [comparison.primary] if comparison.primary else []:
         for judge in entry.judges:
             same = judge.swap_consistency
             if same is not None and same.mean < FICKLE:
-                said.append(
+                sentences.append(
                     f"{judge.judge} said another thing when the order was changed in {1 - same.mean:.0%} of the "
                     "pairs (counted as ties): its preferences are weak evidence."
                 )
         adjusted = entry.adjusted
         if adjusted and entry.verdict in ("better", "worse") and adjusted.spans_zero:
-            said.append(
+            sentences.append(
                 "The preference cannot be told from one for length and Markdown: adjusted for both, it is "
                 f"{estimate(adjusted, sign='+')}."
             )
-    return said
+    return sentences
 
 
 def _about_answers(generations: Sequence[Generation]) -> list[str]:
-    said = []
+    sentences = []
     for role in MODELS:
         mine = [generation for generation in generations if generation.role == role]
         cut = sum(generation.finish_reason == "length" for generation in mine)
         if cut:
-            said.append(f"{cut} of {len(mine)} answers of the {role} model were cut at the token cap.")
-    return said
+            sentences.append(f"{cut} of {len(mine)} answers of the {role} model were cut at the token cap.")
+    return sentences
 
 
 def _about_gaps(comparison: Comparison) -> list[str]:
-    said = []
+    sentences = []
     unscored = comparison.unscored
     kinds = (("answers", unscored.answers, comparison.judgments), ("pairs", unscored.pairs, comparison.pairs_judged))
     for kind, count, of in kinds:
         if count:
-            said.append(f"{count} of {of} judgments of {kind} are unscored, and left out.")
+            sentences.append(f"{count} of {of} judgments of {kind} are unscored, and left out.")
     checks = comparison.checks
     refused = sum(role.refused for role in checks.roles.values())
     if not_run := sum(role.not_run for role in checks.roles.values()) - refused:
-        said.append(f"{not_run} executed checks were not run, for want of a sandbox on this machine.")
+        sentences.append(f"{not_run} executed checks were not run, for want of a sandbox on this machine.")
     if refused:
-        said.append(f"{refused} executed checks could not be run: the sandbox lacks what the answers use.")
-    said += packages_words(checks.packages)
+        sentences.append(f"{refused} executed checks could not be run: the sandbox lacks what the answers use.")
+    sentences += packages_words(checks.packages)
     if "none" in checks.sandbox:
-        said.append(
+        sentences.append(
             "Models' code was run without a sandbox, as --unsandboxed allows: it could have forged its results."
         )
-    return said
+    return sentences

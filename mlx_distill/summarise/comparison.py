@@ -67,7 +67,7 @@ class Compared:
 
 
 def comparison_part(run: RunDir, config: Config) -> Comparison | None:
-    found = Compared(
+    compared = Compared(
         [prompt for prompt in run.read(PROMPTS, Prompt) if prompt.split == "test"],
         run.read(GENERATIONS, Generation),
         run.read(JUDGMENTS, Judgment),
@@ -75,54 +75,54 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
         run.read(SCORES, Score),
         rubric_of(config),
     )
-    if not found.judgments and not found.preferences:
+    if not compared.judgments and not compared.preferences:
         return None
     part = Comparison(
-        **_measured(found),
+        **_measured(compared),
         samples=config.comparison.samples,
         temperature=config.comparison.temperature if config.comparison.samples else None,
         repeats=config.comparison.repeats,
         teacher_models=tuple(sorted({answer.model for answer in run.read(TEACHER_DATA, Completion)})),
         caveats=(),
-        prompts=tuple(_prompts(found)),
+        prompts=tuple(_prompts(compared)),
     )
-    return replace(part, caveats=caveats(config, part, found.generations))
+    return replace(part, caveats=caveats(config, part, compared.generations))
 
 
-def _measured(found: Compared) -> dict[str, Any]:
+def _measured(compared: Compared) -> dict[str, Any]:
     """The numbers, and the verdict over everything that was tested: one family, adjusted together."""
-    preferences, dimensions, pairs = _decided(found)
+    preferences, dimensions, pairs = _decided(compared)
     rows: list[Measure] = [p for p in preferences if p.verdict]
     rows += [*dimensions, *([pairs] if pairs else [])]
-    judges = sorted({j.judge for j in found.judgments} | {p.judge for p in found.preferences})
+    judges = sorted({j.judge for j in compared.judgments} | {p.judge for p in compared.preferences})
     return {
         "judges": tuple(judges),
         "judge_is_llm": any(judge != STATIC_JUDGE and not judge.startswith(PEOPLE) for judge in judges),
         "measured": MEASURED if STATIC_JUDGE in judges else None,
-        "judge_usd": sum(found.paid()) or None,
+        "judge_usd": sum(compared.paid()) or None,
         "unscored": Unscored(
-            answers=sum(judgment.scores is None for judgment in found.judgments),
-            pairs=sum(preference.better is None for preference in found.preferences),
+            answers=sum(judgment.scores is None for judgment in compared.judgments),
+            pairs=sum(preference.better is None for preference in compared.preferences),
         ),
-        "judgments": len(found.judgments),
-        "pairs_judged": len(found.preferences),
+        "judgments": len(compared.judgments),
+        "pairs_judged": len(compared.preferences),
         "n": max((row.n for row in rows), default=0),
         "verdict": stats.overall([str(row.verdict) for row in rows if row.n]),
         "verdict_in_words": _in_words(rows),
         "preferences": tuple(preferences),
         "dimensions": tuple(dimensions),
-        "checks": checks_part(found.scores, pairs),
-        "answers": {role: _answers(found.generations, role) for role in ROLES},
+        "checks": checks_part(compared.scores, pairs),
+        "answers": {role: _answers(compared.generations, role) for role in ROLES},
     }
 
 
-def _decided(found: Compared) -> tuple[list[PairPreference], list[Dimension], ExecutedPairs | None]:
+def _decided(compared: Compared) -> tuple[list[PairPreference], list[Dimension], ExecutedPairs | None]:
     """Preferences, dimensions and checks. Preferences of another pair than distilled and base are in no family."""
-    preferences = preferences_part(found.preferences, found.generations)
+    preferences = preferences_part(compared.preferences, compared.generations)
     primary = [entry for entry in preferences if entry.pair == PAIRS[0]]
-    values = list(prompt_values(outcomes(found.preferences, PAIRS[0])).values())
-    dimensions = dimensions_part(found.prompts, found.judgments, found.scores, found.rubric)
-    pairs = pairs_part(found.scores)
+    values = list(prompt_values(outcomes(compared.preferences, PAIRS[0])).values())
+    dimensions = dimensions_part(compared.prompts, compared.judgments, compared.scores, compared.rubric)
+    pairs = pairs_part(compared.scores)
     tests = [stats.Measure(values, stats.paired_p(values), 1)] if primary else []
     tests += [test for _, test in dimensions] + ([pairs[1]] if pairs else [])
     decided = iter(stats.decide_together(tests))
@@ -147,8 +147,8 @@ def _in_words(rows: Sequence[Measure]) -> str:
     scored = [row for row in rows if row.n]
     parts = []
     for word in ("better", "worse"):
-        found = [row for row in scored if row.verdict == word]
-        parts.append(f"{word} in {len(found)}" + (f" ({_named(found)})" if found else ""))
+        of_word = [row for row in scored if row.verdict == word]
+        parts.append(f"{word} in {len(of_word)}" + (f" ({_named(of_word)})" if of_word else ""))
     return f"of {len(scored)} measures " + ", ".join(parts)
 
 
@@ -176,15 +176,15 @@ def _answers(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
 # ---------------------------------------------------------------- prompt by prompt
 
 
-def _prompts(found: Compared) -> list[PromptResult]:
-    values = prompt_values(outcomes(found.preferences, ("distilled", "base")))
-    known = marks(found.judgments, found.scores, found.rubric.checked)
-    return [_prompt(prompt, found, known, values.get(prompt.id)) for prompt in found.prompts]
+def _prompts(compared: Compared) -> list[PromptResult]:
+    values = prompt_values(outcomes(compared.preferences, ("distilled", "base")))
+    known = marks(compared.judgments, compared.scores, compared.rubric.checked)
+    return [_prompt(prompt, compared, known, values.get(prompt.id)) for prompt in compared.prompts]
 
 
-def _prompt(prompt: Prompt, found: Compared, known: ByJudge, preferred: float | None) -> PromptResult:
-    roles = {role: _role(prompt, role, found, known) for role in ROLES}
-    differences = [d for name in found.rubric.dimensions if (d := difference(known, prompt.id, name)) is not None]
+def _prompt(prompt: Prompt, compared: Compared, known: ByJudge, preferred: float | None) -> PromptResult:
+    roles = {role: _role(prompt, role, compared, known) for role in ROLES}
+    differences = [d for name in compared.rubric.dimensions if (d := difference(known, prompt.id, name)) is not None]
     mean = sum(differences) / len(differences) if differences else None
     return PromptResult(
         id=prompt.id,
@@ -196,7 +196,7 @@ def _prompt(prompt: Prompt, found: Compared, known: ByJudge, preferred: float | 
         preference=preferred,
         difference=mean,
         outcome=_outcome(mean if preferred is None else preferred),
-        preference_reasons=_preference_reasons(prompt, found.preferences),
+        preference_reasons=_preference_reasons(prompt, compared.preferences),
         teacher=roles["teacher"],
         base=roles["base"],
         distilled=roles["distilled"],
@@ -223,29 +223,31 @@ def _preference_reasons(prompt: Prompt, preferences: Sequence[Preference]) -> tu
     )
 
 
-def _role(prompt: Prompt, role: Role, found: Compared, known: ByJudge) -> RoleOnPrompt:
-    names = [name for name in found.rubric.dimensions if (prompt.id, role, name) in known]
+def _role(prompt: Prompt, role: Role, compared: Compared, known: ByJudge) -> RoleOnPrompt:
+    names = [name for name in compared.rubric.dimensions if (prompt.id, role, name) in known]
     scores = {name: mark(known[prompt.id, role, name]) for name in names}
-    answers = [g for g in found.generations if g.prompt_id == prompt.id and g.role == role]
+    answers = [g for g in compared.generations if g.prompt_id == prompt.id and g.role == role]
     return RoleOnPrompt(
         overall=sum(scores.values()) / len(scores) if scores else None,
         scores=scores or None,
-        checked=CHECKS in known.get((prompt.id, role, found.rubric.checked), {}),
-        answers=tuple(_answer(answer, found) for answer in sorted(answers, key=lambda g: g.sample)),
+        checked=CHECKS in known.get((prompt.id, role, compared.rubric.checked), {}),
+        answers=tuple(_answer(answer, compared) for answer in sorted(answers, key=lambda g: g.sample)),
     )
 
 
-def _answer(answer: Generation, found: Compared) -> Answer:
+def _answer(answer: Generation, compared: Compared) -> Answer:
     case = (answer.prompt_id, answer.role, answer.sample)
-    score = next((s for s in found.scores if (s.item_id, s.role, s.sample) == case), None)
-    said = [j for j in found.judgments if (j.prompt_id, j.role, j.sample) == case]
+    score = next((s for s in compared.scores if (s.item_id, s.role, s.sample) == case), None)
+    judgments = [j for j in compared.judgments if (j.prompt_id, j.role, j.sample) == case]
     return Answer(
         text=answer.text,
         finish_reason=answer.finish_reason,
         tokens=answer.tokens,
         seconds=answer.seconds,
         checks=_checks(score) if score else None,
-        judgments=tuple(AnswerJudgment(judge=j.judge, scores=j.scores, reason=j.reason or j.problem) for j in said),
+        judgments=tuple(
+            AnswerJudgment(judge=j.judge, scores=j.scores, reason=j.reason or j.problem) for j in judgments
+        ),
     )
 
 

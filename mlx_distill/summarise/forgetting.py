@@ -77,27 +77,27 @@ def coverage_part(run: RunDir, asked: Sequence[ScoredBenchmark]) -> Coverage | N
         for category, differences in _by_category(asked).items()
         if category in trained
     ]
-    found = ranks.spearman([row.share for row in rows], [row.difference for row in rows])
-    if found is None:
+    correlation = ranks.spearman([row.share for row in rows], [row.difference for row in rows])
+    if correlation is None:
         return None
     rows.sort(key=lambda row: -row.share)
-    return Coverage(rho=found.rho, p=found.p, categories=tuple(rows), words=_words(found))
+    return Coverage(rho=correlation.rho, p=correlation.p, categories=tuple(rows), words=_words(correlation))
 
 
 def _by_category(asked: Sequence[ScoredBenchmark]) -> Mapping[str, list[float]]:
     """Category in lower case → what its items changed by, over all benchmarks."""
-    found: dict[str, list[float]] = defaultdict(list)
+    differences: dict[str, list[float]] = defaultdict(list)
     for one in asked:
         for item, (base, distilled) in one.pairs.items():
             if category := one.items[item]["category"].strip().casefold():
-                found[category].append(distilled - base)
-    return found
+                differences[category].append(distilled - base)
+    return differences
 
 
-def _words(found: ranks.Correlation) -> str:
-    if found.p >= 1 - stats.CONFIDENCE:
-        said = "no evidence that categories with more training prompts changed otherwise than those with fewer"
+def _words(correlation: ranks.Correlation) -> str:
+    if correlation.p >= 1 - stats.CONFIDENCE:
+        sentence = "no evidence that categories with more training prompts changed otherwise than those with fewer"
     else:
-        said = f"categories with more training prompts improved {'more' if found.rho.mean > 0 else 'less'}"
-    rho = estimate(found.rho, sign="+")
-    return f"{said} (Spearman's rho {rho}, {tested(found.p)}, {found.rho.n} categories)"
+        sentence = f"categories with more training prompts improved {'more' if correlation.rho.mean > 0 else 'less'}"
+    rho = estimate(correlation.rho, sign="+")
+    return f"{sentence} (Spearman's rho {rho}, {tested(correlation.p)}, {correlation.rho.n} categories)"

@@ -110,17 +110,17 @@ def packages_part(scores: Iterable[Score], roles: Sequence[Role] = MODELS) -> Pa
     )
 
 
-def packages_words(found: Packages | None) -> list[str]:
+def packages_words(packages: Packages | None) -> list[str]:
     """The sentence that a report says once."""
-    if found is None:
+    if packages is None:
         return []
-    shown = [f"{name} {count:,}" for name, count in list(found.names.items())[:MOST_NAMED]]
-    rest = len(found.names) - len(shown)
+    shown = [f"{name} {count:,}" for name, count in list(packages.names.items())[:MOST_NAMED]]
+    rest = len(packages.names) - len(shown)
     imported = ", ".join(shown) + (f" and {plural(rest, 'other')}" if rest else "")
-    lacking = ",".join(list(found.names)[:MOST_NAMED])
-    roles = ", ".join(f"{role} {count:,}" for role, count in found.roles.items())
+    lacking = ",".join(list(packages.names)[:MOST_NAMED])
+    roles = ", ".join(f"{role} {count:,}" for role, count in packages.roles.items())
     return [
-        f"{found.asking:,} of {plural(found.answers, 'answer')} import packages that the sandbox lacks "
-        f"({imported}; {roles}), and {found.failed:,} of them failed: with --sandbox-packages {lacking} they have "
+        f"{packages.asking:,} of {plural(packages.answers, 'answer')} import packages that the sandbox lacks "
+        f"({imported}; {roles}), and {packages.failed:,} of them failed: with --sandbox-packages {lacking} they have "
         "them."
     ]

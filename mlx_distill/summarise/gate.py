@@ -64,17 +64,17 @@ def gate_part(
     selection kept the base or something is `unfinished`. Raises UsageError for a rule that is not in RULES, and for
     none at all."""
     check_rules(rules)
-    kept = {FINISHED: Finding(False, tuple(said.rstrip(".") for said in unfinished))} if unfinished else {}
+    kept = {FINISHED: Finding(False, tuple(sentence.rstrip(".") for sentence in unfinished))} if unfinished else {}
     kept |= {A_CANDIDATE: Finding(bool(selection.chosen), (selection.words,))} if selection else {}
-    found = kept | {rule: RULES[rule](rows, forgetting) for rule in rules}
-    ship = all(finding.holds for finding in found.values())
+    findings = kept | {rule: RULES[rule](rows, forgetting) for rule in rules}
+    ship = all(finding.holds for finding in findings.values())
     mixed = bool(_with(rows, BETTER)) and all(finding.holds for finding in kept.values())
     return Gate(
         verdict="ship" if ship else "mixed" if mixed else "do not ship",
-        because=" ".join([_because(rows, forgetting, found), *_about_format(rows)]),
+        because=" ".join([_because(rows, forgetting, findings), *_about_format(rows)]),
         rules=tuple(
             RuleResult(rule=rule, holds=finding.holds, because="; ".join(finding.clauses))
-            for rule, finding in found.items()
+            for rule, finding in findings.items()
         ),
         forgetting=tuple(forgetting),
         coverage=coverage,
@@ -93,15 +93,15 @@ def check_rules(rules: Sequence[str]) -> None:
             raise UsageError(f'There is no rule "{rule}": choose among {known}.')
 
 
-def _because(rows: Sequence[Benchmark], domains: Sequence[DomainRow], found: Mapping[str, Finding]) -> str:
+def _because(rows: Sequence[Benchmark], domains: Sequence[DomainRow], findings: Mapping[str, Finding]) -> str:
     """What is not finished, losses, then what did not hold (or, where all does, what held), then gains."""
-    failed = [finding for finding in found.values() if not finding.holds]
+    failed = [finding for finding in findings.values() if not finding.holds]
     worse, better = ([_moved(row) for row in _with(rows, word)] for word in (WORSE, BETTER))
-    held = [clause for finding in failed or found.values() for clause in finding.clauses]
-    first = unfinished.clauses if (unfinished := found.get(FINISHED)) else ()
-    said = "; ".join(dict.fromkeys([*first, *worse, *_lost_together(rows, domains), *held, *better]))
-    named = said.startswith(tuple(row.title for row in rows))  # as its owner writes it
-    return f"{said if named else said[0].upper() + said[1:]}."
+    held = [clause for finding in failed or findings.values() for clause in finding.clauses]
+    first = unfinished.clauses if (unfinished := findings.get(FINISHED)) else ()
+    clauses = "; ".join(dict.fromkeys([*first, *worse, *_lost_together(rows, domains), *held, *better]))
+    named = clauses.startswith(tuple(row.title for row in rows))  # as its owner writes it
+    return f"{clauses if named else clauses[0].upper() + clauses[1:]}."
 
 
 def _about_format(rows: Sequence[Benchmark]) -> list[str]:
@@ -130,8 +130,8 @@ def _moved(row: Benchmark) -> str:
     return f"{row.title} is {row.verdict}: {_percent(row.base)} → {_percent(row.distilled)} %"
 
 
-def _percent(found: Estimate | None) -> str:
-    return NOTHING if found is None else f"{100 * found.mean:.1f}"
+def _percent(estimate: Estimate | None) -> str:
+    return NOTHING if estimate is None else f"{100 * estimate.mean:.1f}"
 
 
 # ---------------------------------------------------------------- rules
@@ -224,8 +224,8 @@ def _may_have_lost(row: Benchmark) -> str:
 
 
 def nothing_degraded(rows: Sequence[Benchmark], domains: Sequence[DomainRow]) -> Finding:
-    said = [f"{row.title}, {sentence}" for row in rows for sentence in row.degraded]
-    return Finding(not said, tuple(said) or ("no benchmark is degraded",))
+    sentences = [f"{row.title}, {sentence}" for row in rows for sentence in row.degraded]
+    return Finding(not sentences, tuple(sentences) or ("no benchmark is degraded",))
 
 
 RULES: dict[str, Callable[[Sequence[Benchmark], Sequence[DomainRow]], Finding]] = {
@@ -243,24 +243,24 @@ RULES: dict[str, Callable[[Sequence[Benchmark], Sequence[DomainRow]], Finding]] 
 
 def caveats(rows: Sequence[Benchmark], domains: Sequence[DomainRow] = (), sandboxes: Collection[str] = ()) -> list[str]:
     """What a reader must know before believing the gate, the gravest first."""
-    said = [f"No benchmark shows it alone, but {clause}." for clause in _lost_together(rows, domains)]
-    said += [f"{row.title}, {sentence}." for row in rows for sentence in row.degraded]
-    said += [f"{why}." for row in rows if (why := why_undetectable(row, _tests(rows)))]
-    said += [
+    sentences = [f"No benchmark shows it alone, but {clause}." for clause in _lost_together(rows, domains)]
+    sentences += [f"{row.title}, {sentence}." for row in rows for sentence in row.degraded]
+    sentences += [f"{why}." for row in rows if (why := why_undetectable(row, _tests(rows)))]
+    sentences += [
         f"{row.title} is at the floor: the base passes {_percent(row.base)} %, and nothing can be lost there."
         for row in rows
         if row.at_floor and not why_undetectable(row, _tests(rows))
     ]
-    said += _about_what_is_not_shown(rows) + _about_overlap(rows)
-    said += [f"{row.title} was asked in part: {row.subset}." for row in rows if row.subset]
-    said += [
+    sentences += _about_what_is_not_shown(rows) + _about_overlap(rows)
+    sentences += [f"{row.title} was asked in part: {row.subset}." for row in rows if row.subset]
+    sentences += [
         f"{row.title}: the distilled model answered with its adapter at strength {row.strength:g} of 1."
         for row in rows
         if row.strength is not None and row.strength != 1
     ]
     if "none" in sandboxes:
-        said.append("Models' code was run without a sandbox: it could have forged its results.")
-    return said
+        sentences.append("Models' code was run without a sandbox: it could have forged its results.")
+    return sentences
 
 
 def _about_what_is_not_shown(rows: Sequence[Benchmark]) -> list[str]:
@@ -276,12 +276,12 @@ def _about_what_is_not_shown(rows: Sequence[Benchmark]) -> list[str]:
 
 
 def _about_overlap(rows: Sequence[Benchmark]) -> list[str]:
-    said = []
+    sentences = []
     for row in rows:
         if row.overlap and row.overlap.items:
             count = len(row.overlap.items)
-            said.append(f"{plural(count, 'item')} of {row.title} share 13 words in a row with a training prompt.")
+            sentences.append(f"{plural(count, 'item')} of {row.title} share 13 words in a row with a training prompt.")
     unchecked = [row.title for row in rows if not row.overlap or row.overlap.checked is None]
     if unchecked:
-        said.append(f"Not checked for items among the training prompts: {', '.join(unchecked)}.")
-    return said
+        sentences.append(f"Not checked for items among the training prompts: {', '.join(unchecked)}.")
+    return sentences

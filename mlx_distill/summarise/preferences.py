@@ -35,12 +35,12 @@ def outcomes(preferences: Iterable[Preference], pair: Pair) -> dict[Case, float 
         if {preference.first, preference.second} == set(pair):
             case = (preference.prompt_id, preference.judge, preference.sample, preference.repeat)
             cases[case].append(preference)
-    return {case: _outcome(said, pair) for case, said in cases.items()}
+    return {case: _outcome(judged, pair) for case, judged in cases.items()}
 
 
-def _outcome(said: Sequence[Preference], pair: Pair) -> float | None:
-    words = [preference.better for preference in said]
-    if None in words or len(words) < (1 if said[0].judge.startswith(PEOPLE) else 2):
+def _outcome(preferences: Sequence[Preference], pair: Pair) -> float | None:
+    words = [preference.better for preference in preferences]
+    if None in words or len(words) < (1 if preferences[0].judge.startswith(PEOPLE) else 2):
         return None
     if len(set(words)) > 1 or words[0] == "tie":
         return 0.0
@@ -101,12 +101,16 @@ def _adjusted(values: Mapping[str, float], pair: Pair, texts: Mapping[Any, str])
 
 def _style(prompt: str, pair: Pair, texts: Mapping[Any, str]) -> tuple[float, float]:
     """Means over the samples that both have; a role without that sample answers with its first."""
-    found = [
+    differences = [
         style_difference(text, texts.get((prompt, pair[1], sample), texts.get((prompt, pair[1], 0), "")))
         for (name, role, sample), text in texts.items()
         if name == prompt and role == pair[0]
     ]
-    return tuple(sum(column) / len(found) for column in zip(*found, strict=True)) if found else (0.0, 0.0)
+    return (
+        tuple(sum(column) / len(differences) for column in zip(*differences, strict=True))
+        if differences
+        else (0.0, 0.0)
+    )
 
 
 def _length_ratio(values: Mapping[str, float], pair: Pair, texts: Mapping[Any, str]) -> Estimate | None:
@@ -165,7 +169,7 @@ def _swap_consistency(preferences: Sequence[Preference]) -> Estimate | None:
         if p.better is not None:
             cases[p.prompt_id, p.sample, p.repeat].append(p)
     return stats.share(
-        (case[0], float(said[0].better == said[1].better)) for case, said in cases.items() if len(said) == 2
+        (case[0], float(judged[0].better == judged[1].better)) for case, judged in cases.items() if len(judged) == 2
     )
 
 
@@ -190,7 +194,7 @@ def _agreement(cases: Mapping[Case, float | None], judges: Sequence[str]) -> Agr
     if len(judges) < 2:
         return None
     words = {judge: {name: _word(value) for name, value in prompt_values(cases, judge).items()} for judge in judges}
-    prompts = sorted({prompt for said in words.values() for prompt in said})
+    prompts = sorted({prompt for given in words.values() for prompt in given})
     ratings = [[[words[judge].get(prompt) for judge in judges]] for prompt in prompts]
     return Agreement(
         alpha=agreement.alpha(ratings, ordered=False),

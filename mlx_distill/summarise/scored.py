@@ -58,8 +58,8 @@ class ScoredBenchmark:
 
     def scored(self, item: str, role: Role) -> list[Score]:
         """The scored answers of one role to one item."""
-        found = (self.scores.get((item, role, sample)) for sample in range(self.samples))
-        return [score for score in found if score is not None and score.passed is not None]
+        scores = (self.scores.get((item, role, sample)) for sample in range(self.samples))
+        return [score for score in scores if score is not None and score.passed is not None]
 
     def share(self, passed: Sequence[float]) -> Estimate | None:
         """Of items: with Wilson's interval where each has one answer, from resampled items where it has several."""

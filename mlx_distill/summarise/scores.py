@@ -28,14 +28,14 @@ CHECKS = "executed checks"
 
 def marks(judgments: Sequence[Judgment], scores: Sequence[Score], checked: str) -> ByJudge:
     """Where both models' answers to a prompt were executed, that alone says how correct they are."""
-    found: dict[tuple[str, Role, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_judge: dict[tuple[str, Role, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for judgment in judgments:
         for dimension, value in (judgment.scores or {}).items():
-            found[judgment.prompt_id, judgment.role, dimension][judgment.judge].append(value)
-    said = {key: {judge: _mean(values) for judge, values in by.items()} for key, by in found.items()}
+            by_judge[judgment.prompt_id, judgment.role, dimension][judgment.judge].append(value)
+    by_case = {key: {judge: _mean(values) for judge, values in by.items()} for key, by in by_judge.items()}
     if not checked:
-        return said
-    return said | {(item, role, checked): {CHECKS: 10 * share} for (item, role), share in _checked(scores).items()}
+        return by_case
+    return by_case | {(item, role, checked): {CHECKS: 10 * share} for (item, role), share in _checked(scores).items()}
 
 
 def mark(by_judge: Mapping[str, float]) -> float:
@@ -52,14 +52,14 @@ def difference(known: ByJudge, prompt: str, dimension: str) -> float | None:
 
 def _checked(scores: Sequence[Score]) -> dict[tuple[str, Role], float]:
     """The share of checks passed, over samples, of prompts whose checks were run for base and distilled."""
-    found: dict[tuple[str, Role], list[float]] = defaultdict(list)
+    checked: dict[tuple[str, Role], list[float]] = defaultdict(list)
     for score in scores:
         if score.passed is not None and score.checks:
-            found[score.item_id, score.role].append(score.checks_passed / score.checks)
+            checked[score.item_id, score.role].append(score.checks_passed / score.checks)
     return {
         (item, role): _mean(values)
-        for (item, role), values in found.items()
-        if (item, "base") in found and (item, "distilled") in found
+        for (item, role), values in checked.items()
+        if (item, "base") in checked and (item, "distilled") in checked
     }
 
 
@@ -96,12 +96,12 @@ def _dimension(
     name: str, prompts: Sequence[str], known: ByJudge, checked: set[str], judgments: Sequence[Judgment]
 ) -> tuple[Scores, stats.Measure]:
     values = {role: [mark(known[p, role, name]) for p in prompts if (p, role, name) in known] for role in ROLES}
-    found = {p: d for p in prompts if (d := difference(known, p, name)) is not None}
-    differences = list(found.values())
+    by_prompt = {p: d for p in prompts if (d := difference(known, p, name)) is not None}
+    differences = list(by_prompt.values())
     row = Scores(
         name=name,
         **{role: _estimate(values[role]) for role in ROLES},
-        from_checks=len(checked & set(found)),
+        from_checks=len(checked & set(by_prompt)),
         agreement=_agreement(judgments, name),
         repeat_agreement=_repeat_agreement(judgments, name),
     )
@@ -117,27 +117,27 @@ def _agreement(judgments: Sequence[Judgment], dimension: str) -> Estimate | None
     judges = sorted({judgment.judge for judgment in judgments})
     if len(judges) < 2:
         return None
-    said: dict[str, dict[tuple[Role, int], dict[str, list[float]]]] = defaultdict(
+    scores: dict[str, dict[tuple[Role, int], dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     for j in judgments:
         if j.scores and dimension in j.scores:
-            said[j.prompt_id][j.role, j.sample][j.judge].append(j.scores[dimension])
+            scores[j.prompt_id][j.role, j.sample][j.judge].append(j.scores[dimension])
     rows = [
         [[_mean(by[judge]) if by.get(judge) else None for judge in judges] for by in answers.values()]
-        for answers in said.values()
+        for answers in scores.values()
     ]
     return agreement.alpha(rows, ordered=True)
 
 
 def _repeat_agreement(judgments: Sequence[Judgment], dimension: str) -> Estimate | None:
     """How often two repeats gave one answer the same score."""
-    said: dict[Any, list[float]] = defaultdict(list)
+    scores: dict[Any, list[float]] = defaultdict(list)
     for j in judgments:
         if j.scores and dimension in j.scores:
-            said[j.prompt_id, j.role, j.sample, j.judge].append(j.scores[dimension])
+            scores[j.prompt_id, j.role, j.sample, j.judge].append(j.scores[dimension])
     return stats.share(
-        (prompt, float(a == b)) for (prompt, *_), values in said.items() for a, b in itertools.combinations(values, 2)
+        (prompt, float(a == b)) for (prompt, *_), values in scores.items() for a, b in itertools.combinations(values, 2)
     )
 
 
@@ -172,9 +172,9 @@ def pairs_part(scores: Sequence[Score]) -> tuple[stats.PairCounts, stats.Measure
 
 
 def _passed(scores: Sequence[Score]) -> dict[tuple[str, Role], bool]:
-    found: dict[tuple[str, Role], bool] = {}
+    passed: dict[tuple[str, Role], bool] = {}
     for score in scores:
         if score.passed is not None:
             key = (score.item_id, score.role)
-            found[key] = found.get(key, True) and score.passed
-    return found
+            passed[key] = passed.get(key, True) and score.passed
+    return passed

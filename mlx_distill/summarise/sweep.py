@@ -49,12 +49,12 @@ class Made:
 
 
 def sweep_part(
-    name: str, file: str, axes: Mapping[str, Sequence[str]], made: Sequence[Made], created: str, usd: float | None
+    name: str, file: str, axes: Mapping[str, Sequence[str]], finished: Sequence[Made], created: str, usd: float | None
 ) -> SweepResults:
     """`usd`: what all runs together have been charged, None where nobody is paid."""
-    found = [_results(one) for one in made]
-    runs = _tested([_run(one, results) for one, results in zip(made, found, strict=True)])
-    latest = next((results.run for results in reversed(found) if results), None)
+    run_results = [_results(one) for one in finished]
+    runs = _tested([_run(one, results) for one, results in zip(finished, run_results, strict=True)])
+    latest = next((results.run for results in reversed(run_results) if results), None)
     cells = [(run, cell) for run in runs for cell in run.benchmarks]
     return SweepResults(
         schema=SWEEP_SCHEMA,
@@ -64,13 +64,13 @@ def sweep_part(
             file=file,
             axes=tuple(Axis(name=axis, values=tuple(values)) for axis, values in axes.items()),
             usd=usd,
-            seconds=sum(one.standing.seconds for one in made),
+            seconds=sum(one.standing.seconds for one in finished),
             hardware=latest.hardware if latest else None,
             versions=latest.versions if latest else None,
             seed=latest.seed if latest else None,
         ),
         runs=runs,
-        baselines=_baselines(runs, found),
+        baselines=_baselines(runs, run_results),
         findings=_findings(cells),
         cells=sum(cell.p is not None for _, cell in cells),
         caveats=_caveats(runs),
@@ -129,10 +129,10 @@ def _decided(cell: RunCell, p_holm: float | None, count: int) -> RunCell:
     return replace(cell, p_holm=p_holm, verdict=word)
 
 
-def _baselines(runs: Sequence[SweepRun], found: Sequence[Results | None]) -> tuple[Baseline, ...]:
+def _baselines(runs: Sequence[SweepRun], run_results: Sequence[Results | None]) -> tuple[Baseline, ...]:
     """Of each student, every benchmark once: the runs share what it answered."""
     students: dict[str, dict[str, BaselineCell]] = {}
-    for run, results in zip(runs, found, strict=True):
+    for run, results in zip(runs, run_results, strict=True):
         for row in results.benchmarks if results else ():
             if row.base is not None:
                 students.setdefault(run.student, {}).setdefault(row.name, _baseline(row, row.base))
@@ -171,15 +171,15 @@ def _words(run: SweepRun, cell: RunCell) -> str:
 
 def _caveats(runs: Sequence[SweepRun]) -> tuple[str, ...]:
     failed = [run.name for run in runs if run.state == "failed"]
-    said = [f"{name} has failed and is missing from what is compared." for name in failed]
+    sentences = [f"{name} has failed and is missing from what is compared." for name in failed]
     if waiting := sum(run.state not in ("done", "failed") for run in runs):
-        said.append(f"{waiting} of {len(runs)} runs are not done: what is compared will change.")
-    said += [
+        sentences.append(f"{waiting} of {len(runs)} runs are not done: what is compared will change.")
+    sentences += [
         f"{run.name}, {cell.title}: {sentence}."
         for run in runs
         for cell in run.benchmarks
         for sentence in cell.degraded
     ]
     if any(run.selection for run in runs):
-        said.append("Scores by checkpoint are of the items that chose; what is reported was not chosen on.")
-    return tuple(said)
+        sentences.append("Scores by checkpoint are of the items that chose; what is reported was not chosen on.")
+    return tuple(sentences)

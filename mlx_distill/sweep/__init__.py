@@ -35,7 +35,7 @@ __all__ = ["How", "Shard", "SweepOptions", "make", "open_sweep", "plan", "report
 class View(running.View, Protocol):
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None: ...
     def confirm(self, question: str) -> bool: ...
-    def sweep(self, found: SweepResults, folder: str) -> None: ...
+    def sweep(self, results: SweepResults, folder: str) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +83,9 @@ def _check_begun(folder: Path) -> None:
 
 
 def plan(sweep: Sweep, view: View) -> planning.Planned:
-    found = planning.planned(sweep)
-    view.table(planning.title(sweep), planning.HEADER, planning.rows(sweep, found))
-    return found
+    planned = planning.planned(sweep)
+    view.table(planning.title(sweep), planning.HEADER, planning.rows(sweep, planned))
+    return planned
 
 
 def make(sweep: Sweep, file: Path, options: SweepOptions, view: View) -> None:
@@ -96,15 +96,15 @@ def make(sweep: Sweep, file: Path, options: SweepOptions, view: View) -> None:
             f"{sweep.folder}/RUN --config {sweep.folder}/configs/RUN.toml`; the sweep finds it done."
         )
     text = file.read_text(encoding="utf-8-sig")
-    found = plan(sweep, view)
+    planned = plan(sweep, view)
     _check_changes(sweep, options)
-    _agree(sweep, found, options, view)
+    _agree(sweep, planned, options, view)
     with _locked(sweep):
         cap = _cap(sweep, options)
         _accept_terms(sweep, options)
         sweep.write(text, cap, None if file == sweep.folder / FILE else file.parent)
         flags = ("--yes", *(("--update",) if options.update else ()))
-        how = How("collect" if options.collect else "run", flags, options.keep_going, planning.weights(found))
+        how = How("collect" if options.collect else "run", flags, options.keep_going, planning.weights(planned))
         try:
             running.run_sweep(sweep, view, how)
         finally:
@@ -132,15 +132,15 @@ def _check_changes(sweep: Sweep, options: SweepOptions) -> None:
     """Raises UsageError where runs were begun with other settings, before anything is written."""
     changed = {member.name: lines for member in sweep.mine if (lines := sweep.changes(member))}
     if changed and not options.update:
-        told = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in list(changed.items())[:3])
+        changes = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in list(changed.items())[:3])
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise UsageError(
-            f"Runs in {sweep.folder} were made with other settings ({told}{more}): add --update to redo what depends "
-            "on them, or name another folder with --sweep."
+            f"Runs in {sweep.folder} were made with other settings ({changes}{more}): add --update to redo what "
+            "depends on them, or name another folder with --sweep."
         )
 
 
-def _agree(sweep: Sweep, found: planning.Planned, options: SweepOptions, view: View) -> None:
+def _agree(sweep: Sweep, planned: planning.Planned, options: SweepOptions, view: View) -> None:
     """Raises UsageError without a yes to what may be paid, and where several shards would pay for the same answers."""
     waiting = [one for one in sweep.mine if not sweep.is_done(one) and not sweep.is_collected(one)]
     if sweep.shard.of > 1 and any(
@@ -150,8 +150,8 @@ def _agree(sweep: Sweep, found: planning.Planned, options: SweepOptions, view: V
             "Shards do not share what they pay for: ask the teachers once, with --collect and without --shard, and "
             "then divide the runs."
         )
-    unpriced = planning.unpriced(sweep, found)
-    if options.yes or not (planning.most_usd(sweep, found) or unpriced):
+    unpriced = planning.unpriced(sweep, planned)
+    if options.yes or not (planning.most_usd(sweep, planned) or unpriced):
         return
     if not view.confirm(f"{', '.join(unpriced)} may cost more than the plan says. Go on?" if unpriced else "Go on?"):
         raise UsageError("Stopped before anything was sent: run it again with --yes, or another file.")
@@ -194,7 +194,7 @@ def report(sweep: Sweep, file: Path) -> SweepResults:
         Made(member.values, sweep.standing(member), member.config, sweep.run(member)) for member in sweep.matrix.members
     ]
     axes = {axis.name: list(axis.values) for axis in sweep.matrix.axes}
-    found = sweep_part(sweep.matrix.name, file.name, axes, made, environment.now(), _charged(sweep))
-    RunDir(sweep.folder).write_json("sweep.json", found)
-    draw_sweep(found, sweep.folder)
-    return found
+    results = sweep_part(sweep.matrix.name, file.name, axes, made, environment.now(), _charged(sweep))
+    RunDir(sweep.folder).write_json("sweep.json", results)
+    draw_sweep(results, sweep.folder)
+    return results

@@ -32,9 +32,9 @@ def axes_of(content: Mapping[str, Any]) -> tuple[Axis, ...]:
     axes = content.get("axes")
     if not isinstance(axes, dict) or not axes:
         raise UsageError("there is no [axes]: name a setting with a list of values, or groups of settings.")
-    found = list(_axes(axes))
-    short = Counter(axis.name for axis in found)
-    distinct = [axis if short[axis.name] == 1 or not axis.setting else _in_full(axis) for axis in found]
+    listed = list(_axes(axes))
+    short = Counter(axis.name for axis in listed)
+    distinct = [axis if short[axis.name] == 1 or not axis.setting else _in_full(axis) for axis in listed]
     if twice := [name for name, count in Counter(axis.name for axis in distinct).items() if count > 1]:
         raise UsageError(f"there are two axes {twice[0]!r}: write its values in one list.")
     return tuple(distinct)
@@ -71,10 +71,10 @@ def _in_full(axis: Axis) -> Axis:
 
 def flat(group: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """TOML reads training.rank = 8 as a table of a table, "training.rank" = 8 as one key: both mean the same."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for name, value in group.items():
-        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
-    return found
+        flattened |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return flattened
 
 
 def named(value: Any) -> str:
@@ -126,13 +126,13 @@ def _adjusting(rule: Mapping[str, Any], axes: Sequence[Axis]) -> Rule:
 def _when(given: Mapping[str, Any], kind: str, axes: Sequence[Axis]) -> dict[str, list[str]]:
     """An axis may be called by the setting that it changes, too."""
     known = {name: axis for axis in axes for name in (axis.setting, axis.name) if name}
-    found = {}
+    conditions = {}
     for name, value in flat(given).items():
         wanted = [named(one) for one in value] if isinstance(value, list) else [named(value)]
         if name not in known or not wanted or not set(wanted) <= set(known[name].values):
             raise UsageError(f"[[{kind}]] names {name} = {value!r}, which is no axis with such a value.")
-        found[known[name].name] = wanted
-    return found
+        conditions[known[name].name] = wanted
+    return conditions
 
 
 def combinations(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:

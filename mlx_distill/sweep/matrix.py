@@ -72,8 +72,8 @@ def read_matrix(file: Path, name: str | None = None, folder: Path | None = None)
 def _matrix(content: Mapping[str, Any], name: str, folders: Sequence[Path]) -> Matrix:
     shared, axes = _shared(content), axes_of(content)
     _check_size(axes)
-    found = _members(axes, rules_of(content, axes), content.get("preset", "standard"), shared)
-    members = tuple(replace(member, config=paths.anchored(member.config, folders)) for member in found)
+    runs = _members(axes, rules_of(content, axes), content.get("preset", "standard"), shared)
+    members = tuple(replace(member, config=paths.anchored(member.config, folders)) for member in runs)
     if not members:
         raise UsageError("no run is left: every combination is excluded.")
     _check_names([member.name for member in members])

@@ -105,14 +105,14 @@ class Sweep:
     def state(self, member: Member) -> State:
         """Of this configuration: what was made with another one, or whose results are gone, is waiting again. A run
         that nobody has in hand any more was stopped."""
-        found = _read(self.run(member) / STATE)
-        if found.config != fingerprint(member.config):
+        content = _read(self.run(member) / STATE)
+        if content.config != fingerprint(member.config):
             return State()
-        if found.state == "done" and not (self.run(member) / RESULTS).exists():
-            return State(seconds=found.seconds)
-        if found.state == "running" and not self.is_in_hand(member):
-            return dataclasses.replace(found, state="stopped")
-        return found
+        if content.state == "done" and not (self.run(member) / RESULTS).exists():
+            return State(seconds=content.seconds)
+        if content.state == "running" and not self.is_in_hand(member):
+            return dataclasses.replace(content, state="stopped")
+        return content
 
     def is_in_hand(self, member: Member) -> bool:
         """Whether a process works in the run's folder."""
@@ -135,13 +135,13 @@ class Sweep:
         return same and known is not None and known.state == "done"
 
     def mark(self, member: Member, state: str, words: str, seconds: float, exit_code: int | None = None) -> None:
-        found = State(state, fingerprint(member.config), words, round(seconds, 1), exit_code)
-        self.run(member).write_json(STATE, dataclasses.asdict(found))
+        marked = State(state, fingerprint(member.config), words, round(seconds, 1), exit_code)
+        self.run(member).write_json(STATE, dataclasses.asdict(marked))
 
     def standing(self, member: Member) -> Standing:
-        found = self.state(member)
-        state = ELSEWHERE if found.state == "waiting" and member not in self.mine else found.state
-        return Standing(member.name, state, found.words, found.seconds)
+        recorded = self.state(member)
+        state = ELSEWHERE if recorded.state == "waiting" and member not in self.mine else recorded.state
+        return Standing(member.name, state, recorded.words, recorded.seconds)
 
     def changes(self, member: Member) -> list[str]:
         """What differs from the configuration with which the run was begun."""
@@ -205,8 +205,8 @@ def _words(value: Any) -> Iterator[str]:
 def _hash(path: str) -> str | None:
     """None for what is no file."""
     try:
-        found = Path(path).stat()
-        return _content(path, found.st_size, found.st_mtime_ns) if Path(path).is_file() else None
+        status = Path(path).stat()
+        return _content(path, status.st_size, status.st_mtime_ns) if Path(path).is_file() else None
     except (OSError, ValueError):
         return None
 

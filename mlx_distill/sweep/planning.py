@@ -61,20 +61,22 @@ def title(sweep: Sweep) -> str:
     return f"Plan for {sweep.folder}: answers, baselines and activations are shared"
 
 
-def rows(sweep: Sweep, found: Planned) -> list[tuple[str, ...]]:
-    lines = [_row(sweep.standing(member).state, member.name, found[member.name]) for member in sweep.matrix.members]
-    return [*lines, _whole(sweep, found)]
+def rows(sweep: Sweep, sweep_plan: Planned) -> list[tuple[str, ...]]:
+    lines = [
+        _row(sweep.standing(member).state, member.name, sweep_plan[member.name]) for member in sweep.matrix.members
+    ]
+    return [*lines, _whole(sweep, sweep_plan)]
 
 
 def _row(state: str, name: str, one: Part | str) -> tuple[str, ...]:
     if isinstance(one, str):
         return (name, *(NOTHING for _ in HEADER[2:]), f"cannot be made: {one}")
-    found, answers = one.figures, one.answers
+    figures, answers = one.figures, one.answers
     return (
         name,
-        _usd(found.teacher_usd + found.judge_usd),
-        _memory(found),
-        UNKNOWN if found.seconds is None else in_time(found.seconds),
+        _usd(figures.teacher_usd + figures.judge_usd),
+        _memory(figures),
+        UNKNOWN if figures.seconds is None else in_time(figures.seconds),
         UNKNOWN if answers is None else _count(answers.whole),
         state,
     )
@@ -86,16 +88,17 @@ def _memory(one: Figures) -> str:
     return f"{in_gib(one.peak)}{'' if one.peak <= one.limit else f', of {in_gib(one.limit)} allowed'}"
 
 
-def _whole(sweep: Sweep, found: Planned) -> tuple[str, ...]:
+def _whole(sweep: Sweep, sweep_plan: Planned) -> tuple[str, ...]:
     """Of what is not done yet."""
     left = [member for member in sweep.mine if not sweep.is_done(member)]
-    parts = [one for member in left if isinstance(one := found[member.name], Part)]
+    parts = [one for member in left if isinstance(one := sweep_plan[member.name], Part)]
     seconds = [one.figures.seconds for one in parts]
     peaks = [one.figures.peak for one in parts if one.figures.peak is not None]
     states = Counter(sweep.standing(member).state for member in sweep.matrix.members)
+    which = "all" if len(left) == len(sweep_plan) else "the"
     return (
-        f"{'all' if len(left) == len(found) else 'the'} {plural(len(left), 'run')}{_which(sweep, len(left), found)}",
-        _usd(most_usd(sweep, found)),
+        f"{which} {plural(len(left), 'run')}{_which(sweep, len(left), sweep_plan)}",
+        _usd(most_usd(sweep, sweep_plan)),
         in_gib(max(peaks)) if peaks else UNKNOWN if parts else NOTHING,
         UNKNOWN if None in seconds else in_time(sum(second for second in seconds if second is not None)),
         _answers(parts),
@@ -103,8 +106,8 @@ def _whole(sweep: Sweep, found: Planned) -> tuple[str, ...]:
     )
 
 
-def _which(sweep: Sweep, left: int, found: Planned) -> str:
-    if left == len(found):
+def _which(sweep: Sweep, left: int, sweep_plan: Planned) -> str:
+    if left == len(sweep_plan):
         return ""
     return f" left in shard {sweep.shard.index} of {sweep.shard.of}" if sweep.shard.of > 1 else " that are left"
 
@@ -122,21 +125,21 @@ def _count(number: int) -> str:
     return f"{number:,}" if number else NOTHING
 
 
-def most_usd(sweep: Sweep, found: Planned) -> float:
+def most_usd(sweep: Sweep, sweep_plan: Planned) -> float:
     """What this shard may still pay. Judges ask anew for every run; teachers once for all that ask the same."""
-    parts = [(member, one.figures) for member in sweep.mine if isinstance(one := found[member.name], Part)]
+    parts = [(member, one.figures) for member in sweep.mine if isinstance(one := sweep_plan[member.name], Part)]
     there = {one.questions for member, one in parts if sweep.is_collected(member)}
     left = [one for member, one in parts if not sweep.is_done(member)]
     asked = {one.questions: one.teacher_usd for one in left if one.questions not in there}
     return sum(asked.values()) + sum(one.judge_usd for one in left)
 
 
-def unpriced(sweep: Sweep, found: Planned) -> list[str]:
+def unpriced(sweep: Sweep, sweep_plan: Planned) -> list[str]:
     """Runs that pay somebody, and nobody knows how much."""
     return [
         member.name
         for member in sweep.mine
-        if isinstance(found[member.name], str)
+        if isinstance(sweep_plan[member.name], str)
         and not sweep.is_done(member)
         and compares(member.config)
         and any(traits_of(spec).paid for spec in _paid(member.config))
@@ -147,9 +150,9 @@ def _paid(config: Config) -> tuple[str, ...]:
     return (*((config.teacher.spec,) if is_chosen(config) else ()), *config.comparison.judges)
 
 
-def weights(found: Planned) -> dict[str, float]:
+def weights(sweep_plan: Planned) -> dict[str, float]:
     """Seconds of training, as far as they are known."""
-    seconds = {name: one.figures.seconds for name, one in found.items() if isinstance(one, Part)}
+    seconds = {name: one.figures.seconds for name, one in sweep_plan.items() if isinstance(one, Part)}
     return {name: second for name, second in seconds.items() if second}
 
 

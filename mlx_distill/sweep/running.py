@@ -89,11 +89,11 @@ def _standings(sweep: Sweep, but: Standing | None = None) -> list[Standing]:
 
 def _wait_for(sweep: Sweep, member: Member, view: View) -> None:
     """A run whose sweep was killed may still be at work: it is not disturbed, and goes on later."""
-    told = False
+    announced = False
     while sweep.is_in_hand(member):
-        if not told:
+        if not announced:
             view.note(f"{sweep.run(member).path} is {IN_USE}: waiting for it.")
-        told = True
+        announced = True
         time.sleep(0.5)
 
 
@@ -112,10 +112,10 @@ class _Running:
     def run(self) -> int:
         """Its exit code. Raises KeyboardInterrupt after a stopped one is marked so."""
         _wait_for(self.sweep, self.member, self.view)
-        found = self.sweep.state(self.member)
-        if found.state == "done":  # by another process, while this one waited
+        state = self.sweep.state(self.member)
+        if state.state == "done":  # by another process, while this one waited
             return 0
-        self._before, self._since = found.seconds, self.how.clock()
+        self._before, self._since = state.seconds, self.how.clock()
         try:
             code = self._attempts()
         except BaseException:
@@ -140,8 +140,8 @@ class _Running:
                 _wait_for(self.sweep, self.member, self.view)
             elif taken < awake.ATTEMPTS and awake.was_taken(code, self.words, self.how.platform):
                 taken += 1
-                told = f"{self.member.name}: the GPU was taken away. The display sleeps now, and the run goes on."
-                self.view.note(told)
+                message = f"{self.member.name}: the GPU was taken away. The display sleeps now, and the run goes on."
+                self.view.note(message)
                 awake.relieve()
             else:
                 return code
@@ -175,7 +175,7 @@ class _Running:
         finished."""
         known = self.how.weights
         mean = sum(known.values()) / len(known) if known else 1.0
-        done = [(one, found.seconds) for one in self.sweep.mine if (found := self.sweep.state(one)).state == "done"]
+        done = [(one, state.seconds) for one in self.sweep.mine if (state := self.sweep.state(one)).state == "done"]
         if not sum(took for _, took in done):
             return None
         pace = sum(took for _, took in done) / sum(known.get(one.name, mean) for one, _ in done)

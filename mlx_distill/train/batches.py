@@ -49,11 +49,11 @@ def choose_widths(examples: Sequence[Example], most: int = MOST_WIDTHS) -> tuple
     Exact, by dynamic programming over the distinct lengths: the cost of the first j lengths with k widths is the
     best over i < j of the first i with k - 1, plus (j - i lengths) at the j-th.
     """
-    found = Counter(rounded(len(example.tokens) - 1) for example in examples)
-    lengths = sorted(found)
+    widths = Counter(rounded(len(example.tokens) - 1) for example in examples)
+    lengths = sorted(widths)
     before = [0]
     for length in lengths:
-        before.append(before[-1] + found[length])
+        before.append(before[-1] + widths[length])
     best: list[tuple[float, tuple[int, ...]]] = [(0.0, ()), *[(float("inf"), ())] * len(lengths)]
     for _ in range(min(most, len(lengths))):
         best = [

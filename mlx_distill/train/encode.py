@@ -66,36 +66,36 @@ def encode_all(conversations: Iterable[Conversation], student: Student, system: 
 
     Raises DataError where the template refuses all of them, and where it closes no answer.
     """
-    found, rendered = Encoded(), list[tuple[str, Parts]]()
+    encoded, rendered = Encoded(), list[tuple[str, Parts]]()
     refusal: DataError | None = None
     for conversation in conversations:
         try:
             parts = _rendered(conversation, student, system)
         except DataError as error:
             refusal = refusal or error
-            found.left_out.append(("refused by the chat template", _place(conversation)))
+            encoded.left_out.append(("refused by the chat template", _place(conversation)))
             continue
-        found.divided += len(parts) > 1
-        found.with_control_tokens += any(student.control_names.search(m["content"]) for m in conversation.messages)
+        encoded.divided += len(parts) > 1
+        encoded.with_control_tokens += any(student.control_names.search(m["content"]) for m in conversation.messages)
         rendered += [(_place(conversation), part) for part in parts]
     if refusal and not rendered:
         raise refusal
-    _encode(rendered, student, window, found)
-    return found
+    _encode(rendered, student, window, encoded)
+    return encoded
 
 
 def _place(conversation: Conversation) -> str:
     return conversation.where or conversation.id
 
 
-def _encode(rendered: Sequence[tuple[str, Parts]], student: Student, window: int, found: Encoded) -> None:
+def _encode(rendered: Sequence[tuple[str, Parts]], student: Student, window: int, encoded: Encoded) -> None:
     tokens = iter(student.encode([piece.text for _, (_, pieces) in rendered for piece in pieces]))
     for place, (name, pieces) in rendered:
         example = _example(name, place, [(piece, next(tokens)) for piece in pieces], student)
         if len(example.tokens) > window:
-            found.left_out.append(("too long", place))
+            encoded.left_out.append(("too long", place))
         else:
-            found.examples.append(example)
+            encoded.examples.append(example)
 
 
 def _rendered(conversation: Conversation, student: Student, system: str) -> list[Parts]:
@@ -136,16 +136,16 @@ def _answered(messages: list[dict[str, str]], before: str, student: Student) -> 
     if after.startswith(before) and answer.strip() in after[len(before) :]:
         return after
     frame = student.render([*messages[:-1], {**messages[-1], "content": STAND_IN}], generate=False)
-    around, found, tail = frame.rpartition(STAND_IN)
+    around, stand_in, tail = frame.rpartition(STAND_IN)
     tag = reasoning.opening(before)
-    if found and tag and before.startswith(around):
-        thought, said, _ = reasoning.split(answer)
-        return f"{before}{thought}\n{reasoning.closing(tag)}\n\n{said}{tail}"
-    if found and around.startswith(before):
+    if stand_in and tag and before.startswith(around):
+        thought, spoken, _ = reasoning.split(answer)
+        return f"{before}{thought}\n{reasoning.closing(tag)}\n\n{spoken}{tail}"
+    if stand_in and around.startswith(before):
         return before + answer + tail
     asked = student.marked(messages[-2]["content"]).strip() if len(messages) > 1 else ""
     opening, written = (text.rpartition(asked)[2] if asked else text for text in (before, around))
-    if found and written.startswith(opening) and not written[len(opening) :].strip():
+    if stand_in and written.startswith(opening) and not written[len(opening) :].strip():
         return before + written[len(opening) :] + answer + tail  # what differs stands before the last question
     raise DataError(
         f"The chat template of {student.spec} writes an answer in another place than it opens one, so answers cannot "
@@ -156,10 +156,10 @@ def _answered(messages: list[dict[str, str]], before: str, student: Student) -> 
 def _example(name: str, place: str, parts: Sequence[tuple[_Piece, Sequence[int]]], student: Student) -> Example:
     tokens: list[int] = []
     scored = []
-    for piece, found in parts:
+    for piece, is_scored in parts:
         if piece.scored:
-            scored.append((len(tokens), len(tokens) + _turn_length(place, found, student)))
-        tokens += found
+            scored.append((len(tokens), len(tokens) + _turn_length(place, is_scored, student)))
+        tokens += is_scored
     return Example(name, tuple(tokens[: scored[-1][1]]), tuple(scored))
 
 

@@ -23,18 +23,18 @@ Measured = list[tuple[float, int, int]]
 def evaluate(trainee: Trainee, examples: Sequence[Example], group: Group | None = None) -> Measured:
     """By the processes of `group`, which must all call it, or by this one alone."""
     split, group = trainee.split, group or Group()
-    found: dict[Example, tuple[float, int, int]] = {}
+    by_example: dict[Example, tuple[float, int, int]] = {}
     different = list(dict.fromkeys(examples))
     rounds = in_parts(different, len(split.lanes), split.layout.batch_tokens, choose_widths(different))
     for batches in group.share_of(rounds):
         losses = token_losses_in_lanes(split, batches, [trainee.prefix.entering(batch) for batch in batches])
         mx.eval(losses)
         for batch, (nats, hits) in zip(batches, losses, strict=True):
-            found |= _by_example(batch, nats, hits)
+            by_example |= _by_example(batch, nats, hits)
     if group.size == 1:
-        return [found[example] for example in examples]
+        return [by_example[example] for example in examples]
     empty = (0.0, 0, 0)
-    mine = mx.array([found.get(example, empty) for example in examples])
+    mine = mx.array([by_example.get(example, empty) for example in examples])
     rows: Any = group.sum({"rows": mine})["rows"].tolist()
     return [(nats, round(hits), round(count)) for nats, hits, count in rows]
 
@@ -48,8 +48,8 @@ def mean_loss(measured: Measured) -> tuple[float, float]:
 def _by_example(batch: Batch, nats: mx.array, hits: mx.array) -> dict[Example, tuple[float, int, int]]:
     columns: Any = (batch.owners, nats.tolist(), hits.tolist())
     rows = list(zip(*columns, strict=True))
-    found = {}
+    losses = {}
     for index, example in enumerate(batch.examples):
         mine = [(nat, hit) for owner, nat, hit in rows if owner == index]
-        found[example] = (sum(nat for nat, _ in mine), sum(hit for _, hit in mine), len(mine))
-    return found
+        losses[example] = (sum(nat for nat, _ in mine), sum(hit for _, hit in mine), len(mine))
+    return losses

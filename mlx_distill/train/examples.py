@@ -53,16 +53,16 @@ def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
         parts = {split: [c for c in conversations if c.split == split] for split in ("train", "valid")}
         return {split: encode_all(part, student, config.system, config.window) for split, part in parts.items()}
 
-    found = encode(conversations)
-    if mine and mine.divided and not found["valid"].examples:  # all that was to be held out is left out
-        lost = {place for part in found.values() for _, place in part.left_out}
+    result = encode(conversations)
+    if mine and mine.divided and not result["valid"].examples:  # all that was to be held out is left out
+        lost = {place for part in result.values() for _, place in part.left_out}
         kept, others = ([c for c in conversations if (c.where in lost) is out] for out in (False, True))
-        found = encode([*(own.split(kept, config.seed, Path(str(config.data))) if len(kept) > 1 else kept), *others])
-    part = _say(job, {"encoded": _account(found)} | (mine.account.plain() if mine else {}))
+        result = encode([*(own.split(kept, config.seed, Path(str(config.data))) if len(kept) > 1 else kept), *others])
+    part = _say(job, {"encoded": _account(result)} | (mine.account.plain() if mine else {}))
     for split, name in (("train", "train on"), ("valid", "hold out")):
-        if not found[split].examples and (split == "train" or part.left_out):
+        if not result[split].examples and (split == "train" or part.left_out):
             raise DataError(_nothing(name, part, config))
-    return student, {split: part.examples for split, part in found.items()}
+    return student, {split: part.examples for split, part in result.items()}
 
 
 def _nothing(name: str, part: Dataset, config: TrainingConfig) -> str:
@@ -71,21 +71,21 @@ def _nothing(name: str, part: Dataset, config: TrainingConfig) -> str:
     return f"There is nothing to {name} (left out: {reasons}): {window}give other rows."
 
 
-def _account(found: Mapping[str, Encoded]) -> files.Encoded:
+def _account(examples: Mapping[str, Encoded]) -> files.Encoded:
     """What encoding made of the conversations, as dataset.json has it."""
     reasons, places = Counter[str](), dict[str, list[str]]()
-    for part in found.values():
+    for part in examples.values():
         for reason, place in part.left_out:
             reasons[reason] += 1
             if len(places.setdefault(reason, [])) < EXAMPLES:
                 places[reason].append(place)
     return files.Encoded(
-        train=len(found["train"].examples),
-        valid=len(found["valid"].examples),
+        train=len(examples["train"].examples),
+        valid=len(examples["valid"].examples),
         left_out=dict(reasons),
         places={reason: tuple(known) for reason, known in places.items()},
-        turn_by_turn=sum(part.divided for part in found.values()),
-        with_control_tokens=sum(part.with_control_tokens for part in found.values()),
+        turn_by_turn=sum(part.divided for part in examples.values()),
+        with_control_tokens=sum(part.with_control_tokens for part in examples.values()),
     )
 
 

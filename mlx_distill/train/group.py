@@ -71,7 +71,7 @@ class Group:
 def launched() -> Group:
     """The processes that were started together; nothing of the network is touched where a launcher did not."""
     rank = launched_rank()
-    found = Group(None if rank is None else mx.distributed.init())
-    if rank and found.size == 1:
+    group = Group(None if rank is None else mx.distributed.init())
+    if rank and group.size == 1:
         raise DataError(f"Process {rank} does not reach the others: start all of them with mlx.launch.")
-    return found
+    return group

@@ -90,10 +90,12 @@ class _Training:
     def _resume(self) -> Progress:
         """The leader's checkpoint, in every process."""
         stepper = self._stepper
-        masters, found = checkpoint.restore(self._folder, stepper.optimiser) if self._group.leads else ({}, Progress())
+        masters, progress = (
+            checkpoint.restore(self._folder, stepper.optimiser) if self._group.leads else ({}, Progress())
+        )
         if masters:
             self._trainee.adapter.set_weights(masters)
-        row = self._group.broadcast(dataclasses.asdict(found))
+        row = self._group.broadcast(dataclasses.asdict(progress))
         stepper.masters = self._group.from_first(self._trainee.adapter.weights())
         checkpoint.set_state(stepper.optimiser, self._group.from_first(checkpoint.flat_state(stepper.optimiser)))
         return Progress(**row | {"layout": self._trainee.split.layout})

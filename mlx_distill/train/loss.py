@@ -34,11 +34,11 @@ def token_losses_in_lanes(
     split: SplitModel, batches: Sequence[Batch], entering: Sequence[mx.array | None], seed: int | None = None
 ) -> list[Losses]:
     """`token_losses` of at most as many batches as there are lanes, side by side. seed: of the dropout masks."""
-    found = []
+    losses = []
     for place, (batch, into, lane) in enumerate(zip(batches, entering, split.lanes, strict=False)):
         with mx.stream(lane):
-            found.append(token_losses(split, batch, into, None if seed is None else seed + place * LANE_SEEDS))
-    return found
+            losses.append(token_losses(split, batch, into, None if seed is None else seed + place * LANE_SEEDS))
+    return losses
 
 
 Head = Callable[[mx.array], mx.array]
@@ -65,8 +65,8 @@ def frozen_head_losses(head: Head, hidden: mx.array, targets: mx.array) -> Losse
     def losses_vjp(_: mx.array, cotangents: list[mx.array], outputs: list[mx.array]) -> mx.array:
         return cotangents[0][:, None].astype(outputs[2].dtype) * outputs[2]
 
-    found: tuple[mx.array, ...] = losses(hidden)  # type: ignore[assignment]
-    return found[0], found[1]
+    parts: tuple[mx.array, ...] = losses(hidden)  # type: ignore[assignment]
+    return parts[0], parts[1]
 
 
 def _in_chunks(

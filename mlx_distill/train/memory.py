@@ -38,5 +38,5 @@ def _recommended() -> int | None:
     """Bytes that Metal recommends as working set; None on other backends."""
     if not mx.metal.is_available():
         return None
-    found = mx.device_info().get("max_recommended_working_set_size")
-    return int(found) if found else None
+    recommended = mx.device_info().get("max_recommended_working_set_size")
+    return int(recommended) if recommended else None

@@ -37,21 +37,21 @@ class FrozenPrefix:
     def _activations(self, examples: Sequence[Example]) -> list[mx.array]:
         """Computes what is missing, a few examples side by side, each in a lane of its own."""
         names = [_name(example) for example in examples]
-        found = {name: self._store.get(name) for name in names}
-        missing = [example for name, example in zip(names, examples, strict=True) if found[name] is None]
+        stored = {name: self._store.get(name) for name in names}
+        missing = [example for name, example in zip(names, examples, strict=True) if stored[name] is None]
         count = len(self._split.lanes)
         for start in range(0, len(missing), count):
             group = missing[start : start + count]
-            made = []
+            computed = []
             for example, lane in zip(group, self._split.lanes, strict=False):
                 with mx.stream(lane):
-                    made.append(self._split.lower(example.tokens[:-1]))
-            mx.eval(*made)
-            for example, activations in zip(group, made, strict=True):
-                found[_name(example)] = activations
+                    computed.append(self._split.lower(example.tokens[:-1]))
+            mx.eval(*computed)
+            for example, activations in zip(group, computed, strict=True):
+                stored[_name(example)] = activations
                 if self._split.cut:
                     self._store.put(_name(example), activations)
-        return [array for name in names if (array := found[name]) is not None]
+        return [array for name in names if (array := stored[name]) is not None]
 
 
 def _name(example: Example) -> str:

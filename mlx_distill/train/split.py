@@ -57,8 +57,8 @@ class SplitModel:
         """
         top = self._through(entering, self.model.layers[self.cut :], seed, self.layout.grad_checkpoint)
         hidden = self.model.model.norm(top)
-        found: mx.array = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
-        return found
+        rows: mx.array = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
+        return rows
 
     def head(self, hidden: mx.array) -> mx.array:
         """(n, dim) → (n, vocabulary)."""

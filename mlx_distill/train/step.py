@@ -102,8 +102,8 @@ class Stepper:
 
         (_, nats, hits), gradients = mx.value_and_grad(mean_loss)(self.masters)
         self._trainee.adapter.place(self.masters)  # what was traced is of no use outside
-        found: Any = gradients
-        return {**found, "/nats": nats, "/hits": hits.astype(mx.float32)}
+        value: Any = gradients
+        return {**value, "/nats": nats, "/hits": hits.astype(mx.float32)}
 
     def _zeros(self) -> Arrays:
         """What a process without examples adds."""
@@ -116,9 +116,9 @@ class Stepper:
         return (number * 1009 + part) * 100_003 % 2**32
 
 
-def _added(sums: Arrays, found: Arrays) -> Arrays:
+def _added(sums: Arrays, gradients: Arrays) -> Arrays:
     """Nothing here outlives the sum: a part's gradients are as large as all of them."""
-    return found if not sums else {name: array + found[name] for name, array in sums.items()}
+    return gradients if not sums else {name: array + gradients[name] for name, array in sums.items()}
 
 
 def _from_the_top(names: Iterable[str]) -> list[list[str]]:

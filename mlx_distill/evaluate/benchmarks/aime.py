@@ -29,23 +29,23 @@ DIGESTS = {"24": "6809c5cf89d17fa1", "25": "d3753a86e1806531"}
 def read(year: str, rows: Sequence[Mapping[str, Any]]) -> list[Item]:
     """Raises DataError for rows of another year, and for an answer that is no integer."""
     answers = [_answer(position, row) for position, row in enumerate(rows)]
-    found = {said for row in rows if (said := _said(row))} or _recognised(answers)
-    if other := sorted(found - {year}):
+    years = {named_year for row in rows if (named_year := _said(row))} or _recognised(answers)
+    if other := sorted(years - {year}):
         raise DataError(f"these are problems of AIME 20{other[0]}, not of 20{year}: name the benchmark aime{other[0]}")
     return [_item(year, position, row, answers[position]) for position, row in enumerate(rows)]
 
 
 def _answer(position: int, row: Mapping[str, Any]) -> int:
     text = row.get("expected_answer", row.get("answer"))
-    found = quantity.read(signs.plain(str(text)))
-    if found is None or found.unit or not 0 <= found.value <= 999 or found.value % 1:
+    number = quantity.read(signs.plain(str(text)))
+    if number is None or number.unit or not 0 <= number.value <= 999 or number.value % 1:
         raise DataError(f"row {position + 1} of AIME has no integer from 0 to 999 as its answer: use a published file")
-    return int(found.value)
+    return int(number.value)
 
 
 def _said(row: Mapping[str, Any]) -> str | None:
-    found = YEAR.search(" ".join(str(row[label]) for label in LABELS if row.get(label) is not None))
-    return (found[1] or found[2]) if found else None
+    match = YEAR.search(" ".join(str(row[label]) for label in LABELS if row.get(label) is not None))
+    return (match[1] or match[2]) if match else None
 
 
 def _recognised(answers: Sequence[int]) -> set[str]:

@@ -43,17 +43,19 @@ def given(text: str) -> Given:
 
 def read_answers(files: Sequence[Given], items: Sequence[Item]) -> list[Generation]:
     """Raises DataError for a row that cannot be meant."""
-    index, made = _Index(items), Counter[tuple[str, Role]]()
-    found = []
+    index, counts = _Index(items), Counter[tuple[str, Role]]()
+    generations = []
     for file in files:
         for where, row in found_in(file.path):
             item, role, text = _row(row, index, file, where)
             key = item.key
-            found.append(Generation(key, role, text, 0, 0.0, str(row.get("finish_reason", "stop")), made[key, role]))
-            made[key, role] += 1
-    if not found:
+            generations.append(
+                Generation(key, role, text, 0, 0.0, str(row.get("finish_reason", "stop")), counts[key, role])
+            )
+            counts[key, role] += 1
+    if not generations:
         raise DataError(f"{', '.join(str(file.path) for file in files)}: no answers are in there.")
-    return found
+    return generations
 
 
 class _Index:
@@ -70,11 +72,11 @@ class _Index:
         name = row.get("task_id", row.get("prompt"))
         if not isinstance(name, str | int):
             raise DataError(f"{where} has neither task_id nor prompt: add one of them.")
-        found = self._by_name.get(str(name).strip()) or list(self._asking(str(name)))
-        if len(found) != 1:
-            what = "belongs to several benchmarks" if found else "is no item of the chosen benchmarks"
+        items = self._by_name.get(str(name).strip()) or list(self._asking(str(name)))
+        if len(items) != 1:
+            what = "belongs to several benchmarks" if items else "is no item of the chosen benchmarks"
             raise DataError(f"{where}: {shorten(str(name))!r} {what}: check --benchmark, --data and --limit.")
-        return found[0]
+        return items[0]
 
     def _asking(self, question: str) -> Iterator[Item]:
         """The items whose prompt holds a published question, with a request before or after it."""

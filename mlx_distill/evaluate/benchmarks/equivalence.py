@@ -121,8 +121,8 @@ def rewritten(text: str) -> str:
 
 def _bases_agree(gold: str, answer: str) -> bool:
     """math-verify ignores the base of a number. Here an answer may leave it out, but not have another one."""
-    wanted, found = BASE.search(gold), BASE.search(answer)
-    return not found or int(found[1]) == int(wanted[1] if wanted else 10)
+    wanted, given = BASE.search(gold), BASE.search(answer)
+    return not given or int(given[1]) == int(wanted[1] if wanted else 10)
 
 
 def _read(latex: str, real: bool) -> list[Any]:

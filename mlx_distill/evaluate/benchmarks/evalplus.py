@@ -56,14 +56,14 @@ DEVIATIONS = (
 
 def read(rows: Iterable[Mapping[str, Any]], made: Callable[[Mapping[str, Any]], Item]) -> list[Item]:
     """Raises DataError naming the row that is not as published."""
-    found = []
+    items = []
     for row in rows:
         try:
-            found.append(made(row))
+            items.append(made(row))
         except (LookupError, TypeError, ValueError, SyntaxError, AttributeError) as error:
             name = row.get("task_id", "a row without task_id")
             raise DataError(f"{name} is not as EvalPlus publishes it ({error!r}): download the file again.") from error
-    return found
+    return items
 
 
 def literal_inputs(test: str) -> list[Any]:
@@ -100,8 +100,8 @@ class _Infinities(ast.NodeTransformer):
 
 def tolerance_of(test: str) -> float:
     """The absolute tolerance in a test program's last line."""
-    found = TOLERANCE.search(test)
-    return float(found[1]) if found else 0.0
+    match = TOLERANCE.search(test)
+    return float(match[1]) if match else 0.0
 
 
 def item(
@@ -189,10 +189,10 @@ def _compared(item: Item, code: str, ran: Ran, known: Ran, scoring: Scoring) -> 
 def _right(item: Item, ran: Ran, known: Ran) -> int:
     """How many outputs are right, up to the first that is not."""
     data = item.data
-    for at, (found, expected) in enumerate(zip(ran.outputs, known.outputs, strict=False)):
+    for at, (output, expected) in enumerate(zip(ran.outputs, known.outputs, strict=False)):
         inputs = data["base"] if at < len(data["base"]) else data["plus"]
         arguments = inputs[at if at < len(data["base"]) else at - len(data["base"])]
-        if not right(found, expected, data["tolerance"], data["accept"], arguments):
+        if not right(output, expected, data["tolerance"], data["accept"], arguments):
             return at
     return len(ran.outputs)
 

@@ -165,7 +165,7 @@ def references(keys: Sequence[Key], *, unsandboxed: bool = False) -> list[Ran]:
 
 
 def _find_out(keys: Sequence[Key], unsandboxed: bool) -> None:
-    found: dict[Key, Ran] = {}
+    outcomes: dict[Key, Ran] = {}
     allowed = Allowed((), REFERENCE_SECONDS, 1 << 30)
     try:
         most = allowed.total
@@ -173,11 +173,11 @@ def _find_out(keys: Sequence[Key], unsandboxed: bool) -> None:
         outcome = _sandboxed(tasks, allowed, Limits.disk_bytes, Scoring(unsandboxed=unsandboxed))
         results = outcome.result if isinstance(outcome.result, list) else [None] * len(keys)
         for key, result in zip(keys, results, strict=False):
-            found[key] = _read(result, outcome, len(key[1].inputs))
+            outcomes[key] = _read(result, outcome, len(key[1].inputs))
     finally:
         with _lock:
             for key in keys:
-                ran = found.get(key, Ran(why="interrupted", whole=False))
+                ran = outcomes.get(key, Ran(why="interrupted", whole=False))
                 _known[key].set_result(ran)
                 if ran.why:
                     del _known[key]

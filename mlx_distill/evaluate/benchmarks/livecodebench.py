@@ -70,10 +70,10 @@ def within(items: Sequence[Item], first: str, last: str) -> list[Item]:
         since, until = date.fromisoformat(first).isoformat(), date.fromisoformat(last).isoformat()
     except ValueError as error:
         raise UsageError(f"{error}: write dates as 2024-08-01.") from None
-    found = [item for item in items if since <= item.data["date"] <= until]
-    if not found:
+    recent = [item for item in items if since <= item.data["date"] <= until]
+    if not recent:
         raise DataError(f"LiveCodeBench has no problem from {first} to {last}: choose an earlier window.")
-    return found
+    return recent
 
 
 def _item(row: Mapping[str, Any]) -> Item:
@@ -122,15 +122,15 @@ def _inflated(text: str) -> bytes:
 
 def _pickled_text(data: bytes) -> str:
     """The one text that a pickle holds. Its operations are read, never carried out; any but a text's are refused."""
-    found: list[str] = []
+    texts: list[str] = []
     for operation, argument, _ in pickletools.genops(data):
         if operation.name in TEXTS:
-            found.append(str(argument))
+            texts.append(str(argument))
         elif operation.name not in AROUND_TEXT:
             raise ValueError(f"the pickle is no text: it has {operation.name}")
-    if len(found) != 1:
-        raise ValueError(f"the pickle holds {len(found)} texts")
-    return found[0]
+    if len(texts) != 1:
+        raise ValueError(f"the pickle holds {len(texts)} texts")
+    return texts[0]
 
 
 # ---------------------------------------------------------------- scoring
@@ -160,8 +160,8 @@ def _read(text: str, method: str, cut: bool) -> Extracted:
     text = ended(text) if cut else text
     if not method:
         return script(text, cut=cut)
-    found = extract(text, ["Solution"], cut=cut)
-    return found if found.code is not None else extract(text, [method], cut=cut)
+    extracted = extract(text, ["Solution"], cut=cut)
+    return extracted if extracted.code is not None else extract(text, [method], cut=cut)
 
 
 def _tests(method: str, code: str, tests: Sequence[Mapping[str, str]]) -> tuple[Calls, list[str]]:
@@ -184,8 +184,8 @@ def _compared(code: str, ran: Ran, calls: Calls, expected: Sequence[str], public
     if not ran.ran:
         return Mark(None, code, ran.why)
     good = 0
-    for found, wanted in zip(ran.outputs, expected, strict=False):
-        if not (printed_right(found, wanted) if calls.script else right(found, wanted, None)):
+    for output, wanted in zip(ran.outputs, expected, strict=False):
+        if not (printed_right(output, wanted) if calls.script else right(output, wanted, None)):
             break
         good += 1
     if good == len(expected):

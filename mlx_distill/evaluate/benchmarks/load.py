@@ -55,14 +55,14 @@ def load(names: Sequence[str], files: Sequence[str], since: str, until: str) -> 
 
     Raises UsageError for an unknown name, DataError for a file that cannot be read or a hub that cannot be reached.
     """
-    found = {loaded.benchmark.name: loaded for loaded in map(_from_file, files)}
-    if len(found) < len(files):
+    by_name = {loaded.benchmark.name: loaded for loaded in map(_from_file, files)}
+    if len(by_name) < len(files):
         raise UsageError("Two files are of one benchmark: give one of them.")
     for name in named(names):
-        if name not in found:
-            found[name] = _from_hub(BENCHMARKS[name])
-    order = [*BENCHMARKS, *found]
-    return [_window(found[name], since, until) for name in sorted(found, key=order.index)]
+        if name not in by_name:
+            by_name[name] = _from_hub(BENCHMARKS[name])
+    order = [*BENCHMARKS, *by_name]
+    return [_window(by_name[name], since, until) for name in sorted(by_name, key=order.index)]
 
 
 def named(names: Sequence[str]) -> list[str]:

@@ -22,18 +22,18 @@ FLOAT_TOLERANCE = 1e-6
 RELATIVE_TOLERANCE = 1e-7
 
 
-def right(found: str, expected: str, tolerance: float | None = 0.0, accept: str = "", arguments: str = "[]") -> bool:
+def right(output: str, expected: str, tolerance: float | None = 0.0, accept: str = "", arguments: str = "[]") -> bool:
     """Whether an encoded output is right; never raises.
 
     tolerance  absolute, of numbers; with 0 floats have 1e-6, with None they must be equal
     accept     a rule of `ACCEPTED`: what is right beside the expected output, or for "root" instead of it
     arguments  the input, encoded
     """
-    if accept != "root" and found == expected and not any(unlike in found for unlike in UNLIKE_THEMSELVES):
+    if accept != "root" and output == expected and not any(unlike in output for unlike in UNLIKE_THEMSELVES):
         return True
     try:
         wanted = untagged(json.loads(expected))
-        value = untagged(json.loads(found), most=expected.count(",") + 1)
+        value = untagged(json.loads(output), most=expected.count(",") + 1)
         if accept and ACCEPTED[accept](value, tolerance, *untagged(json.loads(arguments))):
             return True
         return accept != "root" and _equal(value, wanted, tolerance)
@@ -100,10 +100,10 @@ ACCEPTED: dict[str, Callable[..., bool]] = {
 # ---------------------------------------------------------------- what programs print
 
 
-def printed_right(found: str, expected: str) -> bool:
+def printed_right(output: str, expected: str) -> bool:
     """LiveCodeBench's rule (Jain et al. 2024, arXiv 2403.07974): as many lines, white space around them aside, each
     the same or the same numbers in decimal. Never raises."""
-    lines, wanted = _lines(found), _lines(expected)
+    lines, wanted = _lines(output), _lines(expected)
     return len(lines) == len(wanted) and all(map(_same_line, lines, wanted))
 
 
@@ -111,10 +111,10 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().split("\n")]
 
 
-def _same_line(found: str, expected: str) -> bool:
-    if found == expected:
+def _same_line(line: str, expected: str) -> bool:
+    if line == expected:
         return True
-    numbers, wanted = found.split(), expected.split()
+    numbers, wanted = line.split(), expected.split()
     if len(numbers) != len(wanted):
         return False
     try:

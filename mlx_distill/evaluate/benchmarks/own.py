@@ -66,12 +66,12 @@ def score(cases: Sequence[Case], scoring: Scoring) -> Iterator[Mark]:
 def _mark(item: Item, text: str, scoring: Scoring, compare: Compare) -> Mark:
     prompt = item.data.get("prompt")
     if isinstance(prompt, Prompt):
-        found = run_checks(
+        result = run_checks(
             prompt, "base", text, cut=text in scoring.cut, unsandboxed=scoring.unsandboxed, packages=scoring.packages
         )
-        assert found is not None
-        read = None if found.detail == NO_CODE else f"{found.checks_passed} of {found.checks} checks"
-        return Mark(found.passed, read, found.detail, found.parts, found.sandbox, found.packages)
+        assert result is not None
+        read = None if result.detail == NO_CODE else f"{result.checks_passed} of {result.checks} checks"
+        return Mark(result.passed, read, result.detail, result.parts, result.sandbox, result.packages)
     return _compared(item, text, compare, text in scoring.cut)
 
 

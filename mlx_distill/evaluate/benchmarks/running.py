@@ -107,8 +107,8 @@ def call(task: Task, result: Result) -> None:
 def _load(task: Task) -> tuple[Callable[..., Any], BaseException | None]:
     """The function, and what went wrong beside defining it."""
     names, failed = load(task["code"], [task["entry_point"]], task["setup"])
-    found = names[task["entry_point"]]
-    return (getattr(found(), task["method"]) if task["method"] else found), failed
+    entry = names[task["entry_point"]]
+    return (getattr(entry(), task["method"]) if task["method"] else entry), failed
 
 
 # ---------------------------------------------------------------- an answer that is a script
@@ -120,8 +120,8 @@ class Failed(Exception):
 
 def script(task: Task, result: Result) -> None:
     """Runs the answer as a program of its own for each input, until one fails or takes longer than its limit."""
-    made = module("__main__", task["code"])
-    code, names = compile(task["code"], made.__file__ or "", "exec"), made.__dict__
+    program = module("__main__", task["code"])
+    code, names = compile(task["code"], program.__file__ or "", "exec"), program.__dict__
     exec(task["setup"], names)
     limit, left = _limited(), task["total"]
     for text, most in zip(task["inputs"], task["limits"], strict=True):
@@ -189,20 +189,20 @@ def _why(error: BaseException) -> str:
 def answer(task: Task, to: int) -> None:
     """Never comes back. Nothing that an answer prints gets into the result, and nothing of it goes on after that."""
     result: Result = {"outputs": [], "seconds": [], "why": ""}
-    said = open(to, "w", encoding="utf-8", errors="surrogatepass")
+    reply = open(to, "w", encoding="utf-8", errors="surrogatepass")
     leave, write, reason = os._exit, dumps, _why  # an answer may replace them
     try:
         (script if task["script"] else call)(task, result)
     except BaseException as error:
         result["why"] = reason(error)
-    said.write(write(result))
-    said.close()
+    reply.write(write(result))
+    reply.close()
     leave(0)
 
 
 def several(tasks: list[Task], to: int) -> None:
     """The results as a list. Each task has a process of its own, but they share the sandbox: not for answers."""
-    with open(to, "w", encoding="utf-8", errors="surrogatepass") as said:
+    with open(to, "w", encoding="utf-8", errors="surrogatepass") as reply:
         for number, task in enumerate(tasks):
             read, write = os.pipe()
             child = os.fork()
@@ -210,9 +210,9 @@ def several(tasks: list[Task], to: int) -> None:
                 answer(task, write)
             os.close(write)
             with open(read, encoding="utf-8", errors="surrogatepass") as result:
-                said.write(f"{',' if number else '['}{result.read() or 'null'}")
+                reply.write(f"{',' if number else '['}{result.read() or 'null'}")
             os.waitpid(child, 0)
-        said.write("]")
+        reply.write("]")
 
 
 def main() -> None:

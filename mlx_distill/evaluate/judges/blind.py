@@ -132,9 +132,9 @@ def _blocks() -> MarkdownIt:
 
 def _blind_code(code: str, language: str) -> str:
     """All of it where comments cannot be told from code."""
-    found = tokens(language, code)
-    if found is None:
+    lexed = tokens(language, code)
+    if lexed is None:
         return _self().sub(MARK, code)
     return "".join(
-        _self().sub(MARK, value) if kind in Comment or kind in String.Doc else value for kind, value in found
+        _self().sub(MARK, value) if kind in Comment or kind in String.Doc else value for kind, value in lexed
     )

@@ -57,8 +57,8 @@ def judge(
     code = code_of(generation.text, prompt.language, names, cut=generation.finish_reason == "length")
     measurable = _measurable(prompt, unsandboxed)
     run = functools.partial(runs, unsandboxed=unsandboxed, packages=packages)
-    found = _measures(prompt, generation, code, run) if code.code else _nothing("code in the answer")
-    measured = {dimension: found[dimension] for dimension in measurable}
+    marks = _measures(prompt, generation, code, run) if code.code else _nothing("code in the answer")
+    measured = {dimension: marks[dimension] for dimension in measurable}
     return Judgment(
         prompt_id=prompt.id,
         role=generation.role,
@@ -321,10 +321,10 @@ def _sql(generation: Generation, code: str) -> dict[str, list[Measure]]:
     }
 
 
-def _share(found: Sequence[bool]) -> float:
-    return sum(found) / len(found)
+def _share(passed: Sequence[bool]) -> float:
+    return sum(passed) / len(passed)
 
 
-def _faultless(found: Sequence[bool]) -> float:
+def _faultless(passed: Sequence[bool]) -> float:
     """1 where nothing fails, a half with one fault, a third with two: what is added beside a fault does not mend it."""
-    return 1 / (1 + list(found).count(False))
+    return 1 / (1 + list(passed).count(False))

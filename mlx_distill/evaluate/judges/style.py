@@ -15,11 +15,11 @@ ELEMENTS = ("heading_open", "list_item_open", "strong_open", "tr_open")
 
 def elements(text: str) -> int:
     """Headings, list items, bold words and table rows."""
-    found = 0
+    count = 0
     for token in _markdown().parse(text):
-        found += token.type in ELEMENTS
-        found += sum(child.type in ELEMENTS for child in token.children or ())
-    return found
+        count += token.type in ELEMENTS
+        count += sum(child.type in ELEMENTS for child in token.children or ())
+    return count
 
 
 @functools.cache

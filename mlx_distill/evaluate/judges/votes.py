@@ -64,13 +64,13 @@ def votes_table(prompts: Sequence[Prompt], generations: Sequence[Generation]) ->
     answered = sheets(prompts, generations)
     if not answered:
         raise DataError("No prompt has answers of both base and distilled: run `mlx-distill compare` first.")
-    found = [sheet for sheet in answered if sheet.answers[0] != sheet.answers[1]]
-    if not found:
+    differing = [sheet for sheet in answered if sheet.answers[0] != sheet.answers[1]]
+    if not differing:
         raise DataError("Base and distilled answer every prompt alike: there is nothing to vote on.")
     file = io.StringIO(newline="")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
-    for sheet in found:
+    for sheet in differing:
         shown = (sheet.prompt.text, *sheet.answers)
         writer.writerow([f"{ID}{sheet.prompt.id}", *map(_defused, shown), "", ""])
     return file.getvalue().encode("utf-8-sig")
@@ -89,23 +89,23 @@ def read_votes(path: Path, prompts: Sequence[Prompt], generations: Sequence[Gene
     """
     known = {sheet.prompt.id: sheet for sheet in sheets(prompts, generations)}
     where = ""
-    found: dict[tuple[str, str], Preference] = {}
+    votes: dict[tuple[str, str], Preference] = {}
     for where, row in _rows(path):
         if not row["better"].strip():
             continue
         vote = _vote(row, known, path.stem, where)
-        if (vote.prompt_id, vote.judge) in found:
+        if (vote.prompt_id, vote.judge) in votes:
             raise DataError(f"{where}: {vote.judge.removeprefix(PEOPLE)} has voted on this prompt before: keep one.")
-        found[vote.prompt_id, vote.judge] = vote
+        votes[vote.prompt_id, vote.judge] = vote
     if not where:
         raise DataError(f"{path} has no rows of {', '.join(COLUMNS)}: keep the file as exported.")
-    return list(found.values())
+    return list(votes.values())
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     """(where it stands, its cells): rows as a spreadsheet counts them, the header being the first."""
-    for where, found in found_in(path):
-        row = {name.lower(): "" if cell is None else str(cell) for name, cell in found.items()}
+    for where, fields in found_in(path):
+        row = {name.lower(): "" if cell is None else str(cell) for name, cell in fields.items()}
         if lacking := [name for name in COLUMNS if name not in row]:
             raise DataError(f"{where} has no column {', '.join(lacking)}: keep the columns as exported.")
         yield where, row

@@ -56,18 +56,18 @@ def run_checks(
     """
     if not prompt.checks:
         return None
-    found = code_of(ended(text) if cut else text, prompt.language, wanted(prompt.checks), cut=cut)
-    if not (found.code or "").strip() and (level := _level(unsandboxed)):
+    code = code_of(ended(text) if cut else text, prompt.language, wanted(prompt.checks), cut=cut)
+    if not (code.code or "").strip() and (level := _level(unsandboxed)):
         outcome = Outcome("failed", NO_CODE, None, level)
     else:
-        outcome = _run(prompt, found, limits or LIMITS, unsandboxed, packages)
+        outcome = _run(prompt, code, limits or LIMITS, unsandboxed, packages)
     score = _score(prompt, role, sample, outcome)
-    if prompt.language == "sql" or not found.code:
-        return dataclasses.replace(score, parts={FORMAT: found.strict})
-    why = "" if score.passed is not False else lacking.facility(found.code, unsandboxed=unsandboxed)
+    if prompt.language == "sql" or not code.code:
+        return dataclasses.replace(score, parts={FORMAT: code.strict})
+    why = "" if score.passed is not False else lacking.facility(code.code, unsandboxed=unsandboxed)
     if why:
         score = dataclasses.replace(score, passed=None, detail=why)
-    return dataclasses.replace(score, parts={FORMAT: found.strict}, packages=lacking.packages(found.code, packages))
+    return dataclasses.replace(score, parts={FORMAT: code.strict}, packages=lacking.packages(code.code, packages))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -77,15 +77,15 @@ def wanted(checks: Sequence[Check]) -> tuple[str, ...]:
     used = [(check, used_names(check.run.strip())) for check in checks]
     names = {
         name: None
-        for check, found in used
-        for name in sorted(found)
+        for check, used_in in used
+        for name in sorted(used_in)
         if name != "raised" or not asks_what_is_raised(json.dumps(check.run).encode())
     }
     return tuple(name for name in names if name not in BUILTINS) or tuple(names)
 
 
-def _run(prompt: Prompt, found: Extracted, limits: Limits, unsandboxed: bool, packages: tuple[str, ...]) -> Outcome:
-    code, count = found.code or "", len(prompt.checks)
+def _run(prompt: Prompt, extracted: Extracted, limits: Limits, unsandboxed: bool, packages: tuple[str, ...]) -> Outcome:
+    code, count = extracted.code or "", len(prompt.checks)
     seconds = START_SECONDS + count * PATIENCE * limits.seconds
     whole = dataclasses.replace(limits, seconds=seconds)
     if prompt.language == "sql":

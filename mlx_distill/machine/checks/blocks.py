@@ -187,13 +187,13 @@ class _Reader:
 
     def _stretch(self, line: int, lines: list[str]) -> None:
         text, prose, at = "\n".join(lines), list[str](), 0
-        while found := OPENED_HTML.search(text, at):
-            closing = re.compile(rf"</{found[1]}\s*>", re.IGNORECASE).search(text, found.end())
+        while match := OPENED_HTML.search(text, at):
+            closing = re.compile(rf"</{match[1]}\s*>", re.IGNORECASE).search(text, match.end())
             end, after = (closing.start(), closing.end()) if closing else (len(text), len(text))
-            code = _plain(text[found.end() : end])
-            kind: Kind = "html" if "\n" in text[found.end() : end] else "span"
-            self._blocks.append(Block(_html_language(text[found.start() : end]), code, kind, line, closing is not None))
-            prose.append(text[at : after if kind == "span" else found.start()])
+            code = _plain(text[match.end() : end])
+            kind: Kind = "html" if "\n" in text[match.end() : end] else "span"
+            self._blocks.append(Block(_html_language(text[match.start() : end]), code, kind, line, closing is not None))
+            prose.append(text[at : after if kind == "span" else match.start()])
             at = after
         prose.append(text[at:])
         self._prose.append("".join(prose))
@@ -221,19 +221,19 @@ class _Reader:
 
 def _opening(line: str) -> tuple[str, _Opening] | None:
     """What stands before an opening fence, where that is words, and the fence."""
-    found = MARKS.search(line)
-    if found is None:
+    match = MARKS.search(line)
+    if match is None:
         return None
-    before, info = line[: found.start()], line[found.end() :]
-    if found[0][0] == "`" and "`" in info:
+    before, info = line[: match.start()], line[match.end() :]
+    if match[0][0] == "`" and "`" in info:
         return None
     listed = LISTED.fullmatch(before)
     if listed:
         quotes = before.count(">")
         margin = len(before.expandtabs(4)) if not quotes else 0
-        return "", _Opening(found[0], info, margin, quotes, not before.strip() and margin < 4)
+        return "", _Opening(match[0], info, margin, quotes, not before.strip() and margin < 4)
     named = language(info) in NAMED or (not info.strip() and before.rstrip().endswith(":"))
-    return (before, _Opening(found[0], info, 0, 0, False)) if found[0][0] == "`" and named else None
+    return (before, _Opening(match[0], info, 0, 0, False)) if match[0][0] == "`" and named else None
 
 
 def _inner(line: str, opening: _Opening) -> str:
@@ -249,9 +249,9 @@ def _inner(line: str, opening: _Opening) -> str:
 
 def _end(line: str, opening: _Opening) -> tuple[str, str, bool] | None:
     """(code before it, text behind it, whether it stands alone) of a closing fence, or of one that opens the next."""
-    found = MARKS.match(line.lstrip(" \t"))
-    if found and found[0].startswith(opening.marks):
-        rest = line.lstrip(" \t")[found.end() :]
+    match = MARKS.match(line.lstrip(" \t"))
+    if match and match[0].startswith(opening.marks):
+        rest = line.lstrip(" \t")[match.end() :]
         further = len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip())
         if not rest.strip() and further >= 4:
             return "", "", False  # in a docstring, or closed too far in

@@ -140,25 +140,25 @@ def question(line: bytes, nonce: bytes) -> bytes:
 
 def _line(replies: int, until: float) -> bytes | None:
     """The next line; None where time is up, and what there is where the process has ended."""
-    found = b""
-    while not found.endswith(b"\n") and len(found) < LONGEST_REPLY:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LONGEST_REPLY:
         left = until - time.monotonic()
         if left <= 0 or not select.select([replies], [], [], left)[0]:
             return None
         part = os.read(replies, 1 << 16)
         if not part:
             break
-        found += part
-    return found
+        line += part
+    return line
 
 
-def value(to: int, said: int, line: bytes, until: float) -> Result:
-    loaded = _line(said, until)
+def value(to: int, reference: int, line: bytes, until: float) -> Result:
+    loaded = _line(reference, until)
     if loaded != b"loaded\n":
         return _said(loaded, b"failed ", "it ended while it was loaded")
     nonce = os.urandom(16).hex().encode()
     os.write(to, question(line, nonce))
-    reply = _line(said, until)
+    reply = _line(reference, until)
     if reply is not None and reply.startswith(nonce + b"=") and reply.endswith(b"\n"):
         return [reply[len(nonce) + 1 : -1].decode("utf-8", "surrogatepass")]
     return _said(reply, nonce + b"!", "it ended without a result")

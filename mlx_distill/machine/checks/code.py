@@ -59,17 +59,17 @@ def extract(text: str, wanted: Sequence[str], *, given: Collection[str] = (), cu
     cut    the text ends at the token cap: a block that is not closed may be half a definition
     """
     text = answer_of(text)
-    found = parts(text)
+    pieces = parts(text)
     whole = unnamed(text) if "```" in text else mended(text)
     if (tree := parsed(whole)) and _defined(bindings(tree), wanted):
         return Extracted(whole)
-    candidates = list(_candidates(found, wanted, cut))
+    candidates = list(_candidates(pieces, wanted, cut))
     chosen = [one for name in wanted if (one := _defining(candidates, name))]
     if not chosen:
-        return _as_method(candidates, wanted, given) or Extracted(_broken(found, wanted))
+        return _as_method(candidates, wanted, given) or Extracted(_broken(pieces, wanted))
     chosen = sorted({id(one): one for one in chosen}.values(), key=lambda one: one.rank[1])
     code = _composed([one.code for one in chosen], chosen[0].rank[1], candidates, {*given, *wanted})
-    return Extracted(code, _is_strict(found, wanted), _others(candidates, chosen))
+    return Extracted(code, _is_strict(pieces, wanted), _others(candidates, chosen))
 
 
 def ended(text: str) -> str:
@@ -94,25 +94,25 @@ def _definition(name: str) -> str:
     )
 
 
-def _defined(found: Sequence[Binding], wanted: Collection[str]) -> bool:
-    return any(binding.name in wanted and binding.definition for binding in found)
+def _defined(known: Sequence[Binding], wanted: Collection[str]) -> bool:
+    return any(binding.name in wanted and binding.definition for binding in known)
 
 
 # ---------------------------------------------------------------- candidates
 
 
-def _candidates(found: Parts, wanted: Sequence[str], cut: bool) -> Iterator[_Candidate]:
+def _candidates(pieces: Parts, wanted: Sequence[str], cut: bool) -> Iterator[_Candidate]:
     """Blocks that are Python, or hold some beside what is broken, in their order."""
     mentioned = re.compile("|".join(map(_definition, wanted)) or r"(?!)")
     blocks = [
         (place, block)
-        for place, block in enumerate(found.blocks)
+        for place, block in enumerate(pieces.blocks)
         if block.code.strip() and ((block.tag in PYTHON and block.kind != "span") or mentioned.search(block.code))
     ]
     for place, block in blocks[-MOST_BLOCKS:]:
         yield from _candidate(block, place, cut)
-    for place, prose in ((-2, ESCAPED.sub(r"\1", found.prose)), (-1, found.prose)):
-        if mentioned.search(prose) and (place == -1 or prose != found.prose):
+    for place, prose in ((-2, ESCAPED.sub(r"\1", pieces.prose)), (-1, pieces.prose)):
+        if mentioned.search(prose) and (place == -1 or prose != pieces.prose):
             yield from _made(salvaged(prose), (KINDS["bare"], place), whole=not cut)
 
 
@@ -120,8 +120,8 @@ def _candidate(block: Block, place: int, cut: bool) -> Iterator[_Candidate]:
     code = mended(block.code)
     whole = block.closed or not cut
     rank = (KINDS[block.kind], place)
-    made = list(_made(code, rank, whole))
-    yield from made or (_made(salvaged(code), rank, whole) if block.kind != "span" else ())
+    bound = list(_made(code, rank, whole))
+    yield from bound or (_made(salvaged(code), rank, whole) if block.kind != "span" else ())
 
 
 def _made(code: str, rank: tuple[int, int], whole: bool) -> Iterator[_Candidate]:
@@ -132,9 +132,9 @@ def _made(code: str, rank: tuple[int, int], whole: bool) -> Iterator[_Candidate]
 
 def _defining(candidates: Sequence[_Candidate], name: str) -> _Candidate | None:
     """The last one that defines a name, those that are set as code and whole before others."""
-    found = [(_worth(one, binding), one) for one in candidates for binding in one.bindings if binding.name == name]
-    best = max((worth for worth, _ in found if worth), default=None)
-    return next((one for worth, one in found if worth == best), None) if best else None
+    defining = [(_worth(one, binding), one) for one in candidates for binding in one.bindings if binding.name == name]
+    best = max((worth for worth, _ in defining if worth), default=None)
+    return next((one for worth, one in defining if worth == best), None) if best else None
 
 
 def _worth(one: _Candidate, binding: Binding) -> tuple[bool, bool, bool, tuple[int, int]] | None:
@@ -152,18 +152,18 @@ def _is_standard_import(binding: Binding) -> bool:
 def _as_method(candidates: Sequence[_Candidate], wanted: Sequence[str], given: Collection[str]) -> Extracted | None:
     """A class that has what is asked for as a method; an object of it is made without arguments."""
     for one in sorted(candidates, key=lambda one: (one.whole, one.rank), reverse=True):
-        found = {name: method for name in wanted if (method := method_of(one.tree, name))}
-        if found:
+        methods = {name: method for name in wanted if (method := method_of(one.tree, name))}
+        if methods:
             code = _composed([one.code], one.rank[1], candidates, {*given, *wanted})
-            lines = [f"{name} = {of}{'' if free else '()'}.{name}\n" for name, (of, free) in found.items()]
+            lines = [f"{name} = {of}{'' if free else '()'}.{name}\n" for name, (of, free) in methods.items()]
             return Extracted(code + "\n\n" + "".join(lines), False, _others(candidates, [one]))
     return None
 
 
-def _broken(found: Parts, wanted: Sequence[str]) -> str | None:
+def _broken(pieces: Parts, wanted: Sequence[str]) -> str | None:
     """The last block that would define a name, were it Python."""
     written_so = re.compile("|".join(rf"^{_definition(name)}" for name in wanted) or r"(?!)", re.MULTILINE)
-    codes = [found.prose, *(block.code for block in found.blocks if block.kind != "span")]
+    codes = [pieces.prose, *(block.code for block in pieces.blocks if block.kind != "span")]
     broken = (code for code in map(unnamed, reversed(codes)) if written_so.search(code))
     return next((code for code in broken if parsed(code) is None), None)
 
@@ -172,9 +172,9 @@ def _others(candidates: Sequence[_Candidate], chosen: Sequence[_Candidate]) -> t
     return tuple(one.code for one in candidates if one not in chosen and one.rank[0] >= KINDS["indented"])
 
 
-def _is_strict(found: Parts, wanted: Sequence[str]) -> bool:
+def _is_strict(pieces: Parts, wanted: Sequence[str]) -> bool:
     """Whether the answer has one fenced block, as Markdown has them, that is Python as it stands and defines all."""
-    fences = [block for block in found.blocks if block.kind == "fence"]
+    fences = [block for block in pieces.blocks if block.kind == "fence"]
     if len(fences) != 1 or not fences[0].strict or fences[0].tag not in PYTHON:
         return False
     code = fences[0].code
@@ -206,15 +206,15 @@ def _composed(codes: Sequence[str], place: int, candidates: Sequence[_Candidate]
 
 def _giving(candidates: Sequence[_Candidate], name: str, place: int) -> tuple[_Candidate, ast.stmt] | None:
     """The statement that gives a name, in the nearest block before a place, else in the first one after it."""
-    found = [
+    giving = [
         (one, binding.statement)
         for one in candidates
         for binding in one.bindings
         if binding.name == name and not binding.stub
     ]
-    found.sort(key=lambda source: source[0].rank[1])
-    before = [source for source in found if source[0].rank[1] <= place]
-    return before[-1] if before else found[0] if found else None
+    giving.sort(key=lambda source: source[0].rank[1])
+    before = [source for source in giving if source[0].rank[1] <= place]
+    return before[-1] if before else giving[0] if giving else None
 
 
 def _in_order(pieces: Sequence[str]) -> str:
@@ -234,17 +234,17 @@ def script(text: str, *, cut: bool = False) -> Extracted:
     text = answer_of(text)
     if text.strip() and (tree := parsed(unnamed(text))) and tree.body and not _is_words(tree):
         return Extracted(unnamed(text))
-    found = parts(text)
-    blocks = [block for block in found.blocks if block.kind != "span" and block.tag in PYTHON]
+    pieces = parts(text)
+    blocks = [block for block in pieces.blocks if block.kind != "span" and block.tag in PYTHON]
     named = ([block for block in blocks if block.tag] or blocks)[-MOST_BLOCKS:]
     candidates = [one for place, block in enumerate(named) for one in _candidate(block, place, cut)]
-    candidates = candidates or list(_made(salvaged(found.prose), (KINDS["bare"], -1), whole=not cut))
+    candidates = candidates or list(_made(salvaged(pieces.prose), (KINDS["bare"], -1), whole=not cut))
     if not candidates:
         code = next((unnamed(block.code) for block in reversed(named) if block.code.strip()), None)
         return Extracted(code)
     one = max(candidates, key=lambda one: (one.whole, bool(READS_INPUT.search(one.code)), one.rank))
     code = _composed([one.code], one.rank[1], candidates, ())
-    return Extracted(code, _is_strict(found, ()), _others(candidates, [one]))
+    return Extracted(code, _is_strict(pieces, ()), _others(candidates, [one]))
 
 
 def _is_words(tree: ast.Module) -> bool:
@@ -256,8 +256,8 @@ def everything(text: str) -> str | None:
     """All Python of an answer to which no names were given: its blocks joined, without those that are no Python and
     define nothing, such as sketches."""
     text = answer_of(text)
-    found = parts(text)
-    blocks = [block for block in found.blocks if block.kind != "span" and block.tag in PYTHON and block.code.strip()]
+    pieces = parts(text)
+    blocks = [block for block in pieces.blocks if block.kind != "span" and block.tag in PYTHON and block.code.strip()]
     named = ([block for block in blocks if block.tag] or blocks)[-MOST_BLOCKS:]
     codes = [mended(block.code) for block in named]
     whole = [code for code in codes if parsed(code) or re.search(r"^[ \t]*(?:def|class)\b", code, re.MULTILINE)]
@@ -265,7 +265,7 @@ def everything(text: str) -> str | None:
         return _in_order([code if code.endswith("\n") else f"{code}\n" for code in whole or codes])
     if (tree := parsed(unnamed(text))) and tree.body and not _is_words(tree):
         return unnamed(text)
-    return salvaged(found.prose) or None
+    return salvaged(pieces.prose) or None
 
 
 QUERY = re.compile(r"^[ \t]*(?:SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|CREATE)\b", re.IGNORECASE | re.MULTILINE)
@@ -277,23 +277,23 @@ STATEMENT = re.compile(
 def query(text: str) -> str | None:
     """All SQL of an answer: its blocks joined, or the statements among its words."""
     text = answer_of(text)
-    found = parts(text)
-    blocks = [block for block in found.blocks if block.kind != "span" and block.code.strip()]
+    pieces = parts(text)
+    blocks = [block for block in pieces.blocks if block.kind != "span" and block.code.strip()]
     named = [unnamed(block.code) for block in blocks if block.tag == "sql"]
     codes = named or [unnamed(block.code) for block in blocks if not block.tag and QUERY.search(block.code)]
-    return "\n;\n".join(codes) or "\n;\n".join(STATEMENT.findall(found.prose)) or None
+    return "\n;\n".join(codes) or "\n;\n".join(STATEMENT.findall(pieces.prose)) or None
 
 
 def code_of(text: str, language: str, wanted: Sequence[str] = (), *, cut: bool = False) -> Extracted:
     """The code of an answer in a prompt's language."""
     if language == "sql":
         return Extracted(query(text))
-    found = extract(text, wanted, cut=cut) if wanted else Extracted(None)
-    return found if found.code is not None else Extracted(everything(text))
+    extracted = extract(text, wanted, cut=cut) if wanted else Extracted(None)
+    return extracted if extracted.code is not None else Extracted(everything(text))
 
 
 def prose_of(text: str) -> str:
     """What stands around the code: words."""
-    found = parts(answer_of(text)).prose
-    code = set(salvaged(found).split("\n"))
-    return "\n".join(line for line in found.split("\n") if line not in code)
+    prose = parts(answer_of(text)).prose
+    code = set(salvaged(prose).split("\n"))
+    return "\n".join(line for line in prose.split("\n") if line not in code)

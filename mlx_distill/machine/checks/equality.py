@@ -22,13 +22,13 @@ RELATIVE, NEXT_TO_ZERO = 1e-9, 1e-12
 """By which a float may differ from the expected one, and from an expected zero."""
 
 
-def right(found: str, expected: str) -> bool:
+def right(value: str, expected: str) -> bool:
     """Never raises. `expected` that is no literal is an author's mistake, and nothing is right."""
     try:
         wanted = ast.literal_eval(expected)
-        if found == encoded(wanted) and '{"object":' not in found and "NaN" not in found:
+        if value == encoded(wanted) and '{"object":' not in value and "NaN" not in value:
             return True
-        return equal(untagged(json.loads(found), most=len(expected)), wanted)
+        return equal(untagged(json.loads(value), most=len(expected)), wanted)
     except (*UNREADABLE, SyntaxError, MemoryError):
         return False
 

@@ -94,5 +94,5 @@ def _words(code: str) -> frozenset[str]:
 @functools.cache
 def _refused(unsandboxed: bool) -> frozenset[str]:
     outcome = sandbox.run(TRIAL, limits=sandbox.Limits(seconds=60), unsandboxed=unsandboxed)
-    found = outcome.result if isinstance(outcome.result, list) and len(outcome.result) == len(USED_BY) else []
-    return frozenset(name for name, there in zip(USED_BY, found, strict=False) if there is False)
+    refused = outcome.result if isinstance(outcome.result, list) and len(outcome.result) == len(USED_BY) else []
+    return frozenset(name for name, there in zip(USED_BY, refused, strict=False) if there is False)

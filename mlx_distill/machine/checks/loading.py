@@ -29,17 +29,17 @@ class Enough(BaseException):
 def module(name: str, code: str) -> types.ModuleType:
     """A module that can be imported by its name and as __main__, and whose source can be read, as that of a program
     in a file; so can it by the processes that it starts."""
-    made, path = types.ModuleType(name), os.path.abspath("answer.py")
+    created, path = types.ModuleType(name), os.path.abspath("answer.py")
     try:
         with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(code)
     except OSError:
         pass
-    made.__file__ = path
-    sys.argv, sys.modules["answer"], sys.modules["__main__"] = [path], made, made
+    created.__file__ = path
+    sys.argv, sys.modules["answer"], sys.modules["__main__"] = [path], created, created
     if os.path.dirname(path) not in sys.path:
         sys.path.append(os.path.dirname(path))
-    return made
+    return created
 
 
 def load(
@@ -47,13 +47,13 @@ def load(
 ) -> tuple[dict[str, Any], BaseException | None]:
     """What the module holds, and the first error that was passed over. Raises that error where a name is missing, if
     all are `needed`."""
-    made = module("answer", code)
-    names: dict[str, Any] = made.__dict__
+    loaded = module("answer", code)
+    names: dict[str, Any] = loaded.__dict__
     exec(setup, names)
     for known in wanted:
         names.pop(known, None)  # a setup that imports everything may have one
     clock = _Usage()
-    failed = _run(_statements(code, made.__file__ or ""), names, wanted, clock)
+    failed = _run(_statements(code, loaded.__file__ or ""), names, wanted, clock)
     clock.stop()
     missing = [known for known in wanted if known not in names]
     if missing and needed:

@@ -48,16 +48,16 @@ QUOTES = str.maketrans("“”„‟″‘’‚‛′", "\"\"\"\"\"'''''")
 
 def parsed(code: str) -> ast.Module | None:
     """None for what is no Python, or too long to look at."""
-    found = _parse(code)
-    return found if isinstance(found, ast.Module) else None
+    tree = _parse(code)
+    return tree if isinstance(tree, ast.Module) else None
 
 
 def is_python(code: str) -> bool | None:
     """None where a text of three quotes is not closed, so that what follows may belong to it."""
-    found = _parse(code)
-    if isinstance(found, ast.Module):
+    tree = _parse(code)
+    if isinstance(tree, ast.Module):
         return True
-    return None if "unterminated triple-quoted" in str(found) else False
+    return None if "unterminated triple-quoted" in str(tree) else False
 
 
 def _parse(code: str) -> ast.Module | Exception:
@@ -119,10 +119,10 @@ def _typed(code: str) -> str:
 def _unnumbered(code: str) -> str:
     """Without line numbers, where every line that is not empty has one, and they count up."""
     lines = code.split("\n")
-    found = [NUMBERED.match(line) for line in lines if line.strip()]
-    numbers = [int(match[1]) for match in found if match]
+    matches = [NUMBERED.match(line) for line in lines if line.strip()]
+    numbers = [int(match[1]) for match in matches if match]
     steps = [after - before for before, after in itertools.pairwise(numbers)]
-    if len(numbers) != len(found) or not numbers or not all(0 < step <= 3 for step in steps):
+    if len(numbers) != len(matches) or not numbers or not all(0 < step <= 3 for step in steps):
         return code
     return "\n".join(line[match.end() :] if (match := NUMBERED.match(line)) else "" for line in lines)
 
@@ -196,14 +196,14 @@ def salvaged(text: str) -> str:
 
 def _pieces(lines: list[str]) -> list[str]:
     """Lines from one at the margin to the next one."""
-    found: list[list[str]] = []
+    pieces: list[list[str]] = []
     for line in lines:
         starts = bool(line.strip()) and not line[0].isspace() and not GOES_ON.match(line)
-        if starts and not (found and found[-1][-1].startswith("@")):
-            found.append([line])
-        elif found:
-            found[-1].append(line)
-    return ["\n".join(piece) for piece in found]
+        if starts and not (pieces and pieces[-1][-1].startswith("@")):
+            pieces.append([line])
+        elif pieces:
+            pieces[-1].append(line)
+    return ["\n".join(piece) for piece in pieces]
 
 
 def _whole(pieces: list[str]) -> Iterator[str]:
@@ -212,21 +212,21 @@ def _whole(pieces: list[str]) -> Iterator[str]:
     while at < len(pieces) and left > 0:
         joined, count = pieces[at], 1
         left -= 1
-        while (found := _parse(joined)) and _is_open(found, joined) and count <= MOST_JOINED and left > 0:
+        while (tree := _parse(joined)) and _is_open(tree, joined) and count <= MOST_JOINED and left > 0:
             if at + count == len(pieces) or len(joined) > LONGEST_JOINED:
                 break
             joined, count, left = f"{joined}\n{pieces[at + count]}", count + 1, left - 1
-        if isinstance(found, ast.Module):
+        if isinstance(tree, ast.Module):
             at += count
-            if _is_code(found):
+            if _is_code(tree):
                 yield joined
         else:
             at += 1
 
 
-def _is_open(found: ast.Module | Exception, code: str) -> bool:
+def _is_open(tree: ast.Module | Exception, code: str) -> bool:
     """Whether more lines could make it whole; decorators wait for what they decorate."""
-    return not isinstance(found, ast.Module) and (code.startswith("@") or any(words in str(found) for words in OPEN))
+    return not isinstance(tree, ast.Module) and (code.startswith("@") or any(words in str(tree) for words in OPEN))
 
 
 def _is_code(tree: ast.Module) -> bool:

@@ -97,12 +97,12 @@ def _run(chosen: Level, program: str, tasks: Sequence[Any], limits: Limits, show
 @functools.cache
 def _own_code() -> dict[str, bytes]:
     """`inside` and `namespaces` as compiled files (PEP 552): to compile them takes longer than all that they do."""
-    found = {}
+    files = {}
     for name in ("inside", "namespaces"):
         source = (Path(__file__).parent / f"{name}.py").read_text("utf-8")
         code = compile(source, f"{name}.py", "exec", dont_inherit=True)
-        found[f"{name}.pyc"] = importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
-    return found
+        files[f"{name}.pyc"] = importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    return files
 
 
 def _watched(chosen: Level, place: Path, limits: Limits, shown: Shelf) -> Outcome:

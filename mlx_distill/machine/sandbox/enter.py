@@ -149,7 +149,7 @@ def _outside() -> dict[str, int]:
 def kernel_limits(level: Level, limits: Limits) -> list[tuple[str, int]]:
     """Those of each process; what the family uses together is for the watch. A thread's stack takes addresses, not
     memory: hundreds of threads have room."""
-    found = [
+    bounds = [
         ("RLIMIT_CPU", int(limits.seconds) + 1),
         ("RLIMIT_AS", limits.memory_bytes + THREADS_BYTES),
         ("RLIMIT_FSIZE", max(limits.output_bytes, limits.disk_bytes)),
@@ -159,7 +159,7 @@ def kernel_limits(level: Level, limits: Limits) -> list[tuple[str, int]]:
     tasks = limits.processes * (8 if sys.platform == "linux" else 1)  # macOS counts no threads
     if level not in ("namespaces", "bubblewrap") or not _counts_by_namespace():
         tasks += tasks_of_this_user()  # there it counts all that the user runs
-    return [*found, ("RLIMIT_NPROC", tasks)]
+    return [*bounds, ("RLIMIT_NPROC", tasks)]
 
 
 THREADS = {"MALLOC_ARENA_MAX": "2"}
@@ -183,11 +183,11 @@ def _counts_by_namespace() -> bool:
 def visible() -> tuple[str, ...]:
     """The system's folders, and of the interpreter's installation what it needs: in ~/.local, where somebody may have
     installed it, are keys too."""
-    found = [path for path in SYSTEM if Path(path).is_dir()]
+    folders = [path for path in SYSTEM if Path(path).is_dir()]
     for part in _parts():
-        if part.exists() and not any(part.is_relative_to(path) for path in found):
-            found.append(str(part))
-    return tuple(found)
+        if part.exists() and not any(part.is_relative_to(path) for path in folders):
+            folders.append(str(part))
+    return tuple(folders)
 
 
 def _parts() -> list[Path]:
@@ -224,5 +224,5 @@ def _bubblewrap(given: Given) -> list[str]:
 def _python() -> str:
     """The interpreter under the virtual environment: the environment's packages are not for models' code."""
     name = f"python{sysconfig.get_python_version()}"
-    found = Path(sys.base_prefix, "bin", name)
-    return str(found if found.exists() else Path(sys.executable).resolve())
+    program = Path(sys.base_prefix, "bin", name)
+    return str(program if program.exists() else Path(sys.executable).resolve())

@@ -133,19 +133,22 @@ def _instructions(machine: str) -> list[Instruction]:
     """Another architecture's calls (32-bit ones, on the same processor) have other numbers: such a process is ended."""
     at = _place(machine)
     refused = [pair[at] for pair in REFUSED.values()]
-    found = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, AUDIT_ARCH[machine]), (RETURN, 0, 0, KILL_PROCESS)]
-    found += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, X32), _answer(errno.ENOSYS)]
+    instructions = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, AUDIT_ARCH[machine]), (RETURN, 0, 0, KILL_PROCESS)]
+    instructions += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, X32), _answer(errno.ENOSYS)]
     for number in refused:
         if number is not None:
-            found += [(EQUAL, 0, 1, number), _answer(errno.EPERM)]
-    found += [(EQUAL, 0, 1, CLONE3[at]), _answer(errno.ENOSYS)]  # its flags are out of reach; libc then takes clone
-    found += _looked_at(CLONE[at], FIRST_ARGUMENT, [(ANY_OF, 0, 1, NEW_NAMESPACES), _answer(errno.EPERM)])
+            instructions += [(EQUAL, 0, 1, number), _answer(errno.EPERM)]
+    instructions += [
+        (EQUAL, 0, 1, CLONE3[at]),
+        _answer(errno.ENOSYS),
+    ]  # its flags are out of reach; libc then takes clone
+    instructions += _looked_at(CLONE[at], FIRST_ARGUMENT, [(ANY_OF, 0, 1, NEW_NAMESPACES), _answer(errno.EPERM)])
     for socket in SOCKETS:
         among = [(EQUAL, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
-        found += _looked_at(socket[at], FIRST_ARGUMENT, [*among, _answer(errno.EAFNOSUPPORT)])
+        instructions += _looked_at(socket[at], FIRST_ARGUMENT, [*among, _answer(errno.EAFNOSUPPORT)])
     typing = [(EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX), _answer(errno.EPERM)]
-    found += _looked_at(IOCTL[at], SECOND_ARGUMENT, typing)
-    return [*found, (RETURN, 0, 0, ALLOW)]
+    instructions += _looked_at(IOCTL[at], SECOND_ARGUMENT, typing)
+    return [*instructions, (RETURN, 0, 0, ALLOW)]
 
 
 def _answer(error: int) -> Instruction:

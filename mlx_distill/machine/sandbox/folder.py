@@ -28,16 +28,16 @@ YOUNG_SECONDS = 3600
 def fresh() -> Iterator[Path]:
     """Of one program, with `work` (what it may write to), `given` and `root` (empty) in it."""
     _swept(tempfile.gettempdir())
-    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}")).resolve()
-    lock = os.open(made / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    folder = Path(tempfile.mkdtemp(prefix=f".{PREFIX}")).resolve()
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made = made.rename(made.with_name(made.name[1:]))  # locked before it has the name that others look for
+        folder = folder.rename(folder.with_name(folder.name[1:]))  # locked before it has the name that others look for
         for name in ("work", "given", "root"):
-            (made / name).mkdir()
-        yield made
+            (folder / name).mkdir()
+        yield folder
     finally:
-        remove(made)
+        remove(folder)
         os.close(lock)
 
 

@@ -126,14 +126,14 @@ def die_with_parent(parent: int | None) -> None:
 
 def faults(settings: Settings) -> list[str]:
     """What is not as it should be, in words. `proc` is a descriptor of a /proc from outside: inside there is none."""
-    found = _privileges(_read(settings, "status"))
-    found += _mounts(_read(settings, "mountinfo"), {"/work", *filter(_is_device, settings["devices"])})
-    found += [f"the {kind} namespace is the machine's" for kind in _shared(settings)]
+    wrong = _privileges(_read(settings, "status"))
+    wrong += _mounts(_read(settings, "mountinfo"), {"/work", *filter(_is_device, settings["devices"])})
+    wrong += [f"the {kind} namespace is the machine's" for kind in _shared(settings)]
     if len(_read(settings, "net/route").splitlines()) > 1:
-        found.append("there is a route to a network")
+        wrong.append("there is a route to a network")
     if _is_unfiltered():
-        found.append("the seccomp filter is not in force")
-    return found
+        wrong.append("the seccomp filter is not in force")
+    return wrong
 
 
 def _read(settings: Settings, name: str) -> str:
@@ -143,19 +143,19 @@ def _read(settings: Settings, name: str) -> str:
 
 def _privileges(status: str) -> list[str]:
     rows = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    found = [f"{name} is {rows[name].strip()}" for name in rows if name.startswith("Cap") and int(rows[name], 16)]
+    wrong = [f"{name} is {rows[name].strip()}" for name in rows if name.startswith("Cap") and int(rows[name], 16)]
     wanted = {"NoNewPrivs": "1", "Seccomp": "2"}
-    return found + [f"{name} is not {value}" for name, value in wanted.items() if rows.get(name, "").strip() != value]
+    return wrong + [f"{name} is not {value}" for name, value in wanted.items() if rows.get(name, "").strip() != value]
 
 
 def _mounts(mountinfo: str, writable: set[str]) -> list[str]:
     """Where a mount is not read-only. A point's odd characters are written in octal, so a blank ends it."""
-    found = []
+    wrong = []
     for line in mountinfo.splitlines():
         point, options = line.split(" ")[4:6]
         if point not in writable and "ro" not in options.split(","):
-            found.append(f"{point} can be written to")
-    return found
+            wrong.append(f"{point} can be written to")
+    return wrong
 
 
 def _is_device(path: str) -> bool:

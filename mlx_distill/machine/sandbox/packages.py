@@ -45,9 +45,9 @@ def shelf(names: tuple[str, ...]) -> Shelf:
     """Raises UsageError for a package that is not installed here."""
     entries: dict[str, None] = {}
     versions: dict[str, None] = {}
-    for found in _with_needs(names):
-        versions[f"{found.metadata['Name']} {found.version}"] = None
-        entries |= dict.fromkeys(_entries(found))
+    for distribution in _with_needs(names):
+        versions[f"{distribution.metadata['Name']} {distribution.version}"] = None
+        entries |= dict.fromkeys(_entries(distribution))
     modules = frozenset(Path(entry).name.partition(".")[0] for entry in entries)
     return Shelf(tuple(entries), modules, tuple(sorted(versions)))
 
@@ -56,11 +56,11 @@ def _with_needs(names: tuple[str, ...]) -> Iterator[metadata.Distribution]:
     """The named packages, and those of their requirements that are installed."""
     waiting, seen = [_distribution(name) for name in names], set[str]()
     while waiting:
-        found = waiting.pop()
-        if found.metadata["Name"] not in seen:
-            seen.add(found.metadata["Name"])
-            yield found
-            needed = [need for need in found.requires or () if "extra ==" not in need]
+        distribution = waiting.pop()
+        if distribution.metadata["Name"] not in seen:
+            seen.add(distribution.metadata["Name"])
+            yield distribution
+            needed = [need for need in distribution.requires or () if "extra ==" not in need]
             for match in filter(None, map(NAME.match, needed)):
                 try:
                     waiting.append(metadata.distribution(match[0]))
@@ -81,10 +81,10 @@ def _distribution(name: str) -> metadata.Distribution:
     )
 
 
-def _entries(found: metadata.Distribution) -> Iterator[str]:
+def _entries(distribution: metadata.Distribution) -> Iterator[str]:
     """What a package has put at the top of the environment's packages, but for its description."""
-    for name in dict.fromkeys(path.parts[0] for path in found.files or () if path.parts):
-        path = Path(str(found.locate_file(name)))
+    for name in dict.fromkeys(path.parts[0] for path in distribution.files or () if path.parts):
+        path = Path(str(distribution.locate_file(name)))
         if name not in ("..", "__pycache__") and not name.endswith((".dist-info", ".pth")) and path.exists():
             yield str(path.resolve())
 

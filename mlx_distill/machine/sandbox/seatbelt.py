@@ -65,7 +65,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/private/et
 
 def profile(work: Path, given: Path, packages: Sequence[str] = ()) -> str:
     """`packages` are files and folders that may be read too."""
-    made = PROFILE.format(
+    text = PROFILE.format(
         system=_rules("subpath", SYSTEM),
         libraries=_rules("subpath", LIBRARIES),
         devices=_rules("literal", DEVICES),
@@ -73,7 +73,7 @@ def profile(work: Path, given: Path, packages: Sequence[str] = ()) -> str:
         given=_quoted(str(given)),
         work=_quoted(str(work)),
     )
-    return made + "".join(f"(allow file-read* (subpath {_quoted(path)}))\n" for path in packages)
+    return text + "".join(f"(allow file-read* (subpath {_quoted(path)}))\n" for path in packages)
 
 
 def python_parts() -> list[str]:

@@ -193,8 +193,8 @@ def _inside(outermost: int, family: set[psutil.Process], ready: bool) -> float:
     for process in family if ready else ():
         with contextlib.suppress(OSError):
             if process.pid != outermost:  # that one waits outside
-                found = os.statvfs(f"/proc/{process.pid}/root/work")
-                return float("inf") if found.f_files - found.f_ffree > MAX_ENTRIES else 0.0
+                filesystem = os.statvfs(f"/proc/{process.pid}/root/work")
+                return float("inf") if filesystem.f_files - filesystem.f_ffree > MAX_ENTRIES else 0.0
     return 0.0
 
 
@@ -203,8 +203,8 @@ def _on_disk(work: Path) -> float:
     total, entries, folders = 0, 0, [os.fspath(work)]
     while folders:
         try:
-            with os.scandir(folders.pop()) as found:
-                for entry in found:
+            with os.scandir(folders.pop()) as listing:
+                for entry in listing:
                     total += entry.stat(follow_symlinks=False).st_size
                     entries += 1
                     if entry.is_dir(follow_symlinks=False):
@@ -236,10 +236,10 @@ def end_marked(mark: str) -> None:
 
 def _kill_found(family: set[psutil.Process], mark: str) -> bool:
     """Kills who has left the group; whether there was anybody."""
-    found = False
+    alive = False
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process in family or bool(process.environ().get(MARK) == mark):
-                found |= process.status() != psutil.STATUS_ZOMBIE
+                alive |= process.status() != psutil.STATUS_ZOMBIE
                 process.kill()
-    return found
+    return alive

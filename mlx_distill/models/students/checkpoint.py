@@ -60,14 +60,14 @@ def progress(folder: Path) -> Progress:
 
 def restore(folder: Path, optimiser: Any) -> tuple[Arrays, Progress]:
     """Puts the optimiser's saved state in place. Returns the trained arrays, none where there is no checkpoint."""
-    arrays, found = _read(folder)
+    arrays, state = _read(folder)
     parts: dict[str, Arrays] = {"adapter": {}, "optimiser": {}}
     for name, array in arrays.items():
         part, _, rest = name.partition("/")
         parts[part][rest] = array
     if arrays:
         set_state(optimiser, parts["optimiser"])
-    return parts["adapter"], found
+    return parts["adapter"], state
 
 
 def _read(folder: Path) -> tuple[Arrays, Progress]:

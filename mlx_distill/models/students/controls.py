@@ -29,8 +29,8 @@ def control_names(tokenizer: Any) -> re.Pattern[str]:
     template = str(tokenizer.chat_template)
     tags = {getattr(tokenizer, "think_start", None), getattr(tokenizer, "think_end", None), "<think>", "</think>"}
     names |= {str(token) for token in added.values() if str(token) in template}
-    found = sorted((name for name in names - tags if len(name) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, found)) or r"(?!)")
+    ordered = sorted((name for name in names - tags if len(name) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
 
 
 def marked(messages: Sequence[Message], names: re.Pattern[str]) -> list[dict[str, str]]:
@@ -43,7 +43,7 @@ def _marked(text: str, names: re.Pattern[str]) -> str:
         return text
     text = text.replace(MARK, "")
     while names.search(text):  # again: names may overlap
-        text = names.sub(lambda found: f"{found[0][0]}{MARK}{found[0][1:]}", text)
+        text = names.sub(lambda match: f"{match[0][0]}{MARK}{match[0][1:]}", text)
     return text
 
 

@@ -45,12 +45,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     """config.json. Raises DataError where it is none."""
     path = folder / "config.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({words_of(error)}): download the model again.") from error
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise DataError(f"{path} is no JSON object: download the model again.")
-    return found
+    return config
 
 
 def check_headers(folder: Path) -> None:
@@ -68,8 +68,8 @@ def check_headers(folder: Path) -> None:
 
 def _indexed(folder: Path) -> set[str]:
     try:
-        found = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
-        return {str(name) for name in found["weight_map"].values()}
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return {str(name) for name in index["weight_map"].values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()
 

@@ -40,13 +40,13 @@ def moment(job: Job) -> datetime:
 
 def record(job: Job, student: Student, steps: int) -> None:
     """What the adapter that is about to be trained belongs to, and how many steps it shall get."""
-    found = StudentFile(
+    student_file = StudentFile(
         student=job.config.training.student,
         weights=weights_digest(student.folder),
         steps=steps,
         settings=dataclasses.asdict(job.config.training),
     )
-    job.run.write_json(RECORD, found)
+    job.run.write_json(RECORD, student_file)
 
 
 def check(job: Job) -> None:

@@ -199,17 +199,17 @@ def check_name(spec: str) -> None:
 
 def require_address() -> None:
     """Raises TeacherError for a base URL at which nobody can be asked."""
-    found = os.environ.get(BASE_URL)
-    if found is None:
+    address = os.environ.get(BASE_URL)
+    if address is None:
         return
     try:
-        parts = urlsplit(found)
+        parts = urlsplit(address)
         wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
     except ValueError:
         wrong = True
-    if not found.strip():
+    if not address.strip():
         raise TeacherError(f"{BASE_URL} is empty: unset it, or set it to an address such as https://api.anthropic.com.")
-    if wrong or found != found.strip():
+    if wrong or address != address.strip():
         raise TeacherError(f"{BASE_URL} is no address: it begins with https:// or http://, and then comes the host.")
     if parts.path.rstrip("/").endswith("/v1"):
         raise TeacherError(f"{BASE_URL} ends in /v1, which is added to it: leave that out.")
@@ -217,13 +217,13 @@ def require_address() -> None:
 
 def require_key(model: str) -> None:
     """Raises TeacherError when the environment holds no key for the Messages API, or one that cannot be sent."""
-    found = [name for name in KEYS if os.environ.get(name)]
-    if not found:
+    keys = [name for name in KEYS if os.environ.get(name)]
+    if not keys:
         raise TeacherError(
             f"{model} needs a key: set ANTHROPIC_API_KEY, "
             "or use --teacher recorded and --judge static, which need none."
         )
-    for name in found:
+    for name in keys:
         if not (os.environ[name].isascii() and os.environ[name].isprintable() and " " not in os.environ[name]):
             raise TeacherError(f"{name} holds a space or a line break: set it to the key alone.")
 
@@ -257,8 +257,8 @@ FAMILIES = {
 def family(name: str) -> str | None:
     """Whose model this is, as far as its name says; a distilled one (DeepSeek-R1-Distill-Qwen) is its teacher's."""
     text = name.lower()
-    found = [(text.index(word), maker) for maker, words in FAMILIES.items() for word in words if word in text]
-    return min(found)[1] if found else None
+    makers = [(text.index(word), maker) for maker, words in FAMILIES.items() for word in words if word in text]
+    return min(makers)[1] if makers else None
 
 
 def is_chosen(config: Config) -> bool:

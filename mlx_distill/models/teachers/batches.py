@@ -69,7 +69,7 @@ class ClaudeBatches:
 
     async def since(self, at: float) -> list[Listed]:
         """The batches created from then on, those that have ended first."""
-        found = []
+        batches = []
         with translated():
             async with self._teacher.deadline():
                 async for batch in self._batches.list(limit=100):
@@ -78,8 +78,8 @@ class ClaudeBatches:
                         break
                     items = sum(vars(batch.request_counts).values())
                     ended = batch.processing_status == "ended" and batch.results_url is not None
-                    found.append(Listed(batch.id, created, items, ended))
-        return sorted(found, key=lambda batch: not batch.ended)
+                    batches.append(Listed(batch.id, created, items, ended))
+        return sorted(batches, key=lambda batch: not batch.ended)
 
     async def results(
         self, name: str, requests: Mapping[str, Request]

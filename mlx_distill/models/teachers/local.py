@@ -123,10 +123,10 @@ class LocalTeacher:
 
     def _arrived(self, *, wait: bool) -> list[_Question]:
         """What was asked since the last step; `wait` blocks until something was, or the teacher is closed."""
-        found = [self._inbox.get()] if wait else []
+        arrived = [self._inbox.get()] if wait else []
         while not self._inbox.empty():
-            found.append(self._inbox.get())
-        return [question for question in found if question]
+            arrived.append(self._inbox.get())
+        return [question for question in arrived if question]
 
 
 @dataclass(eq=False)

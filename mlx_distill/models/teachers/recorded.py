@@ -32,17 +32,17 @@ class RecordedTeacher:
         self._replies: dict[tuple[str, int | None], Reply] = {}
         for where, row in found_in(self.path):
             self._add(row, where)
-        said = {reply.model for reply in self._replies.values()}
-        if len(said) == 1 and self.model not in said:  # whose words they are counts for what a judge says
-            self.model = f"recorded:{said.pop()}@{file_hash(self.path)[:12]}"
+        models = {reply.model for reply in self._replies.values()}
+        if len(models) == 1 and self.model not in models:  # whose words they are counts for what a judge says
+            self.model = f"recorded:{models.pop()}@{file_hash(self.path)[:12]}"
 
     def _add(self, row: Row, where: str) -> None:
         prompt, completion, sample = row.get("prompt"), row.get("completion"), row.get("sample")
         if not isinstance(prompt, str) or not isinstance(completion, str):
             raise DataError(f"{where} has no texts 'prompt' and 'completion': add them.")
         sample = sample if isinstance(sample, int) else None
-        said = {"stop_reason": "end_turn", "model": self.model} | {name: row[name] for name in KEPT if name in row}
-        reply, known = Reply(text=completion, **said), self._replies.get((prompt, sample))
+        details = {"stop_reason": "end_turn", "model": self.model} | {name: row[name] for name in KEPT if name in row}
+        reply, known = Reply(text=completion, **details), self._replies.get((prompt, sample))
         if known and sample is not None and known.model != reply.model:
             raise DataError(
                 f"{self.path} has answers of {known.model} and {reply.model} to {shorten(prompt)!r}: "

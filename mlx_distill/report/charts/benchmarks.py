@@ -36,9 +36,9 @@ def benchmark_comparison(results: Results, look: Look, progress: float = 1.0) ->
     sentences = [gated(results), f"Share passed, with its 95 % interval{_tests(rows)}"]
     canvas, box = page(look, progress, foot_of(results), "Benchmarks", sentences, keys)
     bottom = box.bottom - (_named(canvas, box, letters) + 12 if letters else 0)
-    found = [_row(row, _scores(row, results, letters), bool(letters)) for row in rows]
+    drawn = [_row(row, _scores(row, results, letters), bool(letters)) for row in rows]
     draw_rows(
-        canvas, Box(box.left, box.top, box.right, bottom), found, [row is found[-1] for row in found], tallest=160
+        canvas, Box(box.left, box.top, box.right, bottom), drawn, [row is drawn[-1] for row in drawn], tallest=160
     )
     return canvas
 
@@ -66,17 +66,19 @@ def _row(row: Benchmark, others: Sequence[tuple[str, float]], third: bool) -> Ro
     return Row(row.title, f"{row.domain}{asked}", row.verdict, numbers, tried(row), draw, worth(row), doubts(row))
 
 
-def _bar(canvas: Canvas, scale: Scale, y: float, found: Estimate | None, role: str, thick: float, place: float) -> None:
+def _bar(
+    canvas: Canvas, scale: Scale, y: float, estimate: Estimate | None, role: str, thick: float, place: float
+) -> None:
     size = min(SMALL, thick * 0.72)
-    if found is None:
+    if estimate is None:
         canvas.text(
             scale.left + 14, y, f"{role}: not scored", size, anchor="middle", late=True, colour=canvas.theme.muted
         )
         return
-    canvas.role_bar(scale, y, found.mean, role, min(thick * 0.84, 58), place)
-    canvas.whisker(scale, y, found, min(thick * 0.26, 9))
-    beyond = scale(found.top)
-    canvas.text(beyond + 14, y, f"{100 * found.mean:.1f}", size, anchor="middle", late=True)
+    canvas.role_bar(scale, y, estimate.mean, role, min(thick * 0.84, 58), place)
+    canvas.whisker(scale, y, estimate, min(thick * 0.26, 9))
+    beyond = scale(estimate.top)
+    canvas.text(beyond + 14, y, f"{100 * estimate.mean:.1f}", size, anchor="middle", late=True)
 
 
 # ---------------------------------------------------------------- what others published
@@ -89,8 +91,8 @@ def _letters(rows: Sequence[Benchmark], results: Results) -> dict[str, str]:
 
 
 def _scores(row: Benchmark, results: Results, letters: Mapping[str, str]) -> list[tuple[str, float]]:
-    found = [(letters[entry.model], entry.score) for entry in published(row, results) if entry.model in letters]
-    return sorted(found, key=lambda pair: pair[1])
+    scores = [(letters[entry.model], entry.score) for entry in published(row, results) if entry.model in letters]
+    return sorted(scores, key=lambda pair: pair[1])
 
 
 def _named(canvas: Canvas, box: Box, letters: Mapping[str, str]) -> float:

@@ -32,15 +32,15 @@ def sentences(selection: Selection, note: str) -> list[str]:
 
 
 def keys(selection: Selection, theme: Theme, loses: str) -> list[Key]:
-    found = [Key("base", theme.roles["base"], marker="s")]
-    found += [
+    listed = [Key("base", theme.roles["base"], marker="s")]
+    listed += [
         Key(f"strength {strength:g}", theme.roles["distilled"], marker=shape(selection, strength))
         for strength in sorted(selection.strengths, reverse=True)
     ]
     if any(row.loses for row in selection.candidates):
-        found.append(Key(loses, theme.worse, marker="○"))
-    found.append(Key("kept", theme.roles["teacher"], marker="*"))
-    return [*found, *([Key("not confirmed", theme.roles["teacher"], marker="☆")] if refused(selection) else [])]
+        listed.append(Key(loses, theme.worse, marker="○"))
+    listed.append(Key("kept", theme.roles["teacher"], marker="*"))
+    return [*listed, *([Key("not confirmed", theme.roles["teacher"], marker="☆")] if refused(selection) else [])]
 
 
 def shape(selection: Selection, strength: float) -> str:
@@ -48,8 +48,8 @@ def shape(selection: Selection, strength: float) -> str:
     return SHAPES[ranked.index(strength) % len(SHAPES)]
 
 
-def place(found: Candidate | None) -> Place | None:
-    return (found.step, found.strength) if found else None
+def place(candidate: Candidate | None) -> Place | None:
+    return (candidate.step, candidate.strength) if candidate else None
 
 
 def refused(selection: Selection) -> Place | None:
@@ -74,16 +74,16 @@ def star(canvas: Canvas, x: float, y: float, marker: str) -> None:
         canvas.dot(x, y, canvas.theme.roles["teacher"], marker, STAR)
 
 
-def upright(canvas: Canvas, x: float, y: Scale, found: Estimate | None, colour: str, thick: float = 2.4) -> None:
+def upright(canvas: Canvas, x: float, y: Scale, estimate: Estimate | None, colour: str, thick: float = 2.4) -> None:
     """An interval along the vertical axis, where there is one."""
-    if found and found.interval:
-        low, high = map(y, found.interval)
+    if estimate and estimate.interval:
+        low, high = map(y, estimate.interval)
         _whisker(canvas, [([x, x], [low, high]), *(([x - 8, x + 8], [end, end]) for end in (low, high))], colour, thick)
 
 
-def level(canvas: Canvas, x: Scale, y: float, found: Estimate | None, colour: str, thick: float = 2.4) -> None:
-    if found and found.interval:
-        low, high = map(x, found.interval)
+def level(canvas: Canvas, x: Scale, y: float, estimate: Estimate | None, colour: str, thick: float = 2.4) -> None:
+    if estimate and estimate.interval:
+        low, high = map(x, estimate.interval)
         _whisker(canvas, [([low, high], [y, y]), *(([end, end], [y - 8, y + 8]) for end in (low, high))], colour, thick)
 
 

@@ -87,11 +87,11 @@ class Canvas:
 
     def wrapped(self, words: str, size: float, width: float, lines: int = 1, bold: bool = False) -> list[str]:
         """At most so many lines of at most this width; what does not fit ends with an ellipsis."""
-        rest, found = _printable(words), list[str]()
-        while rest and len(found) < lines:
-            line, rest = self._line(rest, size, width, bold, last=len(found) == lines - 1)
-            found.append(line)
-        return found or [""]
+        rest, rows = _printable(words), list[str]()
+        while rest and len(rows) < lines:
+            line, rest = self._line(rest, size, width, bold, last=len(rows) == lines - 1)
+            rows.append(line)
+        return rows or [""]
 
     def _line(self, words: str, size: float, width: float, bold: bool, last: bool) -> tuple[str, str]:
         """The first line, and what is left."""
@@ -124,10 +124,10 @@ class Canvas:
         late: bool = False,
     ) -> float:
         """Writes from (x, y), which `align` and `anchor` (top, middle, bottom) place. Returns the height it took."""
-        found = self.wrapped(words, size, width, lines, bold) if width else [_printable(words)]
-        height = len(found) * size * LINE
+        wrapped = self.wrapped(words, size, width, lines, bold) if width else [_printable(words)]
+        height = len(wrapped) * size * LINE
         top = y - {"top": 0.0, "middle": height / 2, "bottom": height}[anchor]
-        for index, line in enumerate(found):
+        for index, line in enumerate(wrapped):
             self.axes.text(
                 x,
                 top + (index + 0.5) * size * LINE + size * 0.36,
@@ -209,9 +209,9 @@ class Canvas:
         """The file is the same, byte for byte, for the same results."""
         kind = self.look.format
         if kind == "png":
-            told = PngInfo()
-            told.add_text("Software", "mlx-distill")
-            self.image.save(path, "PNG", compress_level=COMPRESSION, pnginfo=told, dpi=(self.figure.dpi,) * 2)
+            metadata = PngInfo()
+            metadata.add_text("Software", "mlx-distill")
+            self.image.save(path, "PNG", compress_level=COMPRESSION, pnginfo=metadata, dpi=(self.figure.dpi,) * 2)
         else:
             with drawn_so():
                 self.figure.savefig(path, format=kind, metadata=METADATA[kind])

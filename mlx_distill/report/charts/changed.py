@@ -26,8 +26,8 @@ def gained_lost(results: Results, look: Look, progress: float = 1.0) -> Canvas |
     sentences = [gated(results), "Share of a benchmark's items that changed; the numbers at the bars count items"]
     canvas, box = page(look, progress, foot_of(results), "Items gained and lost", sentences, keys)
     reach = max([0.02, *shares])
-    found = [_row(row, reach) for row in rows]
-    draw_rows(canvas, box, found, [row is found[-1] for row in found], tallest=160)
+    drawn = [_row(row, reach) for row in rows]
+    draw_rows(canvas, box, drawn, [row is drawn[-1] for row in drawn], tallest=160)
     return canvas
 
 

@@ -60,10 +60,10 @@ def checkpoint_scores(results: Results, look: Look, progress: float = 1.0) -> Ca
     canvas, box = page(look, progress, foot_of(results), kept(selection), sentences(selection, NOTE), legend, lines=4)
     panels = _panels(selection)
     places = _places(box, len(panels))
-    said = [_said(selection, panel) for panel in panels]
-    height = max(_head(canvas, place, words, draw=False) for place, words in zip(places, said, strict=True))
+    notes = [_said(selection, panel) for panel in panels]
+    height = max(_head(canvas, place, words, draw=False) for place, words in zip(places, notes, strict=True))
     ranges = _ranges(selection, panels)
-    for panel, place, words, ends in zip(panels, places, said, ranges, strict=True):
+    for panel, place, words, ends in zip(panels, places, notes, ranges, strict=True):
         _head(canvas, place, words)
         _draw(canvas, Box(place.left, place.top + height + 12, place.right, place.bottom), selection, panel, ends)
     return canvas
@@ -105,8 +105,8 @@ def _said(selection: Selection, panel: Panel) -> tuple[str, str, str]:
     return panel.asked.title, f"n = {panel.asked.choosing:,} · {panel.asked.domain}", " · ".join(outcome)
 
 
-def _passed(found: Estimate | None) -> str:
-    return f"{100 * found.mean:.1f}" if found else NOTHING
+def _passed(estimate: Estimate | None) -> str:
+    return f"{100 * estimate.mean:.1f}" if estimate else NOTHING
 
 
 def _head(canvas: Canvas, box: Box, words: tuple[str, str, str], draw: bool = True) -> float:
@@ -128,9 +128,9 @@ def _head(canvas: Canvas, box: Box, words: tuple[str, str, str], draw: bool = Tr
 
 def _ranges(selection: Selection, panels: Sequence[Panel]) -> list[tuple[float, float]]:
     """Lowest and highest share that each panel shows: as far apart in all of them."""
-    found = [_extent(selection, panel) for panel in panels]
-    span = min(1.08, max(LEAST, *(1.1 * (high - low) for low, high in found)))
-    return [_around(low, high, span) for low, high in found]
+    extents = [_extent(selection, panel) for panel in panels]
+    span = min(1.08, max(LEAST, *(1.1 * (high - low) for low, high in extents)))
+    return [_around(low, high, span) for low, high in extents]
 
 
 def _around(low: float, high: float, span: float) -> tuple[float, float]:
@@ -142,7 +142,7 @@ def _around(low: float, high: float, span: float) -> tuple[float, float]:
 def _extent(selection: Selection, panel: Panel) -> tuple[float, float]:
     base, drawn = panel.asked.base, _scored(panel)
     whole = [drawn[place] for place in _with_intervals(selection, panel)] + ([base] if base else [])
-    values = [end for found in whole for end in found.ends] + [found.mean for found in drawn.values()]
+    values = [end for score in whole for end in score.ends] + [score.mean for score in drawn.values()]
     return (min(values), max(values)) if values else (0.5, 0.5)
 
 
@@ -204,8 +204,8 @@ def _draw(canvas: Canvas, box: Box, selection: Selection, panel: Panel, ends: tu
             mark(canvas, at, height, shape(selection, place[1]), panel.scores[place].loses)
     if base:
         canvas.dot(*base, canvas.theme.roles["base"], "s", BASE)
-    for found, marker in starred(selection):
-        if spot := spots.get(found) if found else base:
+    for candidate, marker in starred(selection):
+        if spot := spots.get(candidate) if candidate else base:
             star(canvas, *spot, marker)
 
 
@@ -217,8 +217,8 @@ def _spots(
     aside = min(ASIDE, closest / (len(strengths) + 1))
     middle = (len(strengths) - 1) / 2
     return {
-        (step, strength): (x(step) + aside * (strengths.index(strength) - middle), y(found.mean))
-        for (step, strength), found in _scored(panel).items()
+        (step, strength): (x(step) + aside * (strengths.index(strength) - middle), y(score.mean))
+        for (step, strength), score in _scored(panel).items()
     }
 
 
@@ -228,18 +228,18 @@ def _intervals(
     text, faded = canvas.theme.text, blend(canvas.theme.roles["distilled"], canvas.theme.text, 0.4)
     stars = [place for place, _ in starred(selection)]
     for place in _with_intervals(selection, panel):
-        found = panel.scores[place].score
-        upright(canvas, spots[place][0], y, found, text if place in stars else faded, 2.0)
+        score = panel.scores[place].score
+        upright(canvas, spots[place][0], y, score, text if place in stars else faded, 2.0)
 
 
-def _base(canvas: Canvas, x: Scale, y: Scale, found: Estimate) -> None:
+def _base(canvas: Canvas, x: Scale, y: Scale, estimate: Estimate) -> None:
     """Its interval as a band, and a line through the whole panel."""
     theme = canvas.theme
     left, right = x.left - 16, x.right + 30
-    if found.interval:
-        low, high = map(y, found.interval)
+    if estimate.interval:
+        low, high = map(y, estimate.interval)
         canvas.bar(left, high, right, low, blend(theme.background, theme.roles["base"], 0.16))
-    canvas.line([left, right], [y(found.mean)] * 2, theme.roles["base"], 2.4, order=2.2)
+    canvas.line([left, right], [y(estimate.mean)] * 2, theme.roles["base"], 2.4, order=2.2)
 
 
 def _line(canvas: Canvas, along: Sequence[tuple[float, float]], thick: float, shown: float) -> None:

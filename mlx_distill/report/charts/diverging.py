@@ -23,18 +23,18 @@ class Diverging:
     titled: bool = True
 
 
-def draw_diverging(canvas: Canvas, box: Box, found: Diverging, place: float) -> None:
-    scale = Scale(-found.reach, found.reach, box.left + 60, box.right - 120)
-    y, thick = under_words(box) if found.titled else ((box.top + box.bottom) / 2, min(52.0, box.height * 0.7))
+def draw_diverging(canvas: Canvas, box: Box, diverging: Diverging, place: float) -> None:
+    scale = Scale(-diverging.reach, diverging.reach, box.left + 60, box.right - 120)
+    y, thick = under_words(box) if diverging.titled else ((box.top + box.bottom) / 2, min(52.0, box.height * 0.7))
     half, edge = (scale.right - scale.left) * 0.46, box.top - 4
     for length, words, sign, colour, word in (
-        (found.lost, found.lost_words, -1, canvas.theme.worse, "▼ lost"),
-        (found.gained, found.gained_words, 1, canvas.theme.better, "▲ gained"),
+        (diverging.lost, diverging.lost_words, -1, canvas.theme.worse, "▼ lost"),
+        (diverging.gained, diverging.gained_words, 1, canvas.theme.better, "▲ gained"),
     ):
         end = scale(0) + (scale(sign * length) - scale(0)) * canvas.grown(place)
         canvas.bar(scale(0), y - thick / 2, end, y + thick / 2, colour)
         align = "right" if sign < 0 else "left"
         canvas.text(scale(sign * length) + 14 * sign, y, words, BODY, align=align, anchor="middle", late=True)
-        if found.titled:
+        if diverging.titled:
             canvas.text(scale(0) + 14 * sign, edge, word, SMALL, width=half, align=align, colour=colour)
     canvas.line([scale(0)] * 2, [box.top, box.bottom], canvas.theme.text, 2.4, order=3)

@@ -51,13 +51,13 @@ def _sentences(comparison: Comparison, entry: PairPreference | None) -> list[str
     repeats = f"asked {plural(comparison.repeats, 'time')} each"
     if entry is None:
         return [f"{plural(comparison.judgments, 'judgment')} of single answers, {repeats}"]
-    said = f"{plural(entry.questions, 'question')} on {plural(entry.n, 'prompt')}, orders and repeats included"
-    said += f", {entry.unscored} unscored" if entry.unscored else ""
+    sentence = f"{plural(entry.questions, 'question')} on {plural(entry.n, 'prompt')}, orders and repeats included"
+    sentence += f", {entry.unscored} unscored" if entry.unscored else ""
     alpha = entry.agreement and entry.agreement.alpha
     judges = plural(len(entry.judges), "judge")
     agree = f": they agree with alpha {estimate(alpha)}" if alpha else ""
     named = [" · ".join(_names(entry.judges).values())] if len(entry.judges) > 1 else []
-    return [f"{judges}{agree}", *named, f"{said} · whiskers: 95 % interval over prompts"]
+    return [f"{judges}{agree}", *named, f"{sentence} · whiskers: 95 % interval over prompts"]
 
 
 def _names(judges: Sequence[JudgeOfPairs]) -> dict[str, str]:
@@ -69,11 +69,11 @@ def _names(judges: Sequence[JudgeOfPairs]) -> dict[str, str]:
 
 def _measures(entry: PairPreference, theme: Theme) -> list[Forest]:
     names = _names(entry.judges)
-    found = []
+    measures = []
     for key, title, note, reference in MEASURES:
         lines = [_judge(judge, names[judge.judge], key, theme) for judge in entry.judges]
-        found.append(Forest(title, note, lines, 0, 1, percent, SCALE, reference))
-    return found
+        measures.append(Forest(title, note, lines, 0, 1, percent, SCALE, reference))
+    return measures
 
 
 def _judge(judge: JudgeOfPairs, name: str, key: str, theme: Theme) -> Line:

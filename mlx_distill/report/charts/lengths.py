@@ -51,14 +51,14 @@ Bar = tuple[Role, Estimate | None, str]
 def _bars(canvas: Canvas, box: Box, scale: Scale, values: Sequence[Bar]) -> float:
     """A bar a role, its words beyond the interval. Returns where they end."""
     height = min(box.height / len(values), 140)
-    for index, (role, found, words) in enumerate(values):
+    for index, (role, characters, words) in enumerate(values):
         y = box.top + (index + 0.5) * height
         canvas.text(scale.left - 16, y, role, BODY, align="right", anchor="middle")
         beyond = scale.left
-        if found:
-            canvas.role_bar(scale, y, found.mean, role, height * 0.7, index / 3)
-            canvas.whisker(scale, y, found, 9)
-            beyond = scale(found.top)
+        if characters:
+            canvas.role_bar(scale, y, characters.mean, role, height * 0.7, index / 3)
+            canvas.whisker(scale, y, characters, 9)
+            beyond = scale(characters.top)
         canvas.text(beyond + 16, y, words, SMALL, anchor="middle", late=True)
     return box.top + height * len(values)
 
@@ -70,21 +70,21 @@ def _room(canvas: Canvas, box: Box, words: list[str], high: float) -> Scale:
 
 def _characters(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Characters", "mean over prompts, with its 95 % interval")
-    found = [(role, answers[role].characters) for role in ROLES]
-    words = [_number(e) for _, e in found]
-    high = max((e.top for _, e in found if e), default=1)
+    characters = [(role, answers[role].characters) for role in ROLES]
+    words = [_number(e) for _, e in characters]
+    high = max((e.top for _, e in characters if e), default=1)
     scale = _room(canvas, inside, words, max(high, 1) * 1.04)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
     bottom = room.top + min(room.height / 3, 140) * 3
     axis(canvas, scale, room.top, bottom, lambda value: f"{value:,.0f}")
-    _bars(canvas, room, scale, [(role, e, text) for (role, e), text in zip(found, words, strict=True)])
+    _bars(canvas, room, scale, [(role, e, text) for (role, e), text in zip(characters, words, strict=True)])
 
 
-def _number(found: Estimate | None) -> str:
-    if not found:
+def _number(score: Estimate | None) -> str:
+    if not score:
         return "no answers"
-    interval = f" [{found.low:,.0f}, {found.high:,.0f}]" if found.interval else ""
-    return f"{found.mean:,.0f}{interval}"
+    interval = f" [{score.low:,.0f}, {score.high:,.0f}]" if score.interval else ""
+    return f"{score.mean:,.0f}{interval}"
 
 
 def _cut_off(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:

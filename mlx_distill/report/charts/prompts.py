@@ -25,15 +25,15 @@ def prompt_comparison(results: Results, look: Look, progress: float = 1.0) -> Ca
     comparison = results.comparison
     if comparison is None:
         return None
-    found = comparison.prompts
-    showcase = [p for p in found if p.source == "showcase"] or found
+    rows = comparison.prompts
+    showcase = [p for p in rows if p.source == "showcase"] or rows
     shown = [p for p in showcase if any(p.of(role).overall is not None for role in ROLES)][:4]
     keys: list[Key] | None = None if shown else []
     canvas, box = page(
-        look, progress, foot_of(results), "Prompt by prompt", [_tally(found), judged_by(comparison)], keys
+        look, progress, foot_of(results), "Prompt by prompt", [_tally(rows), judged_by(comparison)], keys
     )
     if not shown:
-        _all(canvas, box, found)
+        _all(canvas, box, rows)
         return canvas
     if canvas.narrow:
         height = 90 + 118 * len(shown)
@@ -41,28 +41,28 @@ def prompt_comparison(results: Results, look: Look, progress: float = 1.0) -> Ca
     else:
         boxes = box.columns(0.38, 0.62, gap=80)
     _showcase(canvas, boxes[0], shown)
-    _all(canvas, boxes[1], found)
+    _all(canvas, boxes[1], rows)
     return canvas
 
 
-def _tally(found: Sequence[PromptResult]) -> str:
-    count = {word: sum(p.outcome == word for p in found) for word in ("better", "worse", "same", "unscored")}
+def _tally(rows: Sequence[PromptResult]) -> str:
+    count = {word: sum(p.outcome == word for p in rows) for word in ("better", "worse", "same", "unscored")}
     unscored = f"; {count['unscored']} unscored" if count["unscored"] else ""
     return (
         f"Distilled better on {count['better']}, worse on {count['worse']}, the same on {count['same']} "
-        f"of {prompts(len(found))}{unscored}"
+        f"of {prompts(len(rows))}{unscored}"
     )
 
 
-def _showcase(canvas: Canvas, box: Box, found: Sequence[PromptResult]) -> None:
-    title = "Showcase prompts" if found[0].source == "showcase" else "The first prompts"
+def _showcase(canvas: Canvas, box: Box, rows: Sequence[PromptResult]) -> None:
+    title = "Showcase prompts" if rows[0].source == "showcase" else "The first prompts"
     inside = heading(canvas, box, title, "mean score, 0 to 10")
     scale = Scale(0, 10, inside.left, inside.right - 60)
     bottom = inside.bottom - 34
-    height = min((bottom - inside.top) / len(found), 190)
-    bottom = inside.top + height * len(found)
+    height = min((bottom - inside.top) / len(rows), 190)
+    bottom = inside.top + height * len(rows)
     axis(canvas, scale, inside.top + 34, bottom, lambda value: f"{value:.0f}", [0, 2, 4, 6, 8, 10])
-    for index, prompt in enumerate(found):
+    for index, prompt in enumerate(rows):
         top = inside.top + index * height
         plate = canvas.wrapped(prompt.title, 22, inside.width)[0]
         width = canvas.measure(plate, 22)
@@ -75,19 +75,19 @@ def _showcase(canvas: Canvas, box: Box, found: Sequence[PromptResult]) -> None:
                 canvas.text(inside.left + 8, y, "unscored", min(SMALL, thick * 0.72), anchor="middle", late=True,
                             colour=canvas.theme.muted)  # fmt: skip
                 continue
-            canvas.role_bar(scale, y, value, role, thick * 0.84, index / len(found))
+            canvas.role_bar(scale, y, value, role, thick * 0.84, index / len(rows))
             canvas.text(scale(value) + 12, y, f"{value:.1f}", min(SMALL, thick * 0.72), anchor="middle", late=True)
 
 
 # ---------------------------------------------------------------- every prompt
 
 
-def _all(canvas: Canvas, box: Box, found: Sequence[PromptResult]) -> None:
-    columns = [column for column in COLUMNS if any(getattr(p, column[0]) is not None for p in found)]
+def _all(canvas: Canvas, box: Box, entries: Sequence[PromptResult]) -> None:
+    columns = [column for column in COLUMNS if any(getattr(p, column[0]) is not None for p in entries)]
     if not columns:
         canvas.text(box.left, box.top, "No prompt was scored for both models.", SMALL, width=box.width, lines=2)
         return
-    rows = [p for p in found if any(getattr(p, name) is not None for name, *_ in columns)]
+    rows = [p for p in entries if any(getattr(p, name) is not None for name, *_ in columns)]
     rows.sort(key=lambda p: tuple(_or_least(getattr(p, name)) for name, *_ in columns), reverse=True)
     inside = heading(canvas, box, "Every prompt, distilled against base")
     top, bottom = inside.top + 62, inside.bottom - 40

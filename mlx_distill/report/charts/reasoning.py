@@ -22,14 +22,14 @@ def reasoning_length(results: Results, look: Look, progress: float = 1.0) -> Can
     keys = [Key(role, theme.roles[role], HATCHES[role]) for role in MODELS]
     sentence = "Characters of an answer with its reasoning, mean over items with its 95 % interval"
     canvas, box = page(look, progress, foot_of(results), "Lengths of answers to benchmarks", [sentence], keys)
-    found = [_row(row, max(map(_high, rows))) for row in rows]
-    draw_rows(canvas, box, found, [row is found[-1] for row in found], tallest=160)
+    drawn = [_row(row, max(map(_high, rows))) for row in rows]
+    draw_rows(canvas, box, drawn, [row is drawn[-1] for row in drawn], tallest=160)
     return canvas
 
 
 def _high(row: Benchmark) -> float:
-    found = [row.roles[role].characters for role in MODELS]
-    return max([1.0, *(e.top for e in found if e)])
+    characters = [row.roles[role].characters for role in MODELS]
+    return max([1.0, *(e.top for e in characters if e)])
 
 
 def _row(row: Benchmark, high: float) -> Row:
@@ -37,13 +37,13 @@ def _row(row: Benchmark, high: float) -> Row:
         scale = Scale(0, high, box.left, box.right - 30 - canvas.measure(f"{high:,.0f}", SMALL))
         grid(canvas, scale, box, lambda value: f"{value:,.0f}", scale.ticks(4), last)
         for role, (y, thick) in zip(MODELS, lanes(box, 2), strict=True):
-            found = row.roles[role].characters
+            characters = row.roles[role].characters
             size, beyond, words = min(SMALL, thick * 0.72), scale.left, f"{role}: no answers"
-            if found:
-                canvas.role_bar(scale, y, found.mean, role, min(thick * 0.84, 58), place)
-                canvas.whisker(scale, y, found, min(thick * 0.26, 9))
-                beyond = scale(found.top)
-                words = f"{found.mean:,.0f}"
+            if characters:
+                canvas.role_bar(scale, y, characters.mean, role, min(thick * 0.84, 58), place)
+                canvas.whisker(scale, y, characters, min(thick * 0.26, 9))
+                beyond = scale(characters.top)
+                words = f"{characters.mean:,.0f}"
             canvas.text(beyond + 14, y, words, size, anchor="middle", late=True)
 
     ratio = row.length_ratio

@@ -54,9 +54,9 @@ def _sizes(canvas: Canvas, rows: Sequence[Row], height: float) -> tuple[float, f
     if canvas.narrow:
         size = min(1.0, height * 0.5 / _height(lines))
         return size, size, lines
-    said = LINE * (BODY * any(row.verdict for row in rows) + SMALL * lines)
+    words = LINE * (BODY * any(row.verdict for row in rows) + SMALL * lines)
     named = height / (_height(2) + 5) if warned else 1.0
-    return min(1.0, named), min(1.0, (height - 2) / said), lines
+    return min(1.0, named), min(1.0, (height - 2) / words), lines
 
 
 def lanes(box: Box, count: int) -> list[tuple[float, float]]:

@@ -38,6 +38,6 @@ class Scale:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             step = max(1, math.ceil((last - first + 1) / count))
             return [10.0**power for power in range(first, last + 1, step)]
-        found = MaxNLocator(max(1, count), integer=whole, min_n_ticks=1).tick_values(self.low, self.high)
+        places = MaxNLocator(max(1, count), integer=whole, min_n_ticks=1).tick_values(self.low, self.high)
         slack = (self.high - self.low) * 1e-9
-        return [float(value) for value in found if self.low - slack <= value <= self.high + slack]
+        return [float(value) for value in places if self.low - slack <= value <= self.high + slack]

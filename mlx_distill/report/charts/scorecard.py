@@ -56,14 +56,14 @@ def _dimension(row: Dimension) -> Row:
         grid(canvas, scale, box, lambda value: f"{value:.0f}", [0, 2, 4, 6, 8, 10], last)
         thick = box.height / 3
         for index, role in enumerate(ROLES):
-            found = row.of(role)
-            if found is None:
+            score = row.of(role)
+            if score is None:
                 continue
             y = box.top + thick * (index + 0.5)
-            canvas.role_bar(scale, y, found.mean, role, thick * 0.84, place)
-            canvas.whisker(scale, y, found, thick * 0.26)
+            canvas.role_bar(scale, y, score.mean, role, thick * 0.84, place)
+            canvas.whisker(scale, y, score, thick * 0.26)
             size = min(SMALL, thick * 0.72)
-            canvas.text(scale(found.top) + 14, y, f"{found.mean:.1f}", size, anchor="middle", late=True)
+            canvas.text(scale(score.top) + 14, y, f"{score.mean:.1f}", size, anchor="middle", late=True)
 
     note = "score, 0 to 10"
     if row.from_checks:
@@ -101,7 +101,9 @@ def _checks(pairs: ExecutedPairs, roles: Mapping[Role, CheckCounts]) -> Row:
         bars = Diverging(pairs.lost, pairs.gained, str(pairs.lost), str(pairs.gained), reach)
         draw_diverging(canvas, box, bars, place)
         if last:
-            passed = " · ".join(f"{role} {found.passed} of {found.run}" for role in ROLES if (found := roles.get(role)))
+            passed = " · ".join(
+                f"{role} {checks.passed} of {checks.run}" for role in ROLES if (checks := roles.get(role))
+            )
             words = f"passed: {passed}"
             canvas.text(box.left, box.bottom + 8, words, SMALL, width=box.width, colour=canvas.theme.muted, late=True)
 

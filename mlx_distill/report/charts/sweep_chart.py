@@ -28,22 +28,22 @@ GAP, HEAD, FEET, TITLE = 34.0, 90.0, 32.0, 30.0
 TICKS = 8
 
 
-def sweep_chart(found: SweepResults, look: Look) -> Canvas | None:
+def sweep_chart(results: SweepResults, look: Look) -> Canvas | None:
     with drawn_so():
-        return _sweep_chart(found, look)
+        return _sweep_chart(results, look)
 
 
-def _sweep_chart(found: SweepResults, look: Look) -> Canvas | None:
-    runs = picked(found)
-    shown = [run for run in found.runs if is_drawn(run)]
+def _sweep_chart(results: SweepResults, look: Look) -> Canvas | None:
+    runs = picked(results)
+    shown = [run for run in results.runs if is_drawn(run)]
     if not shown:
         return None
     lines = series_of(shown, look.theme)
     keys = [one.key() for one in lines]
     if any(full_strength(run.selection) for run in runs):
         keys.append(Key("kept", PALETTES[look.theme].text, marker="*"))
-    canvas, box = page(look, 1.0, _foot(found), "Runs against their base", _sentences(found, runs, lines), keys)
-    _panels(canvas, box, [Panel.of(run, found, lines) for run in runs])
+    canvas, box = page(look, 1.0, _foot(results), "Runs against their base", _sentences(results, runs, lines), keys)
+    _panels(canvas, box, [Panel.of(run, results, lines) for run in runs])
     return canvas
 
 
@@ -51,38 +51,38 @@ def is_drawn(run: SweepRun) -> bool:
     return bool(full_strength(run.selection)) or any(row.difference for row in run.benchmarks)
 
 
-def picked(found: SweepResults) -> Sequence[SweepRun]:
+def picked(results: SweepResults) -> Sequence[SweepRun]:
     """At most MOST runs, in their order: losses before gains before failures before the rest."""
-    verdicts = {(finding.run, finding.verdict) for finding in found.findings}
+    verdicts = {(finding.run, finding.verdict) for finding in results.findings}
 
     def rank(run: SweepRun) -> tuple[bool, bool, bool, bool]:
         worse, better = ((run.name, word) in verdicts for word in ("worse", "better"))
         return not worse, not better, run.state != "failed", not is_drawn(run)
 
-    places = sorted(range(len(found.runs)), key=lambda place: rank(found.runs[place]))
-    return [found.runs[place] for place in sorted(places[:MOST])]
+    places = sorted(range(len(results.runs)), key=lambda place: rank(results.runs[place]))
+    return [results.runs[place] for place in sorted(places[:MOST])]
 
 
-def _foot(found: SweepResults) -> str:
-    sweep = found.sweep
-    return foot_words(f"{sweep.name}, a sweep of {states(found.runs)}", sweep.created, sweep.hardware, sweep.seed)
+def _foot(results: SweepResults) -> str:
+    sweep = results.sweep
+    return foot_words(f"{sweep.name}, a sweep of {states(results.runs)}", sweep.created, sweep.hardware, sweep.seed)
 
 
-def _sentences(found: SweepResults, runs: Sequence[SweepRun], lines: Sequence[Series]) -> list[str]:
+def _sentences(results: SweepResults, runs: Sequence[SweepRun], lines: Sequence[Series]) -> list[str]:
     selected = [bool(full_strength(run.selection)) for run in runs if is_drawn(run)]
     curves = "over training steps at the adapter's full strength, on selection items, which are not the reported ones"
     dots = "on the reported items, with 95 % intervals"
     if all(selected):
-        told = curves
+        legend = curves
     elif any(selected):
-        told = f"lines: {curves}; dots with whiskers, where nothing was selected: {dots}"
+        legend = f"lines: {curves}; dots with whiskers, where nothing was selected: {dots}"
     else:
-        told = dots
-    tested = ": runs × benchmarks on the reported items, p (Holm) below 0.05" if found.cells else ""
-    said = [f"{headline(found)}{tested}", f"Distilled − base in points of a hundred; {told}"]
-    more = [f"{len(runs)} of {len(found.runs)} runs: those with findings first"] * (len(runs) < len(found.runs))
+        legend = dots
+    tested = ": runs × benchmarks on the reported items, p (Holm) below 0.05" if results.cells else ""
+    sentences = [f"{headline(results)}{tested}", f"Distilled − base in points of a hundred; {legend}"]
+    more = [f"{len(runs)} of {len(results.runs)} runs: those with findings first"] * (len(runs) < len(results.runs))
     more += [f"the first {SERIES_MOST} benchmarks"] * (len(lines) == SERIES_MOST)
-    return [*said, f"Shown: {'; '.join(more)}. The tables have all."] if more else said
+    return [*sentences, f"Shown: {'; '.join(more)}. The tables have all."] if more else sentences
 
 
 # ---------------------------------------------------------------- layout
@@ -110,9 +110,9 @@ def _panels(canvas: Canvas, box: Box, panels: Sequence[Panel]) -> None:
 def _ticks(low: float, high: float, count: int) -> list[int]:
     """Whole points, at most so many."""
     for step in (1, 2, 5, 10, 20, 50):
-        found = [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
-        if len(found) <= count:
-            return found
+        ticks = [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        if len(ticks) <= count:
+            return ticks
     return [0]
 
 

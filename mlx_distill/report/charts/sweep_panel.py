@@ -38,13 +38,13 @@ class Panel:
     found: Sequence[tuple[str, int]]
 
     @classmethod
-    def of(cls, run: SweepRun, found: SweepResults, lines: Sequence[Series]) -> Panel:
+    def of(cls, run: SweepRun, tested: SweepResults, lines: Sequence[Series]) -> Panel:
         shown, selection = full_strength(run.selection), run.selection
         curves = [(one, points) for one in lines if len(points := curve(shown, one.name)) > 1]
         stars = _stars(selection, lines) if selection and curves else []
-        verdicts = [row.verdict for row in found.findings if row.run == run.name]
-        told = [(word, verdicts.count(word)) for word in ("worse", "better") if word in verdicts]
-        return cls(run, curves, stars, [] if curves else _dots(run, lines), told)
+        verdicts = [row.verdict for row in tested.findings if row.run == run.name]
+        words = [(word, verdicts.count(word)) for word in ("worse", "better") if word in verdicts]
+        return cls(run, curves, stars, [] if curves else _dots(run, lines), words)
 
     @property
     def empty(self) -> bool:
@@ -74,7 +74,7 @@ def extent(panels: Sequence[Panel]) -> tuple[float, float]:
     """Points that every panel's values lie within, with room around them, and LEAST to both sides of zero."""
     values = [LEAST, -LEAST, *(change for panel in panels for _, points in panel.curves for _, change in points)]
     values += [change for panel in panels for _, _, change in panel.stars]
-    values += [end for panel in panels for _, found in panel.dots for end in found.ends]
+    values += [end for panel in panels for _, dot in panel.dots for end in dot.ends]
     low, high = min(values), max(values)
     room = 0.06 * (high - low)
     return low - room, high + room
@@ -97,8 +97,8 @@ class Head:
     def of(cls, canvas: Canvas, panels: Sequence[Panel], width: float) -> Head:
         names = [panel.run.name for panel in panels]
         fitting = [size for size in NAMES if all(canvas.measure(name, size, True) <= width for name in names)]
-        kept_, found = (any(part) for part in zip(*((panel.curves, panel.found) for panel in panels), strict=True))
-        return cls(fitting[0] if fitting else NAMES[-1], 1 if fitting else 2, kept_, found)
+        kept_, tested = (any(part) for part in zip(*((panel.curves, panel.found) for panel in panels), strict=True))
+        return cls(fitting[0] if fitting else NAMES[-1], 1 if fitting else 2, kept_, tested)
 
     @property
     def height(self) -> float:
@@ -140,14 +140,14 @@ def _head(canvas: Canvas, box: Box, panel: Panel, head: Head) -> None:
     canvas.text(box.left, box.top, name, head.size, width=box.width, lines=head.lines, bold=True)
     y = box.top + head.size * head.lines * LINE
     if panel.curves:
-        said = f"kept: {kept(panel.run)}"
-        canvas.text(box.left, y, said, NOTE, width=box.width, colour=canvas.theme.muted)
+        words = f"kept: {kept(panel.run)}"
+        canvas.text(box.left, y, words, NOTE, width=box.width, colour=canvas.theme.muted)
     y += NOTE * LINE if head.kept else 0
     x = box.left
     for word, count in panel.found:
-        said = f"{WORDS[word]} {count} {word}"
-        canvas.text(x, y, said, NOTE, colour=canvas.theme.verdict(word), bold=True)
-        x += canvas.measure(said, NOTE, True) + 16
+        words = f"{WORDS[word]} {count} {word}"
+        canvas.text(x, y, words, NOTE, colour=canvas.theme.verdict(word), bold=True)
+        x += canvas.measure(words, NOTE, True) + 16
 
 
 def _nothing(canvas: Canvas, box: Box, run: SweepRun) -> None:
@@ -189,12 +189,12 @@ def _steps(canvas: Canvas, x: Scale, bottom: float) -> None:
 def _whiskers(canvas: Canvas, box: Box, panel: Panel, axes: Axes) -> None:
     """The reported items, beside each other."""
     apart = box.width / len(panel.dots)
-    for place, (one, found) in enumerate(panel.dots):
+    for place, (one, proven) in enumerate(panel.dots):
         x = box.left + (place + 0.5) * apart
-        if found.interval:
-            low, high = map(axes.y, found.interval)
+        if proven.interval:
+            low, high = map(axes.y, proven.interval)
             for xs, ys in (([x, x], [low, high]), ([x - 8, x + 8], [low, low]), ([x - 8, x + 8], [high, high])):
                 canvas.line(xs, ys, canvas.theme.text, 2.4, order=3)
-        canvas.dot(x, axes.y(found.mean), one.colour, one.shape, 15)
+        canvas.dot(x, axes.y(proven.mean), one.colour, one.shape, 15)
     middle = (box.left + box.right) / 2
     canvas.text(middle, box.bottom + 6, "reported items", NOTE, align="center", colour=canvas.theme.muted)

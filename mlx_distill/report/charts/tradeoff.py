@@ -60,9 +60,9 @@ def gain_against_forgetting(results: Results, look: Look, progress: float = 1.0)
     if not selection or not _both(selection.candidates):
         return None
     theme = PALETTES[look.theme]
-    said = sentences(selection, NOTE)
+    words = sentences(selection, NOTE)
     legend = keys(selection, theme, "loses somewhere")
-    canvas, box = page(look, progress, foot_of(results), kept(selection), said, legend, lines=4)
+    canvas, box = page(look, progress, foot_of(results), kept(selection), words, legend, lines=4)
     low = min(box.bottom, box.top + TALLEST * box.width)
     x, y = _scales(canvas, Box(box.left, box.top, box.right, low), selection)
     spots = {(row.step, row.strength): _spot(x, y, row) for row in selection.candidates}
@@ -110,11 +110,11 @@ def _scales(canvas: Canvas, box: Box, selection: Selection) -> tuple[Scale, Scal
 
 def _reach(selection: Selection, name: str) -> float:
     """As far as the points lie, and the intervals that are drawn."""
-    drawn = {found for found, _ in starred(selection)}
+    drawn = {score for score, _ in starred(selection)}
     values = [LEAST]
     for row in selection.candidates:
-        if found := getattr(row, name):
-            values += map(abs, found.ends if (row.step, row.strength) in drawn else (found.mean,))
+        if score := getattr(row, name):
+            values += map(abs, score.ends if (row.step, row.strength) in drawn else (score.mean,))
     return 1.05 * max(values)
 
 
@@ -180,11 +180,11 @@ def _walked(points: Sequence[tuple[float, float]], part: float) -> tuple[list[tu
 def _stars(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spots) -> None:
     """What is kept and what was not confirmed, with both of their intervals."""
     rows = {(row.step, row.strength): row for row in selection.candidates}
-    for found, marker in starred(selection):
-        at, height = spots[found] if found else (x(0), y(0))
-        if found:
-            level(canvas, x, height, rows[found].elsewhere, canvas.theme.text)
-            upright(canvas, at, y, rows[found].gain, canvas.theme.text)
+    for candidate, marker in starred(selection):
+        at, height = spots[candidate] if candidate else (x(0), y(0))
+        if candidate:
+            level(canvas, x, height, rows[candidate].elsewhere, canvas.theme.text)
+            upright(canvas, at, y, rows[candidate].gain, canvas.theme.text)
         star(canvas, at, height, marker)
 
 
@@ -197,7 +197,7 @@ def _named(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spot
     """The base, and each checkpoint at the end of its path, where nothing else lies."""
     base = (x(0), y(0))
     taken = [_around(spot, DOT) for spot in [base, *spots.values()]]
-    taken += [_around(spots[found] if found else base, STAR) for found, _ in starred(selection)]
+    taken += [_around(spots[candidate] if candidate else base, STAR) for candidate, _ in starred(selection)]
     taken += _whiskers(x, y, selection, spots)
     lines = _lines(x, y, spots)
     full = max(selection.strengths)
@@ -208,13 +208,13 @@ def _named(canvas: Canvas, x: Scale, y: Scale, selection: Selection, spots: Spot
 
 def _whiskers(x: Scale, y: Scale, selection: Selection, spots: Spots) -> list[Box]:
     rows = {(row.step, row.strength): row for row in selection.candidates}
-    found = []
+    whiskers = []
     for row, (at, height) in ((rows[name], spots[name]) for name, _ in starred(selection) if name):
         if row.elsewhere and (ends := row.elsewhere.interval):
-            found.append(Box(x(ends[0]), height - 8, x(ends[1]), height + 8))
+            whiskers.append(Box(x(ends[0]), height - 8, x(ends[1]), height + 8))
         if row.gain and (ends := row.gain.interval):
-            found.append(Box(at - 8, y(ends[1]), at + 8, y(ends[0])))
-    return found
+            whiskers.append(Box(at - 8, y(ends[1]), at + 8, y(ends[0])))
+    return whiskers
 
 
 def _lines(x: Scale, y: Scale, spots: Spots) -> list[Spot]:
@@ -222,7 +222,7 @@ def _lines(x: Scale, y: Scale, spots: Spots) -> list[Spot]:
     base = (x(0), y(0))
     ends = [((x.left, base[1]), (x.right, base[1])), ((base[0], y.start), (base[0], y.end))]
     for step in {step for step, _ in spots}:
-        along = [spots[found] for found in sorted(spots) if found[0] == step]
+        along = [spots[spot] for spot in sorted(spots) if spot[0] == step]
         ends += itertools.pairwise([base, *along])
     return [
         (a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part)
@@ -241,10 +241,10 @@ def _label(
 ) -> None:
     """At the nearest place that is free, away from the base; where none is, the report's table still names it."""
     size = (canvas.measure(words, SMALL), SMALL * LINE * 0.9)
-    found = [box for box in _tries(spot, base, size) if _free(box, room, taken)]
-    if not found:
+    free = [box for box in _tries(spot, base, size) if _free(box, room, taken)]
+    if not free:
         return
-    box = next((box for box in found if not any(_within(point, box) for point in lines)), found[0])
+    box = next((box for box in free if not any(_within(point, box) for point in lines)), free[0])
     taken.append(box)
     middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
     near = (min(max(spot[0], box.left), box.right), min(max(spot[1], box.top), box.bottom))

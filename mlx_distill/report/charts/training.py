@@ -70,8 +70,8 @@ def _curve(canvas: Canvas, box: Box, training: Training, name: str, measured: st
 
 def _intervals(training: Training, measured: str) -> Mapping[str, Interval]:
     """Of the base and of the step that was kept, where they have one."""
-    found: HeldoutLoss | TokenAccuracy = getattr(training, measured)
-    known = {"base": found.base.interval, "best": found.best.interval}
+    values: HeldoutLoss | TokenAccuracy = getattr(training, measured)
+    known = {"base": values.base.interval, "best": values.best.interval}
     return {name: interval for name, interval in known.items() if interval}
 
 

@@ -33,9 +33,9 @@ def gated(results: Results) -> str:
 
 def doubts(row: Benchmark) -> str:
     """What makes a benchmark's result doubtful, shortly; the reports have all of it."""
-    said = [*row.degraded, *(["the base passes next to nothing"] if row.at_floor else [])]
-    more = f", and {len(said) - 1} more" if len(said) > 1 else ""
-    return f"! {said[0].split(' (')[0]}{more}" if said else ""
+    sentences = [*row.degraded, *(["the base passes next to nothing"] if row.at_floor else [])]
+    more = f", and {len(sentences) - 1} more" if len(sentences) > 1 else ""
+    return f"! {sentences[0].split(' (')[0]}{more}" if sentences else ""
 
 
 def percent(value: float) -> str:

@@ -84,9 +84,9 @@ def _parts(results: Results) -> dict[str, list[Section]]:
     return {name: [part for part in parts if part.filled] for name, parts in chapters.items()}
 
 
-def _in_columns(found: Section) -> bool:
+def _in_columns(section: Section) -> bool:
     """Facts stand side by side; tables need the width."""
-    return all(isinstance(block, Facts | Diagram) for block in found.blocks)
+    return all(isinstance(block, Facts | Diagram) for block in section.blocks)
 
 
 def policy(style: str, script: str) -> str:
@@ -118,7 +118,7 @@ def kind_of(block: Block) -> str:
 @cache
 def environment(*folders: Path) -> Environment:
     """Escapes everything; a name that a template misspells is an error, not an empty place."""
-    made = Environment(
+    jinja = Environment(
         autoescape=True,
         loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
@@ -126,11 +126,11 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.globals.update(ROLES=ROLES, NOTHING=NOTHING, SIGNS=SIGNS, CHANGES=findings.CHANGES)
-    made.globals.update(NOTHING_SHOWN=findings.NOTHING_SHOWN, views=views, words=prompts, numbers_of=numbers_of)
-    made.globals.update(FORM=FORM, strip=strip, alone=alone, pieces=pieces, roles_of=views.roles_of)
-    made.globals.update(
+    jinja.globals.update(ROLES=ROLES, NOTHING=NOTHING, SIGNS=SIGNS, CHANGES=findings.CHANGES)
+    jinja.globals.update(NOTHING_SHOWN=findings.NOTHING_SHOWN, views=views, words=prompts, numbers_of=numbers_of)
+    jinja.globals.update(FORM=FORM, strip=strip, alone=alone, pieces=pieces, roles_of=views.roles_of)
+    jinja.globals.update(
         in_columns=_in_columns, address=address, kind_of=kind_of, text_of=text_of, has_content=has_content
     )
-    made.globals.update(estimate=estimate, percent=percent, p_value=p_value, plural=plural)
-    return made
+    jinja.globals.update(estimate=estimate, percent=percent, p_value=p_value, plural=plural)
+    return jinja

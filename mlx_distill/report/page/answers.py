@@ -46,15 +46,15 @@ class Piece:
 def pieces(text: str, language: str = "") -> list[Piece]:
     """`language`: what code blocks without a tag are taken for."""
     text = visible(text)
-    lines, found, at = text.split("\n"), [], 0
+    lines, html, at = text.split("\n"), [], 0
     for token in _blocks().parse(text):
         if token.type != "fence" or token.map is None:
             continue
-        found += _prose(lines[at : token.map[0]])
+        html += _prose(lines[at : token.map[0]])
         tag = (token.info.split() or [""])[0].lower()
-        found.append(Piece(tag or language, highlight(token.content.rstrip("\n"), tag or language)))
+        html.append(Piece(tag or language, highlight(token.content.rstrip("\n"), tag or language)))
         at = token.map[1]
-    return found + _prose(lines[at:])
+    return html + _prose(lines[at:])
 
 
 @cache
@@ -69,10 +69,10 @@ def _prose(lines: list[str]) -> list[Piece]:
 
 def highlight(code: str, language: str) -> Markup:
     code = visible(code)
-    found = tokens(language, code)
-    if found is None:
+    lexed = tokens(language, code)
+    if lexed is None:
         return escape(code)
-    parts = list(_merged(found))
+    parts = list(_merged(lexed))
     return Markup("").join(_span(name, text) for name, text in parts)
 
 
@@ -85,10 +85,10 @@ def _colour(kind: Sequence[str]) -> str:
     return next((name for name, of in COLOURED if kind in of), "")
 
 
-def _merged(found: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
+def _merged(lexed: Iterable[tuple[Any, str]]) -> Iterator[tuple[str, str]]:
     """Neighbours of one colour as one: a page of hundreds of answers has to be drawn at once."""
     last, parts = "", list[str]()
-    for kind, text in found:
+    for kind, text in lexed:
         name = _colour(kind) if text.strip() else last
         if name != last and parts:
             yield last, "".join(parts)

@@ -20,10 +20,10 @@ class Strip:
     zero: float | None
 
 
-def strip(found: Estimate | None, scale: tuple[float, float], zero: float | None = None) -> Strip | None:
-    if found is None:
+def strip(estimate: Estimate | None, scale: tuple[float, float], zero: float | None = None) -> Strip | None:
+    if estimate is None:
         return None
-    places = (_along(value, scale) for value in (found.mean, found.low, found.high, zero))
+    places = (_along(value, scale) for value in (estimate.mean, estimate.low, estimate.high, zero))
     return Strip(*places)
 
 

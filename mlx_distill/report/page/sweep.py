@@ -17,15 +17,15 @@ from mlx_distill.report.sections.sweep_parts import CHECKPOINTS, parts
 from mlx_distill.run.results.sweep import SweepResults
 
 
-def sweep_page(found: SweepResults, pictures: Sequence[Picture] = ()) -> str:
+def sweep_page(results: SweepResults, pictures: Sequence[Picture] = ()) -> str:
     """The whole page. Parts that have nothing to say are left out."""
     style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "sweep.css"))
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     template = environment(TEMPLATES).get_template("sweep.html")
     text = template.render(
-        found=found,
-        sweep=found.sweep,
-        parts=parts(found),
+        found=results,
+        sweep=results.sweep,
+        parts=parts(results),
         pictures=pictures,
         style=Markup(style),
         script=Markup(script),

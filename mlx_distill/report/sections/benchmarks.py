@@ -124,10 +124,13 @@ def _answers(row: Benchmark) -> Table:
     rows = [
         (
             role,
-            *(f"{n:,}" for n in (found.answers, found.cut_off, found.no_answer, found.not_run, found.missing)),
-            estimate(found.characters, 0),
+            *(
+                f"{n:,}"
+                for n in (answers.answers, answers.cut_off, answers.no_answer, answers.not_run, answers.missing)
+            ),
+            estimate(answers.characters, 0),
         )
-        for role, found in ((role, row.roles[role]) for role in MODELS)
+        for role, answers in ((role, row.roles[role]) for role in MODELS)
     ]
     return Table(("", "answers", "cut at the cap", "none to be read", "not scored", "missing", "characters"), rows)
 
@@ -143,14 +146,24 @@ def _parts(row: Benchmark) -> Table:
 def _format(row: Benchmark) -> Table:
     """The share of answers that followed it strictly, tested as what passes is; it decides no mark."""
     header = ("n", *MODELS, "difference", "gained", "lost", "p (Holm)", "verdict")
-    found = row.format
-    if not found:
+    asked_format = row.format
+    if not asked_format:
         return Table(header, [])
-    shares = (points(found.of(role)) for role in MODELS)
-    difference = points(found.difference, sign="+")
-    counts = (_count(found.gained), _count(found.lost))
+    shares = (points(asked_format.of(role)) for role in MODELS)
+    difference = points(asked_format.difference, sign="+")
+    counts = (_count(asked_format.gained), _count(asked_format.lost))
     return Table(
-        header, [(f"{found.n:,}", *shares, difference, *counts, p_value(found.p_holm), verdict(found.verdict))]
+        header,
+        [
+            (
+                f"{asked_format.n:,}",
+                *shares,
+                difference,
+                *counts,
+                p_value(asked_format.p_holm),
+                verdict(asked_format.verdict),
+            )
+        ],
     )
 
 

@@ -91,17 +91,17 @@ def _preference(entry: PairPreference) -> dict[str, Cell | str]:
 
 
 def checks(results: Results) -> Section:
-    found = results.comparison.checks if results.comparison else None
-    if found is None or not any(counts.run or counts.not_run for counts in found.roles.values()):
+    passed = results.comparison.checks if results.comparison else None
+    if passed is None or not any(counts.run or counts.not_run for counts in passed.roles.values()):
         return Section("checks", "Executed checks")
     rows = [
         (role, *map(str, (counts.passed, counts.run, counts.not_run)))
-        for role, counts in ((role, found.roles[role]) for role in ROLES)
+        for role, counts in ((role, passed.roles[role]) for role in ROLES)
     ]
-    level = ", ".join(found.sandbox) or "none that works here"
+    level = ", ".join(passed.sandbox) or "none that works here"
     words = f"Prompts whose checks an answer passed whole, in every sample. Sandbox: {level}."
     blocks: list[Block] = [Line(words), Table(("", "passed", "run", "not run"), rows)]
-    if pairs := found.pairs:
+    if pairs := passed.pairs:
         counts = [str(count) for count in (pairs.gained, pairs.lost, pairs.both, pairs.neither)]
         figures = (estimate(pairs.difference, 2, "+"), p_value(pairs.p), p_value(pairs.p_holm), str(pairs.n))
         header = ("gained", "lost", "both", "neither", "difference", "p (exact McNemar)", "p (Holm)", "n", "verdict")
@@ -144,11 +144,11 @@ def judges_table(entry: PairPreference) -> Table:
     return Table(("Judge", *header, "unscored"), rows)
 
 
-def _agreement(found: Agreement | None) -> list[Block]:
-    if found is None:
+def _agreement(agreement: Agreement | None) -> list[Block]:
+    if agreement is None:
         return []
-    lines = [Line(f"All judges: Krippendorff's alpha {estimate(found.alpha)}")]
-    lines += [Line(f"{' and '.join(pair.judges)}: Cohen's kappa {estimate(pair.kappa)}") for pair in found.kappa]
+    lines = [Line(f"All judges: Krippendorff's alpha {estimate(agreement.alpha)}")]
+    lines += [Line(f"{' and '.join(pair.judges)}: Cohen's kappa {estimate(pair.kappa)}") for pair in agreement.kappa]
     return [Line("Agreement on who won each prompt:"), Bullets(lines)]
 
 
@@ -181,13 +181,13 @@ def answers_table(comparison: Comparison) -> Table:
 
 def _answer_rows(comparison: Comparison) -> Iterable[tuple[str, ...]]:
     for role in ROLES:
-        found = comparison.answers[role]
-        speed = found.tokens_per_second
+        answered = comparison.answers[role]
+        speed = answered.tokens_per_second
         yield (
             role,
-            f"{found.count:,}",
-            f"{found.cut_off} of {found.count}",
-            estimate(found.characters, 0),
-            f"{found.tokens:,}",
+            f"{answered.count:,}",
+            f"{answered.cut_off} of {answered.count}",
+            estimate(answered.characters, 0),
+            f"{answered.tokens:,}",
             NOTHING if speed is None else f"{speed:,.0f}",
         )

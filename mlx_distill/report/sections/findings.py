@@ -104,12 +104,12 @@ def warnings_section(results: Results) -> Section:
 
 
 def self_check_section(results: Results) -> Section:
-    found = results.self_check
-    if found is None:
+    self_check = results.self_check
+    if self_check is None:
         return Section("self-check", "Self-check")
-    words = f"(n = {found.n}; {found.verdict_in_words})."
-    lead = f"The base compared with itself, by the same means: {found.verdict}"
-    return Section("self-check", "Self-check", [Line(words, lead, found.verdict)])
+    words = f"(n = {self_check.n}; {self_check.verdict_in_words})."
+    lead = f"The base compared with itself, by the same means: {self_check.verdict}"
+    return Section("self-check", "Self-check", [Line(words, lead, self_check.verdict)])
 
 
 # ---------------------------------------------------------------- better, worse, neither
@@ -136,8 +136,10 @@ def changes(results: Results) -> dict[str, list[Line]]:
 def changes_section(results: Results) -> Section:
     if results.comparison is None and not results.benchmarks:
         return Section("changes", "What changed")
-    found = changes(results)
-    parts = [Section("", title, [Bullets(found[word], NOTHING_SHOWN)], word=word) for word, title in CHANGES.items()]
+    sentences = changes(results)
+    parts = [
+        Section("", title, [Bullets(sentences[word], NOTHING_SHOWN)], word=word) for word, title in CHANGES.items()
+    ]
     return Section("changes", "What changed", sections=parts)
 
 

@@ -125,14 +125,18 @@ def _benchmark(row: Benchmark, reach: float) -> Measure:
         warnings=[*row.degraded, *floor],
         whole=row.items,
         equivalent=_equivalent(row),
-        further=(*_alike(row), ("equivalent", equivalence(row)), *([(FORM, found)] if (found := form(row)) else [])),
+        further=(
+            *_alike(row),
+            ("equivalent", equivalence(row)),
+            *([(FORM, followed)] if (followed := form(row)) else []),
+        ),
     )
 
 
 def _equivalent(row: Benchmark) -> str:
-    found = row.equivalence
-    shown = found is not None and found.shown and row.verdict == UNSHOWN
-    return f"equivalent within ±{100 * found.margin:.0f} points" if found and shown else ""
+    tested = row.equivalence
+    shown = tested is not None and tested.shown and row.verdict == UNSHOWN
+    return f"equivalent within ±{100 * tested.margin:.0f} points" if tested and shown else ""
 
 
 def _counts(row: Benchmark) -> list[tuple[str, int]]:
@@ -142,8 +146,8 @@ def _counts(row: Benchmark) -> list[tuple[str, int]]:
 
 def _alike(row: Benchmark) -> list[tuple[str, str]]:
     """Items of which both models are of one mind; several answers an item have none that simply is."""
-    found = (("both pass", row.both), ("neither passes", row.neither))
-    return [(name, NOTHING if count is None else f"{count:,}") for name, count in found]
+    alike = (("both pass", row.both), ("neither passes", row.neither))
+    return [(name, NOTHING if count is None else f"{count:,}") for name, count in alike]
 
 
 def _notes(row: Benchmark) -> list[str]:

@@ -150,19 +150,19 @@ def _selected(results: Results) -> Table | None:
 
 def _checkpoints(results: Results) -> Table | None:
     """Shares passed on the choosing items."""
-    found = results.selection
-    if not found:
+    selection = results.selection
+    if not selection:
         return None
-    rows: list[tuple[Cell | str, ...]] = [("0", "base", *(points(asked.base) for asked in found.benchmarks))]
+    rows: list[tuple[Cell | str, ...]] = [("0", "base", *(points(asked.base) for asked in selection.benchmarks))]
     rows += [
         (
             str(row.step),
             f"{row.strength:g}",
             *(Cell(points(score.score), "loses" if score.loses else "") for score in row.scores),
         )
-        for row in found.candidates
+        for row in selection.candidates
     ]
-    return Table(("step", "strength", *(f"{asked.title}, %" for asked in found.benchmarks)), rows)
+    return Table(("step", "strength", *(f"{asked.title}, %" for asked in selection.benchmarks)), rows)
 
 
 TABLES: dict[str, tuple[str, Callable[[Results], Table | None]]] = {

@@ -26,10 +26,10 @@ def change(prompt: PromptResult) -> float | None:
     return prompt.difference if prompt.preference is None else prompt.preference
 
 
-def checks(found: AnswerChecks | None) -> str:
-    if found is None:
+def checks(executed: AnswerChecks | None) -> str:
+    if executed is None:
         return NOTHING
-    return f"{found.passed} of {found.of}" if found.run else "not run"
+    return f"{executed.passed} of {executed.of}" if executed.run else "not run"
 
 
 def ended(answer: Answer) -> str:

@@ -17,32 +17,32 @@ EXPLAINED = (
 
 
 def selection(results: Results) -> Section:
-    found = results.selection
-    if not found:
+    chosen = results.selection
+    if not chosen:
         return Section("selection", "Selection")
-    blocks: list[Block] = [headline(found), Line(unreported(found)), candidates(found), Line(EXPLAINED)]
-    return Section("selection", "Selection", blocks, [_confirmation(found)])
+    blocks: list[Block] = [headline(chosen), Line(unreported(chosen)), candidates(chosen), Line(EXPLAINED)]
+    return Section("selection", "Selection", blocks, [_confirmation(chosen)])
 
 
-def headline(found: Selection) -> Line:
-    return Line(f"{capital(reason(found))}.", f"{kept(found)}.", "ship" if found.chosen else "do not ship")
+def headline(chosen: Selection) -> Line:
+    return Line(f"{capital(reason(chosen))}.", f"{kept(chosen)}.", "ship" if chosen.chosen else "do not ship")
 
 
-def unreported(found: Selection) -> str:
+def unreported(chosen: Selection) -> str:
     """What was asked, and that no reported number rests on it."""
     return (
-        f"The candidates answered {selecting(found)} that are not among the reported ones: a third chooses, the others "
-        f"confirm. A loss counts from a one-sided p below {found.level:.3g}."
+        f"The candidates answered {selecting(chosen)} that are not among the reported ones: a third chooses, the "
+        f"others confirm. A loss counts from a one-sided p below {chosen.level:.3g}."
     )
 
 
-def candidates(found: Selection) -> Table:
+def candidates(chosen: Selection) -> Table:
     header = ("step", "strength", "own domain, points", "elsewhere, points", "loses on", "")
-    return Table(header, [_candidate(found, row) for row in found.candidates])
+    return Table(header, [_candidate(chosen, row) for row in chosen.candidates])
 
 
-def _candidate(found: Selection, row: CandidateRow) -> tuple[Cell | str, ...]:
-    marks = standing(found, row)
+def _candidate(chosen: Selection, row: CandidateRow) -> tuple[Cell | str, ...]:
+    marks = standing(chosen, row)
     return (
         str(row.step),
         f"{row.strength:g}",
@@ -53,10 +53,10 @@ def _candidate(found: Selection, row: CandidateRow) -> tuple[Cell | str, ...]:
     )
 
 
-def _confirmation(found: Selection) -> Section:
-    held = "confirmed" if found.chosen else "not confirmed"
-    title = f"{capital(candidate(found.first))}: {held}"
-    titles = {asked.name: asked.title for asked in found.benchmarks}
+def _confirmation(chosen: Selection) -> Section:
+    held = "confirmed" if chosen.chosen else "not confirmed"
+    title = f"{capital(candidate(chosen.first))}: {held}"
+    titles = {asked.name: asked.title for asked in chosen.benchmarks}
     rows: list[tuple[Cell | str, ...]] = [
         (
             titles.get(row.name, row.name),
@@ -69,7 +69,7 @@ def _confirmation(found: Selection) -> Section:
             p_value(row.loss_p),
             Cell("loses", "loses") if row.loses else "no loss shown",
         )
-        for row in found.confirmation
+        for row in chosen.confirmation
     ]
     header = ("benchmark", "n", "base, %", "candidate, %", "difference", "gained", "lost", "p of a loss", "")
     return Section("confirmation", title, [Table(header, rows)])

@@ -21,29 +21,29 @@ TOLD = ", ".join(f"{SIGNS[word]} {word}" for word in ("better", "worse", "no dif
 DOUBT = " ! marks a degraded result: see Read with care."
 
 
-def parts(found: SweepResults) -> list[Section]:
+def parts(results: SweepResults) -> list[Section]:
     made_up = (_runs, _baselines, _checkpoints, _best, _forgetting, _cells, _caveats)
-    return [part for make in made_up if (part := make(found))]
+    return [part for make in made_up if (part := make(results))]
 
 
-def _runs(found: SweepResults) -> Section:
-    said = [f"{states(found.runs)}; {made(found)}."]
+def _runs(results: SweepResults) -> Section:
+    sentences = [f"{states(results.runs)}; {made(results)}."]
     alarms = [
-        Line(run.why or "no reason is known", f"{run.name} {run.state}:", run.state) for run in undone(found.runs)
+        Line(run.why or "no reason is known", f"{run.name} {run.state}:", run.state) for run in undone(results.runs)
     ]
-    return Section("runs", "Runs", [*map(Line, said), Bullets(alarms), tables.runs(found)])
+    return Section("runs", "Runs", [*map(Line, sentences), Bullets(alarms), tables.runs(results)])
 
 
-def _baselines(found: SweepResults) -> Section | None:
-    grid = tables.baselines(found)
-    said = [f"What the students pass before any training. {SHARES}{_doubt(found)}"]
-    return Section("baselines", "Baselines", [*map(Line, said), grid]) if grid.rows else None
+def _baselines(results: SweepResults) -> Section | None:
+    grid = tables.baselines(results)
+    sentences = [f"What the students pass before any training. {SHARES}{_doubt(results)}"]
+    return Section("baselines", "Baselines", [*map(Line, sentences), grid]) if grid.rows else None
 
 
-def _checkpoints(found: SweepResults) -> Section | None:
-    selected = {run.name: run.selection for run in found.runs if run.selection and full_strength(run.selection)}
-    rest = [run.name for run in found.runs if run.name not in selected and run.state == "done"]
-    said = [
+def _checkpoints(results: SweepResults) -> Section | None:
+    selected = {run.name: run.selection for run in results.runs if run.selection and full_strength(run.selection)}
+    rest = [run.name for run in results.runs if run.name not in selected and run.state == "done"]
+    sentences = [
         "Scores on the selection items, which are not the reported ones: what stands here chose among the checkpoints "
         "and says nothing of how good the chosen one is. "
         f"{SIGNS['kept']} kept by the rule: it gains most on the own domain of those that lose nowhere. "
@@ -54,7 +54,7 @@ def _checkpoints(found: SweepResults) -> Section | None:
     if not selected:
         return Section(CHECKPOINTS, "Checkpoints", list(map(Line, none))) if none else None
     shown = [_selected(*pair) for pair in selected.items()]
-    return Section(CHECKPOINTS, "Checkpoints", list(map(Line, said + none)), shown)
+    return Section(CHECKPOINTS, "Checkpoints", list(map(Line, sentences + none)), shown)
 
 
 def _selected(name: str, selection: Selection) -> Section:
@@ -65,41 +65,46 @@ def _selected(name: str, selection: Selection) -> Section:
     return Section("", name, [tables.checkpoints(selection), Line(" ".join(after))])
 
 
-def _best(found: SweepResults) -> Section | None:
-    said = [
-        f"On the reported items, which the rule has not seen. Verdicts and p of a cell: {holm(found)}.{_doubt(found)}"
+def _best(results: SweepResults) -> Section | None:
+    sentences = [
+        f"On the reported items, which the rule has not seen. Verdicts and p of a cell: {holm(results)}."
+        f"{_doubt(results)}"
     ]
-    return Section("best", "Best by rule", [*map(Line, said), tables.best_by_rule(found)]) if found.cells else None
+    return (
+        Section("best", "Best by rule", [*map(Line, sentences), tables.best_by_rule(results)])
+        if results.cells
+        else None
+    )
 
 
-def _forgetting(found: SweepResults) -> Section | None:
-    grid = tables.forgetting(found)
-    said = [
+def _forgetting(results: SweepResults) -> Section | None:
+    grid = tables.forgetting(results)
+    sentences = [
         "Distilled − base in points, all reported items of a domain's benchmarks together, with the 95 % interval; "
         f"the domains of a run are adjusted for each other. {TOLD}."
     ]
-    return Section("forgetting", "Forgetting", [*map(Line, said), grid]) if grid.rows else None
+    return Section("forgetting", "Forgetting", [*map(Line, sentences), grid]) if grid.rows else None
 
 
-def _cells(found: SweepResults) -> Section | None:
-    grid = tables.every_cell(found)
-    said = [
-        f"Distilled − base in points on the reported items of each benchmark; {holm(found)}. {TOLD}.{_doubt(found)}"
+def _cells(results: SweepResults) -> Section | None:
+    grid = tables.every_cell(results)
+    sentences = [
+        f"Distilled − base in points on the reported items of each benchmark; {holm(results)}. {TOLD}.{_doubt(results)}"
     ]
-    return Section("cells", "Every cell", [*map(Line, said), grid]) if grid.rows else None
+    return Section("cells", "Every cell", [*map(Line, sentences), grid]) if grid.rows else None
 
 
-def _caveats(found: SweepResults) -> Section | None:
-    points = list(dict.fromkeys([*found.caveats, *_degraded(found)]))
+def _caveats(results: SweepResults) -> Section | None:
+    points = list(dict.fromkeys([*results.caveats, *_degraded(results)]))
     return Section("caveats", "Read with care", [Bullets(list(map(Line, points)))]) if points else None
 
 
-def _doubt(found: SweepResults) -> str:
-    return DOUBT if _degraded(found) else ""
+def _doubt(results: SweepResults) -> str:
+    return DOUBT if _degraded(results) else ""
 
 
-def _degraded(found: SweepResults) -> list[str]:
+def _degraded(results: SweepResults) -> list[str]:
     """Each with the student or the run that it is of."""
-    bases = [(base.student, row.title, row.degraded) for base in found.baselines for row in base.benchmarks]
-    rows = [(run.name, row.title, row.degraded) for run in found.runs for row in run.benchmarks]
-    return [f"{name}, {title}: {sentence}." for name, title, said in [*bases, *rows] for sentence in said]
+    bases = [(base.student, row.title, row.degraded) for base in results.baselines for row in base.benchmarks]
+    rows = [(run.name, row.title, row.degraded) for run in results.runs for row in run.benchmarks]
+    return [f"{name}, {title}: {sentence}." for name, title, sentences in [*bases, *rows] for sentence in sentences]

@@ -18,10 +18,10 @@ from mlx_distill.run.wording import NOTHING, duration, money, p_value, points
 OWN = "own domain"
 
 
-def runs(found: SweepResults) -> Table:
-    axes = [axis.name for axis in found.sweep.axes]
+def runs(results: SweepResults) -> Table:
+    axes = [axis.name for axis in results.sweep.axes]
     header = ("run", *axes, "state", "kept", "gate", "held-out loss", "time", "cost")
-    return Table(header, [[*_values(run, axes), *_outcome(run)] for run in found.runs])
+    return Table(header, [[*_values(run, axes), *_outcome(run)] for run in results.runs])
 
 
 def _values(run: SweepRun, axes: Sequence[str]) -> list[Cell]:
@@ -45,10 +45,10 @@ def _outcome(run: SweepRun) -> list[Cell]:
     ]
 
 
-def baselines(found: SweepResults) -> Table:
+def baselines(results: SweepResults) -> Table:
     """A row a student, a column a benchmark."""
-    names = titles([row for base in found.baselines for row in base.benchmarks])
-    rows = [[Cell(base.student), *_bases(base.benchmarks, names)] for base in found.baselines]
+    names = titles([row for base in results.baselines for row in base.benchmarks])
+    rows = [[Cell(base.student), *_bases(base.benchmarks, names)] for base in results.baselines]
     return Table(("student", *names.values()), rows)
 
 
@@ -69,15 +69,15 @@ def checkpoints(selection: Selection) -> Table:
     header = ("step", *(f"{row.title} (n = {row.choosing:,})" for row in benchmarks))
     base = Cell("0, the base", "" if selection.chosen else "kept")
     rows = [[base, *(Cell(points(row.base)) for row in benchmarks)]]
-    return Table(header, rows + [_candidate(selection, found) for found in with_chosen(selection)])
+    return Table(header, rows + [_candidate(selection, candidate) for candidate in with_chosen(selection)])
 
 
-def _candidate(selection: Selection, found: CandidateRow) -> list[Cell]:
-    strength = "" if found.strength == 1 else f" at strength {found.strength:g}"
-    first = "not confirmed" if is_at(selection.first, found) else "loses" if found.loses else ""
-    word = "kept" if is_at(selection.chosen, found) else first
-    scores = [_score(score_on(found, row.name)) for row in selection.benchmarks]
-    return [Cell(f"{found.step:,}{strength}", word), *scores]
+def _candidate(selection: Selection, candidate: CandidateRow) -> list[Cell]:
+    strength = "" if candidate.strength == 1 else f" at strength {candidate.strength:g}"
+    first = "not confirmed" if is_at(selection.first, candidate) else "loses" if candidate.loses else ""
+    word = "kept" if is_at(selection.chosen, candidate) else first
+    scores = [_score(score_on(candidate, row.name)) for row in selection.benchmarks]
+    return [Cell(f"{candidate.step:,}{strength}", word), *scores]
 
 
 def _score(row: CandidateScore | None) -> Cell:
@@ -87,9 +87,9 @@ def _score(row: CandidateScore | None) -> Cell:
 # ---------------------------------------------------------------- reported items
 
 
-def best_by_rule(found: SweepResults) -> Table:
+def best_by_rule(results: SweepResults) -> Table:
     header = ("run", "kept", "own domain", "n", "base", "distilled", "distilled − base", "p (Holm)", "verdict")
-    return Table(header, [row for run in found.runs for row in _best(run)])
+    return Table(header, [row for run in results.runs for row in _best(run)])
 
 
 def _best(run: SweepRun) -> list[list[Cell]]:
@@ -117,18 +117,18 @@ def _reported(row: RunCell) -> list[Cell]:
     ]
 
 
-def forgetting(found: SweepResults) -> Table:
+def forgetting(results: SweepResults) -> Table:
     """Runs × domains, the own one first."""
-    domains = dict.fromkeys(row.domain for run in found.runs for row in run.forgetting)
+    domains = dict.fromkeys(row.domain for run in results.runs for row in run.forgetting)
     names = sorted(domains, key=lambda name: name != OWN)
-    rows = [_differences(run, {row.domain: row for row in run.forgetting}, names) for run in found.runs]
+    rows = [_differences(run, {row.domain: row for row in run.forgetting}, names) for run in results.runs]
     return Table(("run", *names), rows if names else [])
 
 
-def every_cell(found: SweepResults) -> Table:
+def every_cell(results: SweepResults) -> Table:
     """Runs × benchmarks: what was tested together."""
-    names = titles([row for run in found.runs for row in run.benchmarks])
-    rows = [_differences(run, {row.name: row for row in run.benchmarks}, names) for run in found.runs]
+    names = titles([row for run in results.runs for row in run.benchmarks])
+    rows = [_differences(run, {row.name: row for row in run.benchmarks}, names) for run in results.runs]
     return Table(("run", *names.values()), rows if names else [])
 
 

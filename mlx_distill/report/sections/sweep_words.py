@@ -14,30 +14,32 @@ from mlx_distill.run.results.sweep import BaselineCell, RunCell, SweepResults, S
 from mlx_distill.run.wording import NOTHING, candidate, duration, memory, money, plural
 
 
-def verdicts(found: SweepResults) -> list[tuple[str, int]]:
+def verdicts(results: SweepResults) -> list[tuple[str, int]]:
     """How many cells are significant, each way: losses first; none that there is not."""
-    counted = Counter(finding.verdict for finding in found.findings)
+    counted = Counter(finding.verdict for finding in results.findings)
     return [(word, counted[word]) for word in ("worse", "better") if counted[word]]
 
 
-def headline(found: SweepResults) -> str:
+def headline(results: SweepResults) -> str:
     """The one sentence of a sweep. A cell is a run on a benchmark."""
-    cells = plural(found.cells, "cell")
-    if not found.cells:
+    cells = plural(results.cells, "cell")
+    if not results.cells:
         return "No cell was tested"
-    told = ", ".join(f"{count} {word}" for word, count in verdicts(found))
-    return f"{told} of {cells}" if told else f"No cell of {found.cells:,} shows a difference"
+    counted = ", ".join(f"{count} {word}" for word, count in verdicts(results))
+    return f"{counted} of {cells}" if counted else f"No cell of {results.cells:,} shows a difference"
 
 
-def explained(found: SweepResults) -> str:
+def explained(results: SweepResults) -> str:
     """What was tested together."""
-    if not found.cells:
+    if not results.cells:
         return "A cell is a run on a benchmark: none has an answer of both models yet."
-    return f"A cell is a run on a benchmark: distilled against base on the reported items; p below 0.05, {holm(found)}."
+    return (
+        f"A cell is a run on a benchmark: distilled against base on the reported items; p below 0.05, {holm(results)}."
+    )
 
 
-def holm(found: SweepResults) -> str:
-    return f"adjusted for all {found.cells:,} cells of the sweep (Holm)"
+def holm(results: SweepResults) -> str:
+    return f"adjusted for all {results.cells:,} cells of the sweep (Holm)"
 
 
 def states(runs: Sequence[SweepRun]) -> str:
@@ -45,15 +47,15 @@ def states(runs: Sequence[SweepRun]) -> str:
     return f"{plural(len(runs), 'run')} ({', '.join(f'{count} {state}' for state, count in counted.items())})"
 
 
-def made(found: SweepResults) -> str:
+def made(results: SweepResults) -> str:
     """Where, when, how long and for how much; the machine is known from the first run that is done."""
-    sweep = found.sweep
-    said = [f"{sweep.file}, {sweep.created[:10]}"]
+    sweep = results.sweep
+    parts = [f"{sweep.file}, {sweep.created[:10]}"]
     if hardware := sweep.hardware:
         size = memory(hardware.memory_bytes)
-        said.append(f"{hardware.chip}, {hardware.cores} cores, {size}, {hardware.backend}")
-    said += [] if sweep.seed is None else [f"seed {sweep.seed}"]
-    return "; ".join([*said, f"{duration(sweep.seconds)}, {money(sweep.usd)}"])
+        parts.append(f"{hardware.chip}, {hardware.cores} cores, {size}, {hardware.backend}")
+    parts += [] if sweep.seed is None else [f"seed {sweep.seed}"]
+    return "; ".join([*parts, f"{duration(sweep.seconds)}, {money(sweep.usd)}"])
 
 
 def kept(run: SweepRun) -> str:
@@ -73,10 +75,10 @@ def undone(runs: Sequence[SweepRun]) -> Sequence[SweepRun]:
 
 def titles(rows: Sequence[BaselineCell | RunCell | SelectionBenchmark]) -> dict[str, str]:
     """The benchmarks' names with their titles, in the order in which they first come."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for row in rows:
-        found.setdefault(row.name, row.title)
-    return found
+        by_name.setdefault(row.name, row.title)
+    return by_name
 
 
 def address(run: str) -> str:

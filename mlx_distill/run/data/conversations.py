@@ -71,9 +71,9 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return columns
 
 
-def dialogues(found: Iterable[Found], columns: Mapping[str, str], account: Account) -> Iterator[tuple[str, Dialogue]]:
+def dialogues(rows: Iterable[Found], columns: Mapping[str, str], account: Account) -> Iterator[tuple[str, Dialogue]]:
     """(place, dialogue) of every row that is fit. Raises DataError for a row in which no conversation is found."""
-    for where, row in found:
+    for where, row in rows:
         account.rows += 1
         try:
             yield where, _dialogue(_Reader(row, columns, account.unused))
@@ -179,7 +179,7 @@ def _refuse(row: _Reader, turns: list[Said]) -> None:
 
 def _separated(turns: list[Said], stop: Any, model: str) -> Dialogue:
     """With the reasoning of every answer apart from it."""
-    found, thoughts, finished = [], {}, True
+    separated, thoughts, finished = [], {}, True
     for place, turn in enumerate(turns):
         text = turn["content"]
         if turn["role"] == "assistant":
@@ -187,9 +187,9 @@ def _separated(turns: list[Said], stop: Any, model: str) -> Dialogue:
             thought = turn.get("reasoning") or thought
             if thought:
                 thoughts[place] = thought
-        found.append(Turn(turn["role"], text, turn["scored"]))
+        separated.append(Turn(turn["role"], text, turn["scored"]))
     known = _STOPS.get(str(stop or "").lower(), str(stop))
-    return Dialogue(tuple(found), thoughts, known if finished else "max_tokens", model)
+    return Dialogue(tuple(separated), thoughts, known if finished else "max_tokens", model)
 
 
 # ---------------------------------------------------------------- prompt and completion
@@ -232,12 +232,12 @@ def _messages(value: Any) -> list[Said]:
 
 
 def _message(message: Mapping[str, Any]) -> Said:
-    said = str(message.get("role", message.get("from"))).lower()
-    if said not in _ROLES:
-        raise LookupError(f"known role in a message, but {said[:40]!r}")
+    role = str(message.get("role", message.get("from"))).lower()
+    if role not in _ROLES:
+        raise LookupError(f"known role in a message, but {role[:40]!r}")
     content = message.get("content", message.get("value", message.get("text")))
     return {
-        "role": _ROLES[said],
+        "role": _ROLES[role],
         "content": _joined(content),
         "scored": _is_scored(message),
         "reasoning": _text(next((message[key] for key in _KEYS["reasoning"] if message.get(key)), None)),

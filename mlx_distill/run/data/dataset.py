@@ -13,23 +13,23 @@ from mlx_distill.run.results.training import Dataset
 
 
 def read_dataset(run: RunDir) -> Dataset | None:
-    found = run.find(DATASET, DatasetFile)
-    return dataset_part(found) if found else None
+    dataset = run.find(DATASET, DatasetFile)
+    return dataset_part(dataset) if dataset else None
 
 
-def dataset_part(found: DatasetFile) -> Dataset | None:
-    made = found.encoded
-    if made is None:
+def dataset_part(dataset: DatasetFile) -> Dataset | None:
+    encoded = dataset.encoded
+    if encoded is None:
         return None
-    own = found.usable is None  # the filter's own count: what it leaves out is the teacher's part
-    reasons = (found.not_read, found.left_out if own else {}, made.left_out)
+    own = dataset.usable is None  # the filter's own count: what it leaves out is the teacher's part
+    reasons = (dataset.not_read, dataset.left_out if own else {}, encoded.left_out)
     return Dataset(
-        rows=found.rows,
-        train=made.train,
-        valid=made.valid,
+        rows=dataset.rows,
+        train=encoded.train,
+        valid=encoded.valid,
         left_out=dict(sum((Counter(part) for part in reasons), Counter[str]()).most_common()),
-        turn_by_turn=made.turn_by_turn,
-        with_control_tokens=made.with_control_tokens,
-        unused_keys=found.unused_keys,
-        heldout_overlap=found.heldout_overlap,
+        turn_by_turn=encoded.turn_by_turn,
+        with_control_tokens=encoded.with_control_tokens,
+        unused_keys=dataset.unused_keys,
+        heldout_overlap=dataset.heldout_overlap,
     )

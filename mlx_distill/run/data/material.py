@@ -41,8 +41,8 @@ def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 def digest_of(config: Config, run: RunDir) -> str:
     """Of what is trained on and held out; the test prompts' answers do not count, so they may change."""
-    found = own_data(config).conversations if config.training.data else collected(run, config.training)
-    return digest(repr(conversation) for conversation in found)
+    conversations = own_data(config).conversations if config.training.data else collected(run, config.training)
+    return digest(repr(conversation) for conversation in conversations)
 
 
 def collected(run: RunDir, config: TrainingConfig) -> list[Conversation]:
@@ -68,15 +68,15 @@ def collected(run: RunDir, config: TrainingConfig) -> list[Conversation]:
 
 def _turns(answer: Completion, thinking: bool) -> tuple[dict[str, str], ...]:
     exchange = (("user", answer.prompt), ("assistant", answer.trained(thinking)))
-    said = (("system", answer.system), *exchange) if answer.system else exchange
-    return tuple({"role": role, "content": text} for role, text in said)
+    turns = (("system", answer.system), *exchange) if answer.system else exchange
+    return tuple({"role": role, "content": text} for role, text in turns)
 
 
 def counted_texts(config: Config, run: RunDir) -> tuple[list[Conversation], list[Conversation]]:
     """What is trained on and held out, as far as it is known: nothing before it is collected and filtered."""
     if config.training.data:
-        found: Iterable[Conversation] = own_data(config).conversations
+        conversations: Iterable[Conversation] = own_data(config).conversations
     else:
-        found = collected(run, config.training) if (run / DATASET).exists() and (run / PROMPTS).exists() else ()
-    found = list(found)
-    return [c for c in found if c.split == "train"], [c for c in found if c.split == "valid"]
+        conversations = collected(run, config.training) if (run / DATASET).exists() and (run / PROMPTS).exists() else ()
+    conversations = list(conversations)
+    return [c for c in conversations if c.split == "train"], [c for c in conversations if c.split == "valid"]

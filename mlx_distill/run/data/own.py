@@ -55,15 +55,15 @@ def load_conversations(
     files = split_files(path) if path.is_dir() else {"train": path}
     if valid is not None:
         files["valid"] = valid
-    found = {
+    by_split = {
         split: list(_unique(_read(files[split], columns or {}, thinking, account), account))
         for split in ("train", "valid")
         if split in files
     }
-    train = found["train"]
-    if "valid" in found:
-        account.overlapping = _overlap(train, found["valid"])
-        return OwnData([*train, *_marked(found["valid"], "valid")], account)
+    train = by_split["train"]
+    if "valid" in by_split:
+        account.overlapping = _overlap(train, by_split["valid"])
+        return OwnData([*train, *_marked(by_split["valid"], "valid")], account)
     if len(train) < 2:
         reasons = f" (left out: {account.reasons})" if account.left_out else ""
         raise DataError(
@@ -184,9 +184,9 @@ def _near(questions: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     import numpy as np
 
     names = list(questions)
-    found = [np.fromiter(map(hash, shingles(text)), np.int64) for text in questions.values()]
-    owners = np.repeat(np.arange(len(names)), [len(hashes) for hashes in found])
-    hashes = np.concatenate([*found, np.empty(0, np.int64)])
+    grams_of = [np.fromiter(map(hash, shingles(text)), np.int64) for text in questions.values()]
+    owners = np.repeat(np.arange(len(names)), [len(hashes) for hashes in grams_of])
+    hashes = np.concatenate([*grams_of, np.empty(0, np.int64)])
     order = np.argsort(hashes, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(hashes[order]) != 0]) if len(order) else order
     counts = np.diff(np.r_[starts, len(order)])

@@ -64,7 +64,7 @@ class Found(NamedTuple):
 
 def rows_of(path: Path) -> Iterator[Row]:
     """The rows of a file, in its order. Raises DataError, naming the place, for what is not one of FORMS."""
-    return (found.row for found in found_in(path))
+    return (row.row for row in found_in(path))
 
 
 def stem(path: Path) -> str:

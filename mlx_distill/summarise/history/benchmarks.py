@@ -25,18 +25,18 @@ SAME = {
 
 def scores(results: Results) -> dict[str, str]:
     """What each model passed."""
-    found = {"verdict": results.gate.verdict} if results.gate else {}
+    figures = {"verdict": results.gate.verdict} if results.gate else {}
     for row in results.benchmarks:
         for role in MODELS:
             if share := row.of(role):
-                found[f"{row.title}, {role}"] = wording.percent(share)
-    return found
+                figures[f"{row.title}, {role}"] = wording.percent(share)
+    return figures
 
 
 def paired(a: Results, b: Results, notes: list[str]) -> list[tuple[str, stats.Measure]]:
     """A measure for each benchmark that can be compared; `notes` gets the reasons for the others."""
     first, second = ({row.name: row for row in results.benchmarks} for results in (a, b))
-    found = []
+    rows = []
     for name in first:
         if name not in second:
             continue
@@ -46,8 +46,8 @@ def paired(a: Results, b: Results, notes: list[str]) -> list[tuple[str, stats.Me
         marks = zip(first[name].passed["distilled"], second[name].passed["distilled"], strict=True)
         pairs = [(x == "1", y == "1") for x, y in marks if {x, y} <= {"0", "1"}]
         if pairs:
-            found.append((first[name].title, stats.pass_fail(pairs)[1]))
-    return found
+            rows.append((first[name].title, stats.pass_fail(pairs)[1]))
+    return rows
 
 
 def _refusal(first: Benchmark, second: Benchmark) -> str:

@@ -121,13 +121,13 @@ def _side_by_side(part: str, a: dict[str, str], b: dict[str, str]) -> Iterable[R
 
 
 def _run(results: Results) -> dict[str, str]:
-    found = summary(results)
+    known = summary(results)
     return {
-        "created": found.created[:16],
-        "preset": found.preset,
+        "created": known.created[:16],
+        "preset": known.preset,
         "version": results.run.versions.get("mlx-distill") or wording.NOTHING,
-        "total cost": wording.money(found.usd),
-        "time": wording.duration(found.seconds),
+        "total cost": wording.money(known.usd),
+        "time": wording.duration(known.seconds),
     }
 
 
@@ -187,12 +187,12 @@ def _answers(results: Results) -> dict[str, str]:
     comparison = results.comparison
     if not comparison:
         return {}
-    found = {}
+    lines = {}
     for role in ROLES:
         answers = comparison.answers[role]
-        found[f"characters, {role}"] = wording.estimate(answers.characters, 0)
-        found[f"cut at the cap, {role}"] = f"{answers.cut_off} of {answers.count}"
-    return found
+        lines[f"characters, {role}"] = wording.estimate(answers.characters, 0)
+        lines[f"cut at the cap, {role}"] = f"{answers.cut_off} of {answers.count}"
+    return lines
 
 
 # ---------------------------------------------------------------- one against the other
@@ -243,7 +243,7 @@ def _scores(a: Comparison, b: Comparison, both: Prompts, notes: list[str]) -> li
     names = [name for name in scores[0][0] if all(name in first for first, _ in scores)]
     rows = [("Mean score", [(second.overall or 0.0) - (first.overall or 0.0) for first, second in alike])]
     rows += [(name, [second[name] - first[name] for first, second in scores]) for name in names]
-    return [(name, stats.Measure(found, stats.paired_p(found), 10)) for name, found in rows]
+    return [(name, stats.Measure(score, stats.paired_p(score), 10)) for name, score in rows]
 
 
 def _names(run: Comparison) -> str:

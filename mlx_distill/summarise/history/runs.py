@@ -60,7 +60,7 @@ def previous(run: Path, created: str) -> RunSummary | None:
     """The summary of the latest finished run beside this one that was made before it; None where there is none."""
     here = run.resolve()
     entries = _beside(here) if here.parent.is_dir() else []
-    earlier = [(when, found.name, found) for found in entries if (when := _when(found.created)) < _when(created)]
+    earlier = [(when, entry.name, entry) for entry in entries if (when := _when(entry.created)) < _when(created)]
     return max(earlier, key=lambda row: row[:2])[2] if earlier else None
 
 

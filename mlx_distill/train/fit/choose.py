@@ -51,13 +51,13 @@ def choose(task: Task, settings: MachineConfig, factor: float = 1.0, layout: Lay
     """The first layout that fits, or the smallest. `factor`: what earlier runs took of what was predicted.
     `layout`: that of the steps so far."""
     limit = limit_of(task.machine, settings)
-    found = None
+    choice = None
     for candidate in [layout] if layout else _layouts(task, settings):
-        found = Choice(candidate, predict(task, candidate).scaled(factor), limit)
-        if found.fits:
+        choice = Choice(candidate, predict(task, candidate).scaled(factor), limit)
+        if choice.fits:
             break
-    assert found is not None
-    return found
+    assert choice is not None
+    return choice
 
 
 def _layouts(task: Task, settings: MachineConfig) -> Iterator[Layout]:
@@ -89,10 +89,10 @@ def with_layers(task: Task, layers: int) -> Task:
 
 def require(task: Task, settings: MachineConfig, factor: float = 1.0) -> Choice:
     """Raises MachineError for what will not fit, with the largest setting that would."""
-    found = choose(task, settings, factor)
-    if found.fits:
-        return found
-    raise MachineError(f"{lacking(task, found)}: {advice(task, settings, factor)}.")
+    choice = choose(task, settings, factor)
+    if choice.fits:
+        return choice
+    raise MachineError(f"{lacking(task, choice)}: {advice(task, settings, factor)}.")
 
 
 def lacking(task: Task, choice: Choice) -> str:

@@ -157,10 +157,10 @@ def trained_layers(shape: Shape, layers: int | str) -> int:
 
 def targeted(shape: Shape, config: TrainingConfig) -> dict[str, tuple[int, int]]:
     """The matrices of a layer that are trained."""
-    found = shape.matrices()
+    matrices = shape.matrices()
     if not config.targets or config.fine_tune == "full":
-        return found
-    return {name: size for name, size in found.items() if any(is_target(target, name) for target in config.targets)}
+        return matrices
+    return {name: size for name, size in matrices.items() if any(is_target(target, name) for target in config.targets)}
 
 
 def trainable(shape: Shape, config: TrainingConfig) -> int:

@@ -72,8 +72,8 @@ def nth_paragraph_first_word(text: str, num_paragraphs: int, nth_paragraph: int,
     if filled != num_paragraphs or nth_paragraph > filled:
         return False
     word, *_ = paragraphs[nth_paragraph - 1].split(maxsplit=1) or [""]
-    found = FIRST_WORD.match(word.lstrip("'").lstrip('"'))
-    return bool(word and found and found[0].lower() == first_word.lower())
+    match = FIRST_WORD.match(word.lstrip("'").lstrip('"'))
+    return bool(word and match and match[0].lower() == first_word.lower())
 
 
 def number_placeholders(text: str, num_placeholders: int) -> bool:

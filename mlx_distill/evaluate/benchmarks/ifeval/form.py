@@ -37,8 +37,8 @@ def constrained_response(text: str) -> bool:
 
 def number_highlighted_sections(text: str, num_highlights: int) -> bool:
     """At least so many, each within a line and with something in it."""
-    found = [*SINGLE.findall(text), *DOUBLE.findall(text)]
-    return sum(1 for inside in found if inside.strip()) >= num_highlights
+    sections = [*SINGLE.findall(text), *DOUBLE.findall(text)]
+    return sum(1 for inside in sections if inside.strip()) >= num_highlights
 
 
 def multiple_sections(text: str, section_spliter: str, num_sections: int) -> bool:

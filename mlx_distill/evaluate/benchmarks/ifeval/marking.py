@@ -55,16 +55,16 @@ def _follows(forms: Iterable[str], name: str, arguments: Mapping[str, Any]) -> b
 
 def accuracies(marks: Iterable[Mark]) -> dict[str, float]:
     """The four published figures, 0 to 1, of at least one mark: by prompt and by instruction, strict and loose."""
-    found = list(marks)
-    parts = [part for mark in found for part in mark.parts.items()]
+    listed = list(marks)
+    parts = [part for mark in listed for part in mark.parts.items()]
     return {
-        "prompt, strict": _share(mark.passed is True for mark in found),
-        LOOSE: _share(mark.parts[LOOSE] for mark in found),
+        "prompt, strict": _share(mark.passed is True for mark in listed),
+        LOOSE: _share(mark.parts[LOOSE] for mark in listed),
         "instruction, strict": _share(followed for name, followed in parts if name.startswith("strict ")),
         "instruction, loose": _share(followed for name, followed in parts if name.startswith("loose ")),
     }
 
 
 def _share(followed: Iterable[bool]) -> float:
-    found = list(followed)
-    return sum(found) / len(found)
+    listed = list(followed)
+    return sum(listed) / len(listed)

@@ -60,23 +60,23 @@ def sentences(text: str) -> Iterator[str]:
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """From each sentence's beginning to its full stop; closing quotes are still at the beginning of the next."""
     model, start = _model(), 0
-    for begin, found in _candidates(text):
-        if found[0] != "." or _ends(text[begin : max(found.end("mark"), found.end("next"))], model):
-            yield start, found.end()
-            start = found.start("next") if found["next"] else found.end()
+    for begin, candidate in _candidates(text):
+        if candidate[0] != "." or _ends(text[begin : max(candidate.end("mark"), candidate.end("next"))], model):
+            yield start, candidate.end()
+            start = candidate.start("next") if candidate["next"] else candidate.end()
     yield start, len(text.rstrip())
 
 
 def _candidates(text: str) -> Iterator[tuple[int, re.Match[str]]]:
     """(Where the word before a candidate begins, the candidate); of several in one word only the last."""
     last, begin, end = None, 0, 0
-    for found in CANDIDATE.finditer(text):
-        before = text[end : found.start()]
+    for match in CANDIDATE.finditer(text):
+        before = text[end : match.start()]
         space = max(map(before.rfind, string.whitespace))
         word = end + space + 1 if space > 0 else begin
         if last and end <= word:
             yield begin, last
-        last, begin, end = found, word, found.start()
+        last, begin, end = match, word, match.start()
     if last:
         yield begin, last
 

@@ -52,12 +52,12 @@ def capital_words(text: str) -> Iterator[str]:
 def _words_of(piece: str) -> list[str]:
     """Without the full stops and quotation marks at its end, which have no case."""
     piece = piece.rstrip(".'")
-    found: list[str] = []
+    split_words: list[str] = []
     for ending in (SHORT, SHORTENED):
         if match := ending.search(piece):
-            found.append(match[0])
+            split_words.append(match[0])
             piece = piece[: match.start()]
-    return [*JOINED.sub(r" \1\3 \2\4 ", piece).split(), *found]
+    return [*JOINED.sub(r" \1\3 \2\4 ", piece).split(), *split_words]
 
 
 def is_in(language: str, text: str) -> bool:

@@ -59,7 +59,7 @@ def is_wordy(wanted: str, raw: str, own: bool) -> bool:
     return any(run in texts or not (product or (len(run) < 4 and not own)) for run in _runs(wanted))
 
 
-def has_words(found: str, raw: str, letters: set[str] | None = None) -> bool:
+def has_words(text: str, raw: str, letters: set[str] | None = None) -> bool:
     """Whether an answer has words in it, which nothing here reads: letters that are no variables of the gold answer."""
     texts = _texts(raw)
-    return any(run in texts or not set(run) <= (letters or set()) for run in _runs(found))
+    return any(run in texts or not set(run) <= (letters or set()) for run in _runs(text))

@@ -66,15 +66,15 @@ class Box:
 
 def boxes(text: str) -> list[Box] | None:
     """All of them; None where the last one was cut off."""
-    found: list[Box] = []
+    contents: list[Box] = []
     for begin in BOX.finditer(text):
-        if found and begin.start() < found[-1].end:
+        if contents and begin.start() < contents[-1].end:
             continue  # a box in a box
         box = _box(text, begin)
         if box is None:
             return None
-        found.append(box)
-    return found
+        contents.append(box)
+    return contents
 
 
 def _box(text: str, begin: re.Match[str]) -> Box | None:
@@ -95,10 +95,10 @@ def _box(text: str, begin: re.Match[str]) -> Box | None:
 def boxed(text: str) -> str | None:
     r"""What the last \boxed or \fbox contains, or several that are one answer, joined by commas. A box that is empty,
     holds a placeholder or is quoted counts only where there is no other. None: no box, or the last one is cut off."""
-    found = boxes(text)
-    if not found:
+    contents = boxes(text)
+    if not contents:
         return None
-    meant = [box for box in found if not _is_quoted(text, box)] or found
+    meant = [box for box in contents if not _is_quoted(text, box)] or contents
     together = [meant[-1]]
     for box in reversed(meant[:-1]):
         after = together[-1].start
@@ -159,10 +159,10 @@ def final(text: str, question: str = "", *, cut: bool = False) -> Reading | None
     things, line = counted(question), "" if cut else _last_line(text)
     bare_line, bold = line.lstrip("#> "), BOLD.findall(line)[-1:]
     stated = list(itertools.chain(*_statements(text[-END:], cut)))
-    found = next((each for each in (bare_line, *stated, *bold) if _is_readable(each, things)), None)
-    found = found or next(filter(_is_short, stated), None) or _ending(line, things)
-    found = found or next(filter(_is_short, (*bold, bare_line)), None)
-    return Reading(found) if found else None
+    statement = next((each for each in (bare_line, *stated, *bold) if _is_readable(each, things)), None)
+    statement = statement or next(filter(_is_short, stated), None) or _ending(line, things)
+    statement = statement or next(filter(_is_short, (*bold, bare_line)), None)
+    return Reading(statement) if statement else None
 
 
 def _is_short(text: str) -> bool:
@@ -172,10 +172,10 @@ def _is_short(text: str) -> bool:
 
 
 def _boxed(text: str, cut: bool) -> Reading | None:
-    content, found = boxed(text), boxes(text) or []
-    if content is None or (cut and found[-1].end == len(text) and not text.endswith("}")):
+    content, all_boxes = boxed(text), boxes(text) or []
+    if content is None or (cut and all_boxes[-1].end == len(text) and not text.endswith("}")):
         return None  # \boxed 1, of what was to be \boxed 18
-    return Reading(content, strict=all(box.closed for box in found))
+    return Reading(content, strict=all(box.closed for box in all_boxes))
 
 
 def last(text: str, question: str = "", *, cut: bool = False) -> list[Reading]:
@@ -194,20 +194,20 @@ def _statements(text: str, cut: bool) -> Iterator[list[str]]:
     """What "the answer is …" says, the latest first: of each the possible ends, since a point may be in the answer.
     Where the text was cut off, its last sentence says nothing but that another one is taken back."""
     whole = text[: max((end.end() for end in SENTENCE_END.finditer(text)), default=0)] if cut else text
-    for found in reversed(list(STATED.finditer(whole))[-MOST:]):
-        if not TAKEN_BACK.search(text, found.end()):
-            yield _statement(found, whole)
+    for match in reversed(list(STATED.finditer(whole))[-MOST:]):
+        if not TAKEN_BACK.search(text, match.end()):
+            yield _statement(match, whole)
 
 
-def _statement(found: re.Match[str], text: str) -> list[str]:
+def _statement(match: re.Match[str], text: str) -> list[str]:
     """The rest of its line, without what is said about it; the next line where there is no rest."""
-    if found["hashes"] is not None:
-        return [found["hashes"]]
-    rest = found["rest"].strip(" *_:")
+    if match["hashes"] is not None:
+        return [match["hashes"]]
+    rest = match["rest"].strip(" *_:")
     if not rest:
-        rest = next((line.strip() for line in text[found.end() :].splitlines() if line.strip(" *_:$[]\\")), "")
+        rest = next((line.strip() for line in text[match.end() :].splitlines() if line.strip(" *_:$[]\\")), "")
     ends = [rest[: clause.start()] for clause in CLAUSE.finditer(rest)]
-    return [rest, *reversed(ends), *BOLD.findall(found["rest"])[:1]]
+    return [rest, *reversed(ends), *BOLD.findall(match["rest"])[:1]]
 
 
 def _last_line(text: str) -> str:
@@ -230,9 +230,9 @@ def _ending(line: str, things: frozenset[str]) -> str:
         return ""
     if formula := MATHEMATICS.search(line):
         return next(group for group in formula.groups() if group is not None)
-    said = [verb for verb in COPULA.finditer(line) if WORD.search(line, verb.end())]  # 'is "sell."' says sell
-    if said:
-        rest = CLAUSE.split(BOLD.sub(r"\1", line[said[-1].end() :]), maxsplit=1)[0].strip()
+    verbs = [verb for verb in COPULA.finditer(line) if WORD.search(line, verb.end())]  # 'is "sell."' says sell
+    if verbs:
+        rest = CLAUSE.split(BOLD.sub(r"\1", line[verbs[-1].end() :]), maxsplit=1)[0].strip()
         if rest and (_is_readable(rest, things) or len(rest.split()) <= SHORT):
             return rest
         if first := _first_quantity(rest, things):

@@ -56,10 +56,10 @@ Read = tuple[Fraction, int]
 
 def number(tokens: Sequence[Token], start: int, nouns: frozenset[str] = frozenset()) -> Read | None:
     """The number that begins at `start`. Of `nouns` a word is none: where quarters are counted they are coins."""
-    found = _whole(tokens, start, nouns)
-    if found is None:
+    whole = _whole(tokens, start, nouns)
+    if whole is None:
         return _part(tokens, start, nouns)
-    value, at = found
+    value, at = whole
     under = _under(tokens, at, nouns)
     if under and value.denominator == 1:
         return value / under, at + 1

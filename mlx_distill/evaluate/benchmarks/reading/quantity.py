@@ -73,10 +73,10 @@ class _Reader:
         sign = self._minus()
         sign_unit = self._sign_unit()
         sign *= self._minus() if sign_unit else 1
-        found = numerals.number(self._tokens, self._at, self._counted)
-        if found is None:
+        number = numerals.number(self._tokens, self._at, self._counted)
+        if number is None:
             return None
-        value, self._at = found
+        value, self._at = number
         if value.denominator > 1 and self._next() in numerals.ARTICLES and self._is_unit(self._at + 1):
             self._at += 1  # half an hour
         first = self._at

@@ -28,12 +28,12 @@ def as_union(text: str) -> str:
 
 
 def _range(text: str) -> str | None:
-    if (found := BETWEEN.fullmatch(text)) is not None:
-        low, left, _, right, high = found.groups()
+    if (match := BETWEEN.fullmatch(text)) is not None:
+        low, left, _, right, high = match.groups()
         return f"{'(' if left == '<' else '['}{low.strip()},{high.strip()}{')' if right == '<' else ']'}"
-    if (found := BELOW.fullmatch(text)) is None:
+    if (match := BELOW.fullmatch(text)) is None:
         return None
-    left, sign, right = (part.strip() for part in found.groups())
+    left, sign, right = (part.strip() for part in match.groups())
     if VARIABLE.fullmatch(right) and not VARIABLE.fullmatch(left):
         left, sign, right = right, TURNED[sign], left
     if not VARIABLE.fullmatch(left):

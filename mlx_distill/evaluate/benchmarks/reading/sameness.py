@@ -40,15 +40,15 @@ class Gold:
 
 def same(gold: Gold, answer: str, compare: Compare) -> tuple[bool, str]:
     """Whether they are, and why that could not be found out, if it could not."""
-    wanted, found = plain(gold.text), plain(answer)
-    if _looks(wanted) == _looks(found) or (gold.own and _words(wanted) == _words(found)):
+    wanted, given = plain(gold.text), plain(answer)
+    if _looks(wanted) == _looks(given) or (gold.own and _words(wanted) == _words(given)):
         return True, ""
-    choice = _choice(wanted, found, gold.own)
+    choice = _choice(wanted, given, gold.own)
     if choice is not None:
         return choice, ""
     if _only_as_text(wanted, gold):
-        return _as_text(wanted, found), ""
-    return _by_value(gold, wanted, found, answer, compare)
+        return _as_text(wanted, given), ""
+    return _by_value(gold, wanted, given, answer, compare)
 
 
 # ---------------------------------------------------------------- looks and words
@@ -73,10 +73,10 @@ MONTH_DAY = re.compile(rf"({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?(?:,? (\d{{4}}))
 
 def _dated(text: str) -> str:
     """May 12th, 2020 is 12 may 2020."""
-    if found := DAY_MONTH.fullmatch(text):
-        day, month, year = found.groups()
-    elif found := MONTH_DAY.fullmatch(text):
-        month, day, year = found.groups()
+    if match := DAY_MONTH.fullmatch(text):
+        day, month, year = match.groups()
+    elif match := MONTH_DAY.fullmatch(text):
+        month, day, year = match.groups()
     else:
         return text
     name = next(name for name in MONTHS if name[:3] == month[:3])
@@ -95,8 +95,8 @@ def _only_as_text(wanted: str, gold: Gold) -> bool:
     return bool(name or MONTH_DAY.fullmatch(wanted.casefold()) or (gold.as_written and AS_WRITTEN.fullmatch(wanted)))
 
 
-def _as_text(wanted: str, found: str) -> bool:
-    return any(_looks(_words(wanted)) == _looks(_words(part)) for part in _parts(found, whole=False))
+def _as_text(wanted: str, answer: str) -> bool:
+    return any(_looks(_words(wanted)) == _looks(_words(part)) for part in _parts(answer, whole=False))
 
 
 # ---------------------------------------------------------------- choices
@@ -110,21 +110,21 @@ OTHER_CHOICE = re.compile(r"\([A-Za-z]\)|\b(?:or|nor|not|neither|wrong|false|inc
 
 def lettered(text: str) -> tuple[str, str] | None:
     """A choice's letter and what stands behind it: (C) 7."""
-    if found := CHOICE.fullmatch(text):
-        return found[2].upper(), ""
-    if (found := CHOICE_TEXT.fullmatch(text)) and not OTHER_CHOICE.search(found[4]):
-        return (found[1] or found[2] or found[3]).upper(), found[4]
+    if match := CHOICE.fullmatch(text):
+        return match[2].upper(), ""
+    if (match := CHOICE_TEXT.fullmatch(text)) and not OTHER_CHOICE.search(match[4]):
+        return (match[1] or match[2] or match[3]).upper(), match[4]
     return None
 
 
-def _choice(wanted: str, found: str, own: bool) -> bool | None:
+def _choice(wanted: str, given: str, own: bool) -> bool | None:
     """None where the gold answer is no choice, or the answer may be one in words."""
     gold = lettered(wanted)
     if gold is None or not (own or "(" in wanted or wanted.isupper()) or (gold[1] and not _is_listed(wanted)):
         return None
-    answer = next((letter for part in _parts(found, whole=False) if (letter := lettered(part))), None)
+    answer = next((letter for part in _parts(given, whole=False) if (letter := lettered(part))), None)
     if answer is None:
-        return _words(gold[1]) == _words(found) if gold[1] else False
+        return _words(gold[1]) == _words(given) if gold[1] else False
     same_text = not gold[1] or not answer[1] or _words(gold[1]) == _words(answer[1])
     return gold[0] == answer[0] and same_text
 
@@ -164,16 +164,16 @@ def _parts(text: str, *, whole: bool) -> Iterator[str]:
 # ---------------------------------------------------------------- values
 
 
-def _by_value(gold: Gold, wanted: str, found: str, raw: str, compare: Compare) -> tuple[bool, str]:
+def _by_value(gold: Gold, wanted: str, answer: str, raw: str, compare: Compare) -> tuple[bool, str]:
     things = counted(gold.question)
     relation = bool(EQUALS.search(wanted) or re.search(r"[<>]|\\[lg]e(?![a-z])", wanted))
     wanted, wanted_modulus = _without_modulus(wanted)
-    found, found_modulus = _without_modulus(found)
+    answer, found_modulus = _without_modulus(answer)
     if wanted_modulus and found_modulus and wanted_modulus != found_modulus:
         return False, ""
     target = None if _is_list(wanted, gold.question) else quantity.read(wanted, things)
     why = ""
-    for part in dict.fromkeys(_parts(found, whole=relation)):
+    for part in dict.fromkeys(_parts(answer, whole=relation)):
         value = quantity.read(part, things, loose=True)
         if target and value:
             right = _equal(target, value, gold)
@@ -190,11 +190,11 @@ def _equal(target: Quantity, value: Quantity, gold: Gold) -> bool:
 
 
 def _without_modulus(text: str) -> tuple[str, str]:
-    found = MODULUS.search(text)
-    if not found:
+    match = MODULUS.search(text)
+    if not match:
         return text, ""
-    rest = trimmed(text[: found.start()] + text[found.end() :])
-    return rest, next(group for group in found.groups() if group)
+    rest = trimmed(text[: match.start()] + text[match.end() :])
+    return rest, next(group for group in match.groups() if group)
 
 
 ONE_NUMBER = re.compile(r"how many|how much|number of|total|what is the (?:value|sum|product)", re.IGNORECASE)
@@ -205,24 +205,24 @@ def _is_list(text: str, question: str) -> bool:
     return bool(re.fullmatch(r"[0-9]{3}(?:,[1-9][0-9]{2})+", text)) and not ONE_NUMBER.search(question)
 
 
-def _expressions(gold: Gold, wanted: str, found: str, raw: str, compare: Compare) -> tuple[bool, str]:
+def _expressions(gold: Gold, wanted: str, answer: str, raw: str, compare: Compare) -> tuple[bool, str]:
     """By math-verify, after units, brackets and words have been looked at."""
-    if not found or "..." in found:  # what goes on is not read
+    if not answer or "..." in answer:  # what goes on is not read
         return False, ""
     things = counted(gold.question)
     wanted, unit = without_unit(wanted, things)
-    found, other = without_unit(found, things)
+    answer, other = without_unit(answer, things)
     if not _units_agree(unit, other, gold):
         return False, ""
     letters = set(re.findall(r"(?<![a-zA-Z\\])[a-zA-Z]+", bare(wanted)))
     wordy = is_wordy(wanted, gold.text, gold.own)
-    if wordy or has_words(found, raw, {letter for run in letters for letter in run}):
-        return (_words(wanted) == _words(found) and wordy), ""
-    if {_bracket(wanted), _bracket(found)} == {"set", "tuple"}:
+    if wordy or has_words(answer, raw, {letter for run in letters for letter in run}):
+        return (_words(wanted) == _words(answer) and wordy), ""
+    if {_bracket(wanted), _bracket(answer)} == {"set", "tuple"}:
         return False, ""
     if _is_list(wanted, gold.question):
         wanted = wanted.replace(",", ", ")
-    return compare(as_union(wanted), as_union(found))
+    return compare(as_union(wanted), as_union(answer))
 
 
 def _units_agree(gold_unit: Quantity | None, unit: Quantity | None, gold: Gold) -> bool:

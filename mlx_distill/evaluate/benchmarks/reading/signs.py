@@ -174,8 +174,8 @@ def _ungrouped(text: str) -> str:
     return "".join(character for position, character in enumerate(text) if position not in dropped)
 
 
-def _base(found: re.Match[str]) -> str:
-    name = found[1].lower()
+def _base(match: re.Match[str]) -> str:
+    name = match[1].lower()
     return f"_{{{NAMED.index(name) if name in NAMED else name}}}"
 
 

@@ -64,8 +64,8 @@ def tokens_of(text: str) -> list[Token] | None:
     return tokens
 
 
-def _tenth_power(found: re.Match[str]) -> Fraction:
-    return Fraction(10) ** int(found[1] or found[2])
+def _tenth_power(match: re.Match[str]) -> Fraction:
+    return Fraction(10) ** int(match[1] or match[2])
 
 
 def _literal(token: re.Match[str]) -> Fraction | None:

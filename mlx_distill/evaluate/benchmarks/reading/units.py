@@ -178,5 +178,5 @@ NO_THING = frozenset(
 
 def counted(question: str) -> frozenset[str]:
     """The things that a question counts, in its words and in the singular: how many red eggs gives red, eggs, egg."""
-    words = {word for found in HOW_MANY.finditer(question.lower()) for word in found[1].split()} - NO_THING
+    words = {word for match in HOW_MANY.finditer(question.lower()) for word in match[1].split()} - NO_THING
     return frozenset(words | {singular(word) for word in words})
