@@ -130,9 +130,10 @@ def test_another_stage_that_was_cut_off_is_said_too(tmp_path: Path) -> None:
 
 def test_what_is_not_finished_does_not_ship() -> None:
     gate = gate_part([], ["nothing degraded"], unfinished=["The training is not finished: 14 of 60 steps."])
-    assert gate["verdict"] == "do not ship"
-    assert gate["because"].startswith("The training is not finished: 14 of 60 steps")
-    assert [rule["rule"] for rule in gate["rules"] if not rule["holds"]] == [FINISHED]
+    assert gate is not None
+    assert gate.verdict == "do not ship"
+    assert gate.because.startswith("The training is not finished: 14 of 60 steps")
+    assert [rule.rule for rule in gate.rules if not rule.holds] == [FINISHED]
 
 
 # ---------------------------------------------------------------- the date of a chat template
