@@ -14,8 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from mlx_distill.run.errors import MachineError
-
 MEMORY = (
     "CommandBufferCallbackErrorOutOfMemory",
     "Insufficient Memory",
@@ -125,9 +123,3 @@ def _write(target: int, piece: bytes) -> None:
 
 if __name__ == "__main__":
     relay(0, 2)
-
-
-def machine_failure(error: Exception) -> MachineError | None:
-    """What the machine failed at, which says nothing about what it worked on; None for another error."""
-    advice = explain(f"{type(error).__name__}: {error}")
-    return MachineError(advice) if advice else None

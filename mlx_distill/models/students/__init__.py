@@ -16,10 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.machine.watchdog import machine_failure
 from mlx_distill.models.students import controls, dated
 from mlx_distill.models.students.cache import converted_folder
-from mlx_distill.models.students.files import read_config, unreadable, weight_files, weights_digest
+from mlx_distill.models.students.files import machine_failure, read_config, unreadable, weight_files, weights_digest
 from mlx_distill.run.errors import DataError, DistillError
 from mlx_distill.run.folder import file_hash
 

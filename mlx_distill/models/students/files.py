@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlx_distill.run.errors import DataError, words_of
+from mlx_distill.machine import watchdog
+from mlx_distill.run.errors import DataError, MachineError, words_of
 
 SAMPLES, SAMPLE_BYTES = 64, 1 << 14
 MOST_HEADER = 1 << 26
@@ -107,3 +108,9 @@ def total_parameters(model: Any) -> int:
     from mlx_lm.utils import get_total_parameters
 
     return int(get_total_parameters(model))
+
+
+def machine_failure(error: Exception) -> MachineError | None:
+    """What the machine failed at, which says nothing about what it worked on; None for another error."""
+    advice = watchdog.explain(f"{type(error).__name__}: {error}")
+    return MachineError(advice) if advice else None
