@@ -98,6 +98,11 @@ def lives_in(path: Path, imported: str) -> bool:
     return allowed is None or any(f"{name_of(path)}.".startswith((f"{room}.", f"{room}_")) for room in allowed)
 
 
+def test_a_program_of_its_own_needs_the_standard_library_only() -> None:
+    """The watchdog is started by its path, beside whatever the run has loaded."""
+    assert {name.split(".")[0] for name in imports(PACKAGE / "machine" / "watchdog.py")} <= sys.stdlib_module_names
+
+
 def test_the_house_is_small() -> None:
     entries = sorted(path.name for path in PACKAGE.iterdir() if not path.name.startswith("__pycache__"))
     assert len(entries) <= 14, entries
