@@ -167,7 +167,7 @@ def test_two_runs_are_compared_item_by_item_or_refused(scored: Any, tmp_path: Pa
     scored("b", 0, 8)
     found = history.diff(tmp_path / "a", tmp_path / "b")
     (pair,) = found.benchmarks
-    assert (pair.name, pair.verdict, pair.difference["mean"]) == ("colours", "better", pytest.approx(7 / 24))
+    assert (pair.name, pair.verdict, pair.difference.mean) == ("colours", "better", pytest.approx(7 / 24))
     written(data, [ROWS[0] | {"answer": "another"}, *ROWS[1:]])
     scored("c", 0, 8)
     found = history.diff(tmp_path / "a", tmp_path / "c")

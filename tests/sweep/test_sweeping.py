@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sweeping import Watcher, invoke, rows, three
 from training_data import chat_folder, metrics_of
+from typed import as_dict
 
 from mlx_distill import cli
 from mlx_distill.models.asking.ledger import Ledger
@@ -247,7 +248,7 @@ def test_a_sweep_of_which_nothing_is_done_is_drawn(tmp_path: Path) -> None:
     sweep = three(tmp_path)
     sweep.mark(sweep.matrix.members[0], "failed", "it has <b>failed</b>", 5.0, 3)
     sweep.mark(sweep.matrix.members[1], "running", "step 3", 5.0)
-    found = report(sweep, tmp_path / "three.toml")
+    found = as_dict(report(sweep, tmp_path / "three.toml"))
     assert [run["state"] for run in found["runs"]] == ["failed", "stopped", "waiting"]
     assert (found["sweep"]["hardware"], found["sweep"]["usd"], found["sweep"]["seconds"]) == (None, None, 10.0)
     assert found == json.loads((sweep.folder / "sweep.json").read_text())
@@ -260,9 +261,9 @@ def test_a_ledger_that_another_shard_pays_from_leaves_the_sum_open(tmp_path: Pat
     for name in ("shared", "shared-1-of-2"):
         with Ledger(sweep.folder / name / LEDGER):
             pass
-    assert report(sweep, tmp_path / "three.toml")["sweep"]["usd"] == 0
+    assert report(sweep, tmp_path / "three.toml").sweep.usd == 0
     with Ledger(sweep.folder / "shared-1-of-2" / LEDGER):
-        assert report(sweep, tmp_path / "three.toml")["sweep"]["usd"] is None
+        assert report(sweep, tmp_path / "three.toml").sweep.usd is None
 
 
 def test_two_sweeps_in_one_folder_are_refused(tmp_path: Path) -> None:
