@@ -91,10 +91,11 @@ def test_commands_stand_in_the_order_of_the_work_with_an_example_each() -> None:
 
 
 def test_the_examples_of_help_are_valid_command_lines() -> None:
+    parent = click.Context(cli, info_name="mlx-distill", **cli.context_settings)
     for name, listed in cli.commands.items():
         arguments = (listed.epilog or "").removeprefix("Example: mlx-distill ").split()
         assert arguments[0] == name
-        listed.make_context(name, arguments[1:])
+        listed.make_context(name, arguments[1:], parent)
 
 
 def test_a_flag_means_one_setting_in_every_command() -> None:
