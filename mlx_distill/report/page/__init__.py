@@ -36,9 +36,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def page(results: Results, pictures: Sequence[Picture] = ()) -> str:
     """The whole page. Parts whose stage has not run are left out."""
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    template = environment(TEMPLATES).get_template("page.html")
-    text = template.render(
+    return framed(
+        "page.html",
+        results.run.name,
+        findings.headline(results).word or "not compared yet",
         results=results,
         run=results.run,
         comparison=results.comparison,
@@ -47,10 +48,25 @@ def page(results: Results, pictures: Sequence[Picture] = ()) -> str:
         benchmarks=results.benchmarks,
         pictures=pictures,
         parts=_parts(results),
-        style=Markup(style),
-        script=Markup(script),
-        policy=policy(style, script),
         **_first(results),
+    )
+
+
+def framed(template: str, name: str, finding: str, *, styles: Sequence[str] = ("page.css",), **context: Any) -> str:
+    """A template in the frame that all pages have, of which `name` and `finding` are the title."""
+    style = "".join((TEMPLATES / each).read_text(encoding="utf-8") for each in styles)
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    text = (
+        environment(TEMPLATES)
+        .get_template(template)
+        .render(
+            context,
+            name=name,
+            finding=finding,
+            style=Markup(style),
+            script=Markup(script),
+            policy=policy(style, script),
+        )
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # a model can write half a surrogate pair; a file cannot
 
