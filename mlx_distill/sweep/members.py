@@ -28,8 +28,9 @@ from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import config as configuration
 from mlx_distill.run import paths
 from mlx_distill.run.config import Config
+from mlx_distill.run.decode import typed
 from mlx_distill.run.digest import digest
-from mlx_distill.run.errors import UsageError
+from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import CONFIG, LEDGER, RESULTS, SWEEP_RUN, RunDir, file_hash, write_atomic
 from mlx_distill.run.job import WORK
 from mlx_distill.run.records import Standing
@@ -220,6 +221,6 @@ def _content(path: str, size: int, written: int) -> str:
 def _read(path: Path) -> State:
     """A file that a crash or another version left unreadable says nothing."""
     try:
-        return State(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return typed(State, json.loads(path.read_bytes()), str(path), "it is written anew")
+    except (OSError, ValueError, RecursionError, DataError):
         return State()

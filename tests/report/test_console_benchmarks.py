@@ -1,18 +1,14 @@
 """The benchmarks in the terminal: every loss, what is doubtful, and the gate where eyes are."""
 
 import copy
-import io
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarked import BENCHMARKS, benchmarked
-from rich.console import Console
 from runs import ATTACK, Made, results_of
-from typed import typed
-
-from mlx_distill.cli.terminal import Terminal
+from screen import shown
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +29,6 @@ def made(bare: dict[str, Any], folder: Path) -> dict[str, Any]:
 @pytest.fixture
 def results(made: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(made)
-
-
-def shown(results: dict[str, Any], width: int = 120, colour: bool = False) -> str:
-    screen = io.StringIO()
-    console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    Terminal(console).summary(typed(results), "runs/made-up")
-    return screen.getvalue()
 
 
 def test_the_figures_are_those_of_the_results(results: dict[str, Any]) -> None:

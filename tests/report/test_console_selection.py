@@ -1,31 +1,22 @@
 """The selection in the terminal: few lines, and a base that is kept as loud as a loss."""
 
 import copy
-import io
 import itertools
 from typing import Any
 
 import pytest
-from rich.console import Console
 from runs import ATTACK, Made, results_of
+from screen import shown
 from selected import SELECTIONS, selected
 from tables import every
 from typed import typed
 
-from mlx_distill.cli.terminal import Terminal
 from mlx_distill.run.wording import points
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return results_of(tmp_path_factory.mktemp("made"), Made(prompts=4, missing=("comparison", "training")))
-
-
-def shown(results: dict[str, Any], width: int = 120, colour: bool = False) -> str:
-    screen = io.StringIO()
-    console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    Terminal(console).summary(typed(results), "runs/made-up")
-    return screen.getvalue()
 
 
 def test_the_best_candidates_and_what_is_kept(bare: dict[str, Any]) -> None:

@@ -1,16 +1,13 @@
 """A finished run in the terminal: the verdict, what it rests on, and nothing that a name could change."""
 
 import copy
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from runs import ATTACK, Made, results_of
-from typed import run_before, self_check, typed
-
-from mlx_distill.cli.terminal import Terminal
+from screen import shown
+from typed import run_before, self_check
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +18,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture
 def results(made: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(made)
-
-
-def shown(results: dict[str, Any], width: int = 110, colour: bool = False) -> str:
-    screen = io.StringIO()
-    console = Console(width=width, file=screen, force_terminal=colour, color_system="standard" if colour else None)
-    Terminal(console).summary(typed(results), "runs/made-up")
-    return screen.getvalue()
 
 
 def test_the_preference_heads_the_scorecard_and_the_verdict_comes_before_the_caveats(results: dict[str, Any]) -> None:

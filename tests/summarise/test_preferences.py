@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from runs import Made, made_run
+from screen import shown
 from typed import as_dict, typed
 
-from mlx_distill.cli.terminal import Terminal
 from mlx_distill.report.charts import CHARTS, drawing
 from mlx_distill.report.look import Look
 from mlx_distill.report.markdown import results_markdown
@@ -180,9 +178,7 @@ def test_every_report_of_such_a_run_is_whole_and_says_whom_it_was_held_against(t
     assert "Distilled preferred to teacher" not in page(results).split('id="scorecard"')[0]
     assert numbers_of("judge_agreement", results)[1] is None
     assert "Preference" not in [row[0] for row in numbers_of("model_scorecard", results)[1].rows]
-    screen = io.StringIO()
-    Terminal(Console(width=120, file=screen)).summary(results, "runs/x")
-    assert "Distilled preferred to teacher" in screen.getvalue()
+    assert "Distilled preferred to teacher" in shown(taught)
     drawn = [name for name in CHARTS if drawing(name, results, Look(size=(320, 320)))]
     assert {"model_scorecard", "answer_lengths"} <= set(drawn)
 
