@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from mlx_distill.run.decode import results_of, sweep_of
+from mlx_distill.run.decode import results_of
+from mlx_distill.run.decode import typed as decoded
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.sweep import SweepResults
 
@@ -15,7 +16,7 @@ def typed(value: dict[str, Any]) -> Results:
 
 
 def typed_sweep(value: dict[str, Any]) -> SweepResults:
-    return sweep_of(value, "sweep.json", "correct it")
+    return decoded(SweepResults, value, "sweep.json", "correct it")
 
 
 def as_dict(record: Any) -> Any:

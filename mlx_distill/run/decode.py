@@ -14,7 +14,6 @@ import msgspec
 
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.results import SCHEMA, Results
-from mlx_distill.run.results.sweep import SWEEP_SCHEMA, SweepResults
 
 RESULTS = "results.json"
 
@@ -54,17 +53,8 @@ def read_results(folder: Path) -> Results:
 
 def results_of(content: Any, where: str, remedy: str) -> Results:
     """Raises DataError for content of another schema, in one line."""
-    return typed(Results, _of_schema(SCHEMA, content, where, remedy), where, remedy)
-
-
-def sweep_of(content: Any, where: str, remedy: str) -> SweepResults:
-    """sweep.json's content; raises DataError as results_of does."""
-    return typed(SweepResults, _of_schema(SWEEP_SCHEMA, content, where, remedy), where, remedy)
-
-
-def _of_schema(wanted: int, content: Any, where: str, remedy: str) -> Any:
     if not isinstance(content, dict):
         raise DataError(f"{where} is not a JSON object: {remedy}.")
-    if content.get("schema") != wanted:
-        raise DataError(f"{where} has schema {content.get('schema')}, and this version reads {wanted}: {remedy}.")
-    return content
+    if content.get("schema") != SCHEMA:
+        raise DataError(f"{where} has schema {content.get('schema')}, and this version reads {SCHEMA}: {remedy}.")
+    return typed(Results, content, where, remedy)

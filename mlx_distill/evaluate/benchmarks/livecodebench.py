@@ -29,9 +29,6 @@ from mlx_distill.run.records import FORMAT
 NAME = "livecodebench"
 PUBLIC = "public tests"
 
-FIRST, LAST = "2024-08-01", "2025-05-01"
-"""The window that most reports use: 454 problems."""
-
 INSTRUCTION = (
     "Solve this programming problem in Python. {how} Answer with the whole program in one fenced code block.\n\n"
     "{question}"

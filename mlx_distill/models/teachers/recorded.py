@@ -17,8 +17,6 @@ from mlx_distill.run.errors import DataError, TeacherError
 from mlx_distill.run.folder import file_hash
 from mlx_distill.run.prompts import data_folder, shorten
 
-BUNDLED_MODEL = "reference answers written for this project"
-
 KEPT = ("stop_reason", "model", "input_tokens", "output_tokens", "refusal_category")
 """What a row says of an answer, beside its text."""
 

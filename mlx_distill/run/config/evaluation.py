@@ -178,6 +178,7 @@ class BenchConfig:
         flag="--published",
         group=BENCHMARKS,
     )
+    # the default window is the one that most reports use: 454 problems
     since: str = setting("2024-08-01", "first contest date of LiveCodeBench", flag="--since", group=BENCHMARKS)
     until: str = setting("2025-05-01", "last contest date of LiveCodeBench", flag="--until", group=BENCHMARKS)
 

@@ -11,8 +11,6 @@ import unicodedata
 
 from mlx_distill.evaluate.benchmarks.reading.numerals import listed
 
-CURRENCY = re.compile(r"\\\$|[$\u00a2-\u00a5\u20a0-\u20cf\u0e3f]")
-
 SIGNS = {
     "°º˚": r"^\circ ",
     "∞": r"\infty ",
