@@ -6,7 +6,6 @@ Both are made from the types that write and read the file, so that they cannot d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,14 +29,14 @@ def results_schema() -> dict[str, Any]:
 
 
 def schema_page() -> str:
-    """Markdown below a title: the records from the whole file inwards, each with its keys, their types and meanings."""
+    """Markdown below a title: the records from the whole file inwards, each with what it is, its keys and their types."""
     records = results_schema()["$defs"]
     return "\n\n".join([HEAD, *(_record(name, part) for name, part in records.items())])
 
 
 def _record(name: str, part: Part) -> str:
     about = " ".join(str(part.get("description", "")).split("\n\n")[0].split())
-    table = "\n".join(["| key | type | meaning |", "| --- | --- | --- |", *_rows(part)])
+    table = "\n".join(["| key | type |", "| --- | --- |", *_rows(part)])
     return "\n\n".join(filter(None, (f"## {name}", about, *_columns(part), table)))
 
 
@@ -48,11 +47,9 @@ def _columns(part: Part) -> Iterator[str]:
 
 
 def _rows(part: Part) -> Iterator[str]:
-    clauses = re.split(r"(?<=[.;:])\s+(?=`)|(?<=[.;])\s+", " ".join(str(part.get("description", "")).split()))
     for key, value in part["properties"].items():
         absent = "" if key in part.get("required", ()) else f", else `{_json(value.get('default'))}`"
-        meaning = next((clause for clause in clauses if f"`{key}`" in clause), "").rstrip(";")
-        yield f"| `{key}` | {_type(value)}{absent} | {meaning} |"
+        yield f"| `{key}` | {_type(value)}{absent} |"
 
 
 def _json(value: Any) -> str:
