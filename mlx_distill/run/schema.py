@@ -16,8 +16,8 @@ from mlx_distill.run.results import SCHEMA, Results
 Part = Mapping[str, Any]
 
 HEAD = f"""Everything that a run measured, in one file; the reports are drawn from it alone. This describes
-schema {SCHEMA}: a file
-of another number is written anew by `mlx-distill report --run RUN`. The same as JSON Schema (draft 2020-12):
+schema {SCHEMA}: a file of another number is written anew by `mlx-distill report --run RUN`.
+The same as JSON Schema (draft 2020-12):
 `python -c "import json; from mlx_distill.run.schema import results_schema; print(json.dumps(results_schema()))"`.
 
 A key that has no "else" is always there. `null` says that it was not measured, or that its stage has not run."""
@@ -29,7 +29,7 @@ def results_schema() -> dict[str, Any]:
 
 
 def schema_page() -> str:
-    """Markdown below a title: the records from the whole file inwards, each with what it is, its keys and their types."""
+    """Markdown below a title: each record with what it is, its keys and their types; from the whole file inwards."""
     records = results_schema()["$defs"]
     return "\n\n".join([HEAD, *(_record(name, part) for name, part in records.items())])
 
