@@ -107,6 +107,13 @@ def test_numbers_are_those_of_the_results(results: dict[str, Any]) -> None:
     assert f"{judge['first_slot']['mean']:.0%} [" in section(text, "How far to trust the judges")
 
 
+def test_tokens_that_nobody_counted_are_not_zero(results: dict[str, Any]) -> None:
+    results["comparison"]["answers"]["teacher"].update(tokens=0, tokens_per_second=None)
+    answers = text_of(results).split("## Answers")[1]
+    row = next(line for line in answers.splitlines() if line.startswith("| teacher |"))
+    assert row.endswith("| — | — |")
+
+
 def test_every_answer_of_every_sample_is_there(results: dict[str, Any]) -> None:
     text = text_of(results).split("\n## Prompt by prompt\n")[1]
     for prompt in results["comparison"]["prompts"]:

@@ -188,6 +188,6 @@ def _answer_rows(comparison: Comparison) -> Iterable[tuple[str, ...]]:
             f"{answered.count:,}",
             f"{answered.cut_off} of {answered.count}",
             estimate(answered.characters, 0),
-            f"{answered.tokens:,}",
+            f"{answered.tokens:,}" if answered.tokens else NOTHING,  # nobody counted those of a recorded answer
             NOTHING if speed is None else f"{speed:,.0f}",
         )
