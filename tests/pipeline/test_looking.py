@@ -12,6 +12,7 @@ from command_line import Options, fails, invoke
 from messages_api import MessagesServer
 from tables import every
 
+from mlx_distill.models.students import Student
 from mlx_distill.models.students import looking as students_looking
 from mlx_distill.models.students.files import check_headers
 from mlx_distill.models.students.looking import Unreachable
@@ -97,14 +98,15 @@ def test_what_is_wrong_with_a_student_is_known_from_its_files(student: Callable[
     ],
 )
 def test_a_template_is_tried_as_training_and_comparing_use_it(template: str, words: str, smollm: Any) -> None:
-    tokenizer, config = smollm.tokenizer._tokenizer, configuration.resolve("demo")
+    student = Student(smollm.spec, smollm.folder, smollm.model, smollm.tokenizer)  # it keeps what it saw of a template
+    config = configuration.resolve("demo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenizer, "chat_template", template)
+        patch.setattr(smollm.tokenizer._tokenizer, "chat_template", template)
         if words:
             with pytest.raises(DataError, match=re.escape(words)):
-                looking._check_template(smollm, config)
+                looking._check_template(student, config)
         else:
-            looking._check_template(smollm, config)
+            looking._check_template(student, config)
 
 
 def test_weights_are_known_by_their_headers(short: Options, tmp_path: Path) -> None:

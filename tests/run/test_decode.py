@@ -13,9 +13,8 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 from runs import Made, made_run, results_of
-from swept import study
 from tables import every
-from typed import as_dict, typed, typed_sweep
+from typed import as_dict, typed
 
 from mlx_distill import cli
 from mlx_distill.run import config as configuration
@@ -80,11 +79,6 @@ def test_a_report_over_a_self_check_of_another_schema_says_so(tmp_path: Path) ->
 
 def test_no_run_before_is_made_of_another_schema(old: Path) -> None:
     assert history.previous(old.parent / "new", "2026-12-01T10:00:00+00:00") is None
-
-
-def test_a_sweep_of_another_schema_is_refused() -> None:
-    with pytest.raises(DataError, match="has schema 0, and this version reads 1"):
-        typed_sweep(study() | {"schema": 0})
 
 
 @every(

@@ -30,6 +30,7 @@ from mlx_distill.machine import sandbox
 from mlx_distill.machine.checks import values
 from mlx_distill.machine.checks.values import encoded, untagged
 from mlx_distill.machine.sandbox import watch
+from mlx_distill.run.config import BenchConfig
 from mlx_distill.run.data.rows import rows_of
 from mlx_distill.run.errors import DataError, UsageError
 
@@ -720,7 +721,8 @@ def test_a_problem_is_read_and_asked() -> None:
 def test_a_window_of_dates() -> None:
     items = livecodebench.read([row(question_id=day, contest_date=f"{day}T00:00:00") for day in
                                 ("2024-07-31", "2024-08-01", "2025-05-01", "2025-05-02")])  # fmt: skip
-    found = within(items, livecodebench.FIRST, livecodebench.LAST)
+    window = BenchConfig()
+    found = within(items, window.since, window.until)
     assert [item.id for item in found] == ["2024-08-01", "2025-05-01"]
     with pytest.raises(UsageError, match="2024-08-01"):
         within(items, "August", "2025-05-01")
