@@ -81,12 +81,13 @@ def selection(made: Made) -> Value:
     names = [_name(title) for title, *_ in made.asked]
     return {
         "items": made.items,
-        "level": 0.235,
+        "level": 0.05,
         "strengths": list(made.strengths),
         "steps": list(made.steps),
         "benchmarks": [
             {
                 "name": name, "title": title, "domain": domain, "choosing": half, "confirming": half,
+                "confirming_most": half,
                 "base": _share(made, passed),
             }
             for name, (title, domain, *_), passed in zip(names, made.asked, bases, strict=True)

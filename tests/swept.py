@@ -88,7 +88,14 @@ def best(data: str, base: Mapping[str, float], end: Mapping[str, float]) -> Valu
 
 def selection(data: str, base: Mapping[str, float], end: Mapping[str, float], kept: Values | None) -> Values:
     benchmarks = [
-        {"name": n, "title": BENCHMARKS[n][0], "domain": domain(n, data), "choosing": CHOOSING, "confirming": CHOOSING}
+        {
+            "name": n,
+            "title": BENCHMARKS[n][0],
+            "domain": domain(n, data),
+            "choosing": CHOOSING,
+            "confirming": CHOOSING,
+            "confirming_most": CHOOSING,
+        }
         | {"base": share(base[n], CHOOSING)}
         for n in BENCHMARKS
     ]
@@ -96,7 +103,7 @@ def selection(data: str, base: Mapping[str, float], end: Mapping[str, float], ke
     named = f"step {kept['step']} at strength {kept['strength']:g}" if kept else ""
     words = f"{named} gains most on the own domain of the candidates that lose nowhere" if kept else ""
     return {
-        **{"items": 2 * CHOOSING, "level": 0.235, "strengths": list(STRENGTHS), "steps": list(STEPS)},
+        **{"items": 2 * CHOOSING, "level": 0.05, "strengths": list(STRENGTHS), "steps": list(STEPS)},
         **{"benchmarks": benchmarks, "candidates": found, "first": kept, "confirmation": [], "chosen": kept},
         **{"heldout_best": 500, "words": words or "no candidate gains on the own domain and loses nowhere"},
     }

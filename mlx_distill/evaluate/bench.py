@@ -38,7 +38,7 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
     files = [*config.bench.data, *config.bench.published, *(str(file.path) for file in given)]
     return [
         config.bench,
-        config.selection.items,
+        (config.selection.items, config.selection.most),
         [environment.hash_of(file) for file in files],
         [file.role for file in given],
         students.identity(config.training.student),

@@ -49,11 +49,11 @@ def loaded(job: Job) -> list[Loaded]:
 def _asked(job: Job, loaded: Loaded) -> BenchmarkPlan:
     """What chose a candidate is not among what is reported."""
     config = job.config.bench
-    reported = bench.parts(loaded.items, job.config.selection.items).reported
+    reported = bench.parts(loaded.items, job.config.selection.items, job.config.selection.most).reported
     items = bench.subset(reported, config.limit)
     words = bench.words(reported, len(items))
     if used := len(loaded.items) - len(reported):
-        words = f"{words or f'{len(items):,} of {len(loaded.items):,} items'}; {used:,} others chose the candidate"
+        words = f"{words or f'{len(items):,} of {len(loaded.items):,} items'}; {used:,} others choose the candidate"
     return dataclasses.replace(asked_of(job, loaded, items), subset=words)
 
 

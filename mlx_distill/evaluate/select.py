@@ -20,7 +20,7 @@ from mlx_distill.evaluate.bench import open_cases, scoring
 from mlx_distill.evaluate.bench_answering import answering
 from mlx_distill.evaluate.bench_answers import AnswerStore, answers_key, scorer_key
 from mlx_distill.evaluate.bench_plan import BenchmarkPlan, asked_of, loaded
-from mlx_distill.evaluate.choosing import RULE
+from mlx_distill.evaluate.choosing import RULE, look_sizes
 from mlx_distill.evaluate.domains import OWN, domain
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
 from mlx_distill.machine import environment
@@ -93,34 +93,37 @@ def _is_saved(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Test:
-    """A benchmark's items that choose, and those that confirm."""
+    """A benchmark's items that choose, and those that confirm, of which so many are asked at each look."""
 
     domain: str
     choosing: BenchmarkPlan
     confirming: BenchmarkPlan
+    looks: Sequence[int]
 
     @property
     def ground(self) -> Ground:
         benchmark = self.choosing.benchmark
-        ids = ([item.id for item in asked.items] for asked in (self.choosing, self.confirming))
-        return Ground(benchmark.name, benchmark.title, self.domain, *ids)
+        choosing, confirming = ([item.id for item in asked.items] for asked in (self.choosing, self.confirming))
+        return Ground(benchmark.name, benchmark.title, self.domain, choosing, confirming, self.looks)
 
-    @property
-    def whole(self) -> BenchmarkPlan:
-        return dataclasses.replace(self.choosing, items=[*self.choosing.items, *self.confirming.items])
+    def at(self, look: int) -> BenchmarkPlan:
+        """What is asked at this look and was not before."""
+        before = self.looks[look - 1] if look else 0
+        return dataclasses.replace(self.confirming, items=self.confirming.items[before : self.looks[look]])
 
 
 def _tests(job: Job) -> list[_Test]:
     """Answered greedily, whatever the reported items are."""
     tests = []
     for one in loaded(job):
-        parts = bench.parts(one.items, job.config.selection.items)
+        parts = bench.parts(one.items, job.config.selection.items, job.config.selection.most)
         whole = asked_of(job, one, [])
         greedy = dataclasses.replace(whole, decoding=dataclasses.replace(whole.decoding, samples=None))
         choosing, confirming = (
             dataclasses.replace(greedy, items=list(items)) for items in (parts.choosing, parts.confirming)
         )
-        tests.append(_Test(domain(one.benchmark, job.config.bench.own), choosing, confirming))
+        looks = look_sizes(parts.first, len(parts.confirming))
+        tests.append(_Test(domain(one.benchmark, job.config.bench.own), choosing, confirming, looks))
     return tests
 
 
@@ -148,20 +151,44 @@ def select(job: Job) -> None:
 def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]) -> Tried:
     """Base, every candidate on what chooses, and the best on what confirms, weaker and weaker until it holds."""
     candidates = [Candidate(step, strength) for step in answers.saved for strength in strengths]
-    whole, choosing = [test.whole for test in tests], [test.choosing for test in tests]
-    all_items, first = (sum(len(one.items) for one in asked) for asked in (whole, choosing))
-    most = all_items * (1 + len(strengths)) + first * len(candidates)
+    choosing = [test.choosing for test in tests]
+    first, further = sum(len(t.choosing.items) for t in tests), sum(len(t.confirming.items) for t in tests)
+    most = first * (1 + len(candidates)) + further * (1 + len(strengths))
     with answers.job.view.tracking("select", most) as update:
         answers.show = update
-        base = answers.of(None, whole)
+        base = answers.of(None, choosing)
         passed: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
         tried = Tried([test.ground for test in tests], base, passed)
         for candidate in tried.order():
-            tried = dataclasses.replace(tried, candidates={**tried.candidates, candidate: answers.of(candidate, whole)})
+            tried = _confirm(answers, tests, tried, candidate)
             if tried.holds(candidate):
                 break
         update(most, "")
     return tried
+
+
+def _confirm(answers: _Answering, tests: Sequence[_Test], tried: Tried, candidate: Candidate) -> Tried:
+    """Base and candidate on what confirms: at first on a part of it, and on more where that leaves a doubt."""
+    for look in range(tried.looks):
+        seen = tried.confirmation(candidate, look)
+        if any(change.loses for change in seen.values()):
+            break
+        asked = [test.at(look) for test in tests if not look or seen[test.ground.name].in_doubt]
+        if not asked:
+            break
+        tried = dataclasses.replace(
+            tried,
+            base=_joined(tried.base, answers.of(None, asked)),
+            candidates={
+                **tried.candidates,
+                candidate: _joined(tried.candidates[candidate], answers.of(candidate, asked)),
+            },
+        )
+    return tried
+
+
+def _joined(passed: Passed, further: Passed) -> Passed:
+    return {**passed, **{name: {**passed.get(name, {}), **items} for name, items in further.items()}}
 
 
 @dataclass

@@ -6,10 +6,20 @@ In: what base and candidates passed, by benchmark and item. Out: the Selection o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlx_distill.evaluate.choosing import Change, Pairs, change, level, order
+from mlx_distill.evaluate.choosing import (
+    LOSS_WHERE_CHOSEN,
+    WHERE_CHOSEN,
+    Change,
+    Pairs,
+    change,
+    deciding_items,
+    look_levels,
+    order,
+)
 from mlx_distill.evaluate.domains import OWN
 from mlx_distill.run.decode import typed
 from mlx_distill.run.folder import SELECTION, RunDir
@@ -26,18 +36,20 @@ Passed = Mapping[str, Mapping[str, bool]]
 
 @dataclass(frozen=True)
 class Ground:
-    """What candidates are tried on: a benchmark, the ids of the items that choose, and of those that confirm."""
+    """What candidates are tried on: a benchmark, the ids of the items that choose and of those that confirm, and how
+    many of the latter are asked at each look."""
 
     name: str
     title: str
     domain: str
     choosing: Sequence[str]
     confirming: Sequence[str]
+    looks: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Tried:
-    """`candidates`: what each passed of the choosing items, and the one to be confirmed of the others too."""
+    """`candidates`: what each passed of the choosing items, and those put to confirmation of the others too."""
 
     grounds: Sequence[Ground]
     base: Passed
@@ -47,15 +59,35 @@ class Tried:
     def own(self) -> list[str]:
         return [ground.name for ground in self.grounds if ground.domain == OWN]
 
+    @property
+    def looks(self) -> int:
+        return max(len(ground.looks) for ground in self.grounds)
+
     def pairs(self, candidate: Candidate, ground: Ground, confirming: bool = False) -> Pairs:
         base, mine = self.base.get(ground.name, {}), self.candidates[candidate].get(ground.name, {})
         ids = ground.confirming if confirming else ground.choosing
         return [(base[item], mine[item]) for item in ids if item in base and item in mine]
 
-    def changes(self, candidate: Candidate, confirming: bool = False) -> dict[str, Change]:
-        """By benchmark."""
-        count = len(self.grounds)
-        return {g.name: change(self.pairs(candidate, g, confirming), count) for g in self.grounds}
+    def changes(self, candidate: Candidate) -> dict[str, Change]:
+        """On what chooses, by benchmark."""
+        return {g.name: change(self.pairs(candidate, g), WHERE_CHOSEN) for g in self.grounds}
+
+    def confirmation(self, candidate: Candidate, looks: int | None = None) -> dict[str, Change]:
+        """On what confirms, by benchmark, after so many looks at most: a benchmark without doubt is not looked at
+        again, and none is once the candidate loses on one."""
+        changes: dict[str, Change] = {}
+        for look in range(self.looks if looks is None else looks):
+            for ground in self.grounds:
+                if look == 0 or changes[ground.name].in_doubt:
+                    changes[ground.name] = self._seen(candidate, ground, look)
+            if any(change.loses for change in changes.values()):
+                break
+        return changes
+
+    def _seen(self, candidate: Candidate, ground: Ground, look: int) -> Change:
+        until = dataclasses.replace(ground, confirming=ground.confirming[: ground.looks[look]])
+        levels = look_levels(ground.looks, len(self.grounds))[look]
+        return change(self.pairs(candidate, until, confirming=True), levels)
 
     def order(self) -> list[Candidate]:
         """Who is put to confirmation, until one holds."""
@@ -63,7 +95,7 @@ class Tried:
 
     def holds(self, candidate: Candidate) -> bool:
         """On what confirms."""
-        return not any(one.loses for one in self.changes(candidate, confirming=True).values())
+        return not any(change.loses for change in self.confirmation(candidate).values())
 
 
 def selection_part(tried: Tried, items: int, heldout_best: int) -> Selection:
@@ -77,14 +109,14 @@ def selection_part(tried: Tried, items: int, heldout_best: int) -> Selection:
     candidates = [_candidate(tried, candidate) for candidate in sorted(tried.candidates)]
     return Selection(
         items=items,
-        level=level(len(tried.grounds)),
+        level=LOSS_WHERE_CHOSEN,
         strengths=tuple(sorted({candidate.strength for candidate in tried.candidates})),
         steps=tuple(sorted({candidate.step for candidate in tried.candidates})),
         benchmarks=tuple(_benchmark(tried, ground) for ground in tried.grounds),
         candidates=tuple(candidates),
         refused=tuple(confirmed[:-1] if kept else confirmed),
         first=shown,
-        confirmation=() if shown is None else tuple(_score(tried, shown, ground, True) for ground in tried.grounds),
+        confirmation=() if shown is None else tuple(_confirmed_score(tried, shown, ground) for ground in tried.grounds),
         chosen=last if kept else None,
         heldout_best=heldout_best,
         words=_words(tried, confirmed, candidates) if last else _none(candidates, heldout_best),
@@ -109,14 +141,16 @@ def _benchmark(tried: Tried, ground: Ground) -> SelectionBenchmark:
         title=ground.title,
         domain=ground.domain,
         choosing=len(ground.choosing),
-        confirming=len(ground.confirming),
+        confirming=ground.looks[0],
+        confirming_most=len(ground.confirming),
         base=wilson(sum(passed), len(passed)) if passed else None,
     )
 
 
 def _candidate(tried: Tried, candidate: Candidate) -> CandidateRow:
     own, other = ([g for g in tried.grounds if (g.domain == OWN) is mine] for mine in (True, False))
-    scores = tuple(_score(tried, candidate, ground, False) for ground in tried.grounds)
+    changes = tried.changes(candidate)
+    scores = tuple(_score(g.name, tried.pairs(candidate, g), changes[g.name]) for g in tried.grounds)
     return CandidateRow(
         step=candidate.step,
         strength=candidate.strength,
@@ -127,13 +161,17 @@ def _candidate(tried: Tried, candidate: Candidate) -> CandidateRow:
     )
 
 
-def _score(tried: Tried, candidate: Candidate, ground: Ground, confirming: bool) -> CandidateScore:
-    pairs = tried.pairs(candidate, ground, confirming)
-    difference = change(pairs, len(tried.grounds))
+def _confirmed_score(tried: Tried, candidate: Candidate, ground: Ground) -> CandidateScore:
+    seen = tried.confirmation(candidate)[ground.name]
+    pairs = tried.pairs(candidate, ground, confirming=True)
+    return _score(ground.name, pairs, seen, deciding_items(seen) if seen.loses else None)
+
+
+def _score(name: str, pairs: Pairs, difference: Change, items_to_decide: int | None = None) -> CandidateScore:
     share = wilson(sum(after for _, after in pairs), len(pairs)) if pairs else None
     before = wilson(sum(before for before, _ in pairs), len(pairs)) if pairs else None
     return CandidateScore(
-        name=ground.name,
+        name=name,
         base=before,
         score=share,
         difference=_difference(pairs),
@@ -141,6 +179,7 @@ def _score(tried: Tried, candidate: Candidate, ground: Ground, confirming: bool)
         lost=difference.lost,
         loss_p=difference.p,
         loses=difference.loses,
+        items_to_decide=items_to_decide,
     )
 
 
@@ -174,15 +213,23 @@ def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[Ca
 
 
 def _refused(tried: Tried, candidate: Candidate) -> str:
+    changes = tried.confirmation(candidate)
     lost = [
-        f"{ground.title} ({_points(_difference(tried.pairs(candidate, ground, confirming=True)))})"
+        f"{ground.title} ({_points(_difference(tried.pairs(candidate, ground, confirming=True)))}"
+        f"{_to_decide(changes[ground.name])})"
         for ground in tried.grounds
-        if tried.changes(candidate, confirming=True)[ground.name].loses
+        if changes[ground.name].loses
     ]
     return (
         f"{_name(candidate)} gained most in the own domain where it was chosen ({_gain(tried, candidate)}), but loses "
         f"on {' and '.join(lost)} where that was to be confirmed"
     )
+
+
+def _to_decide(change: Change) -> str:
+    """For a loss that is suspected and not clear."""
+    items = deciding_items(change)
+    return f"; a loss of this size is clear at {items:,} items" if items and items > change.n else ""
 
 
 def _name(candidate: Candidate) -> str:

@@ -163,8 +163,8 @@ def reason(selection: Selection) -> str:
 
 
 def selecting(selection: Selection) -> str:
-    """How many items chose and confirmed: of a small benchmark fewer than were asked for."""
-    counts = {row.title: row.choosing + row.confirming for row in selection.benchmarks}
+    """How many items are held back to choose and to confirm: of a small benchmark fewer than were asked for."""
+    counts = {row.title: row.choosing + row.confirming_most for row in selection.benchmarks}
     if len(set(counts.values())) == 1:
         return f"{plural(next(iter(counts.values())), 'item')} of each benchmark"
     return f"items ({', '.join(f'{count:,} of {title}' for title, count in counts.items())})"

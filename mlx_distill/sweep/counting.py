@@ -39,17 +39,18 @@ def count_answers(config: Config) -> Answers | None:
         return Answers("", 0, 0)
     sizes, wanted = _sizes(config), config.selection.items
     drawn = [min(wanted or 0, size // 2) for size in sizes]
-    asked = [min(config.bench.limit or size, size - used) for size, used in zip(sizes, drawn, strict=True)]
+    held = [bench.most_held(used, size, config.selection.most) for used, size in zip(drawn, sizes, strict=True)]
+    asked = [min(config.bench.limit or size, size - used) for size, used in zip(sizes, held, strict=True)]
     reported = sum(asked) * (config.bench.samples or 1)
-    key = repr((config.training.student, config.training.seed, config.bench, wanted))
+    key = repr((config.training.student, config.training.seed, config.bench, wanted, config.selection.most))
     if wanted is None:
         return Answers(key, reported, reported)
     candidates = _candidates(config)
     if candidates is None:
         return None
     choosing = [math.ceil(used / 3) for used in drawn]
-    tried = sum(choosing) * candidates + sum(drawn) - sum(choosing)
-    return Answers(key, reported + sum(drawn), reported + tried)
+    tried = sum(choosing) * candidates + sum(held) - sum(choosing)
+    return Answers(key, reported + sum(held), reported + tried)
 
 
 def _sizes(config: Config) -> list[int]:

@@ -37,8 +37,8 @@ def test_the_best_candidates_and_what_is_kept(bare: dict[str, Any]) -> None:
 
 def test_of_a_small_benchmark_fewer_items_chose(bare: dict[str, Any]) -> None:
     results = selected(bare)
-    results["selection"]["benchmarks"][1]["confirming"] = 3
-    counts = [(row["title"], row["choosing"] + row["confirming"]) for row in results["selection"]["benchmarks"]]
+    results["selection"]["benchmarks"][1]["confirming_most"] = 3
+    counts = [(row["title"], row["choosing"] + row["confirming_most"]) for row in results["selection"]["benchmarks"]]
     told = f"on items ({', '.join(f'{count} of {title}' for title, count in counts)}) that are not among"
     assert told in " ".join(shown(results, 200).split())
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from tables import every
 from typed import as_dict
 
-from mlx_distill.evaluate.choosing import level
+from mlx_distill.evaluate.choosing import LOSS_WHERE_CHOSEN
 from mlx_distill.evaluate.selection import Ground, Passed, Tried, selection_part
 from mlx_distill.run.results.selection import Candidate
 
 N, MORE = 30, 60
-OWN = Ground("own", "Own", "own domain", [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)])
-OTHER = Ground("other", "Other", "mathematics", [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)])
+CHOOSING, CONFIRMING = [f"c{i}" for i in range(N)], [f"f{i}" for i in range(MORE)]
+OWN = Ground("own", "Own", "own domain", CHOOSING, CONFIRMING, [MORE])
+OTHER = Ground("other", "Other", "mathematics", CHOOSING, CONFIRMING, [MORE])
 BEST, WILD = Candidate(20, 0.5), Candidate(20, 1.0)
 
 
@@ -36,7 +38,7 @@ def test_what_gains_most_and_loses_nowhere_is_kept() -> None:
     part = as_dict(selection_part(tried(passed(16, 15, 32), passed(25, 5)), 90, 20))
     assert part["chosen"] == part["first"] == {"step": 20, "strength": 0.5}
     assert (part["items"], part["steps"], part["strengths"]) == (90, [10, 20], [0.5, 1.0])
-    assert part["level"] == level(2)
+    assert part["level"] == LOSS_WHERE_CHOSEN
     assert [row["loses"] for row in part["candidates"]] == [[], [], ["Other"]]
     best = part["candidates"][1]
     assert (best["gain"]["mean"], best["gain"]["n"]) == (pytest.approx(0.2), N)
@@ -119,3 +121,55 @@ def test_elsewhere_is_nothing_where_only_the_own_domain_was_asked() -> None:
     part = as_dict(selection_part(Tried([OWN], passed(10, 15, 20), {BEST: passed(16, 15, 32)}), 90, 20))
     assert part["candidates"][0]["elsewhere"] is None
     assert part["chosen"]
+
+
+# ---------------------------------------------------------------- a doubt asks more
+
+LONG = [f"f{i}" for i in range(240)]
+DOUBTED = [Ground(name, name, domain, CHOOSING, LONG, [60, 120, 240]) for name, domain in
+           (("own", "own domain"), ("other", "mathematics"))]  # fmt: skip
+
+
+def doubted(*lost: tuple[int, int]) -> Tried:
+    """The other benchmark's (gained, lost) of the items that each look adds; where it ends, no more was answered."""
+    base: dict[str, dict[str, bool]] = {"own": dict.fromkeys([*CHOOSING, *LONG[:60]], False), "other": {}}
+    mine: dict[str, dict[str, bool]] = {"own": dict.fromkeys([*CHOOSING, *LONG[:60]], True), "other": {}}
+    base["other"] = dict.fromkeys(CHOOSING, True)
+    mine["other"] = dict.fromkeys(CHOOSING, True)
+    for (gains, losses), (start, stop) in zip(lost, ((0, 60), (60, 120), (120, 240)), strict=False):
+        for place, item in enumerate(LONG[start:stop]):
+            base["other"][item] = place >= gains
+            mine["other"][item] = not gains <= place < gains + losses
+    return Tried(DOUBTED, base, {BEST: mine})
+
+
+@every(
+    "looks, n, outcome",
+    [
+        ([(6, 2)], 60, "holds"),  # nothing speaks for a loss
+        ([(0, 9)], 60, "loses"),  # a clear loss
+        ([(3, 5)], 60, "in doubt"),
+        ([(3, 5), (9, 2)], 120, "holds"),
+        ([(3, 5), (0, 9)], 120, "loses"),
+        ([(3, 5), (4, 5)], 120, "in doubt"),
+        ([(3, 5), (4, 5), (9, 9)], 240, "holds"),
+        ([(3, 5), (4, 5), (6, 14)], 240, "loses"),
+    ],
+)
+def test_more_items_are_asked_while_it_is_in_doubt_whether_a_candidate_loses(
+    looks: list[tuple[int, int]], n: int, outcome: str
+) -> None:
+    seen = doubted(*looks).confirmation(BEST, len(looks))
+    other = seen["other"]
+    words = "loses" if other.loses else "in doubt" if other.in_doubt else "holds"
+    assert (other.n, words) == (n, outcome)
+    assert seen["own"].n == 60  # without a doubt it is not asked again
+
+
+def test_a_suspected_loss_says_how_many_items_would_tell() -> None:
+    part = selection_part(doubted((3, 5), (4, 5), (6, 14)), 90, 20)
+    assert part.chosen is None
+    (other,) = [row for row in part.confirmation if row.name == "other"]
+    assert other.items_to_decide is not None
+    assert other.items_to_decide > 240
+    assert f"a loss of this size is clear at {other.items_to_decide:,} items" in part.words

@@ -3,7 +3,7 @@
 from mlx_distill.evaluate.benchmarks.benchmark import Benchmark, Capability, Case, Item, Mark, Scoring, Source
 from mlx_distill.evaluate.benchmarks.elsewhere import Given, read_answers
 from mlx_distill.evaluate.benchmarks.load import BENCHMARKS, DEFAULT, SCORERS, Loaded, load, named
-from mlx_distill.evaluate.benchmarks.subset import Parts, parts, subset, words
+from mlx_distill.evaluate.benchmarks.subset import Parts, most_held, parts, subset, words
 
 __all__ = [
     "BENCHMARKS",
@@ -20,6 +20,7 @@ __all__ = [
     "Scoring",
     "Source",
     "load",
+    "most_held",
     "named",
     "parts",
     "read_answers",

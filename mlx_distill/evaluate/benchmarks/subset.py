@@ -19,6 +19,15 @@ def subset(items: Sequence[Item], limit: int | None, seed: int = 0) -> list[Item
     """In the published order. The items are drawn by the seed alone: the same ones in every run."""
     if limit is None or limit >= len(items):
         return list(items)
+    return [items[place] for place in sorted(_drawn(items, seed)[:limit])]
+
+
+def in_drawn_order(items: Sequence[Item], seed: int = 0) -> list[Item]:
+    """As they are drawn: every first part of them is stratified."""
+    return [items[place] for place in _drawn(items, seed)]
+
+
+def _drawn(items: Sequence[Item], seed: int) -> list[int]:
     strata: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, item in enumerate(items):
         strata[item.category, item.difficulty].append(place)
@@ -27,28 +36,42 @@ def subset(items: Sequence[Item], limit: int | None, seed: int = 0) -> list[Item
     for _, places in sorted(strata.items()):
         draw.shuffle(places)
         turns += [((turn + 0.5) / len(places), draw.random(), place) for turn, place in enumerate(places)]
-    return [items[place] for place in sorted(place for _, _, place in sorted(turns)[:limit])]
+    return [place for _, _, place in sorted(turns)]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Of a benchmark's items: those that choose among candidates, those that confirm the choice, those reported."""
+    """Of a benchmark's items: those that choose among candidates, those that confirm the choice (the first `first` of
+    them always, the others where a candidate is in doubt), those reported."""
 
     choosing: list[Item]
     confirming: list[Item]
+    first: int
     reported: list[Item]
 
 
-def parts(items: Sequence[Item], selecting: int | None) -> Parts:
+def parts(items: Sequence[Item], selecting: int | None, most: int | None = None) -> Parts:
     """`selecting` items, half of all at most, choose and confirm. A third of them chooses: every candidate answers
-    these, and only the best one the others."""
-    drawn = subset(items, min(selecting or 0, len(items) // 2))
+    these, and only the best one the others. Up to `most` items, half of all at most, are held back (three times
+    `selecting` where it is None)."""
+    wanted = min(selecting or 0, len(items) // 2)
+    drawn = subset(items, wanted)
     choosing = subset(drawn, math.ceil(len(drawn) / 3))
-    ids = {item.id for item in drawn}
-    first = {item.id for item in choosing}
+    held = subset(items, most_held(wanted, len(items), most))
+    chosen, first = {item.id for item in choosing}, {item.id for item in drawn}
+    further = in_drawn_order([item for item in held if item.id not in first])
+    ids = {item.id for item in held}
     return Parts(
-        choosing, [item for item in drawn if item.id not in first], [item for item in items if item.id not in ids]
+        choosing,
+        [*(item for item in drawn if item.id not in chosen), *further],
+        len(drawn) - len(choosing),
+        [item for item in items if item.id not in ids],
     )
+
+
+def most_held(selecting: int, items: int, most: int | None) -> int:
+    """How many of a benchmark's items are held back where `selecting` of them choose and confirm at first."""
+    return max(selecting, min(3 * selecting if most is None else most, items // 2))
 
 
 def words(items: Sequence[Item], asked: int, seed: int = 0) -> str | None:

@@ -31,8 +31,9 @@ def headline(chosen: Selection) -> Line:
 def unreported(chosen: Selection) -> str:
     """What was asked, and that no reported number rests on it."""
     return (
-        f"The candidates answered {selecting(chosen)} that are not among the reported ones: a third chooses, the "
-        f"others confirm. A loss counts from a one-sided p below {chosen.level:.3g}."
+        f"Held back are {selecting(chosen)}; none of them is among the reported ones. Every candidate answers those "
+        f"that choose, and is out where it loses (one-sided p below {chosen.level:.3g}). The best answers those that "
+        "confirm, and more of them while it is in doubt whether it loses."
     )
 
 

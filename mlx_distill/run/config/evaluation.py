@@ -29,6 +29,14 @@ class SelectionConfig:
         group=SELECTION,
         above=0,
     )
+    most: int | None = setting(
+        None,
+        "hold back up to N items per benchmark (at most half), asked where it is in doubt whether a candidate loses",
+        flag="--select-most",
+        group=SELECTION,
+        shown="three times --select",
+        above=0,
+    )
     strengths: tuple[float, ...] = setting(
         (0.25, 0.5, 0.75, 1.0),
         "strengths of the adapter to try with every checkpoint, separated by commas",

@@ -14,18 +14,21 @@ class Candidate(Part, frozen=True, order=True):
 
 
 class SelectionBenchmark(Part, frozen=True, kw_only=True):
-    """`choosing` and `confirming` count its items; `base` is the share that the base passed of the former."""
+    """`choosing` and `confirming` count its items, `confirming_most` with those that are asked where a candidate is in
+    doubt; `base` is the share that the base passed of the choosing ones."""
 
     name: str
     title: str
     domain: str
     choosing: int
     confirming: int
+    confirming_most: int
     base: Estimate | None
 
 
 class CandidateScore(Part, frozen=True, kw_only=True):
-    """A candidate on one benchmark; `loss_p` is one-sided."""
+    """A candidate on one benchmark; `loss_p` is one-sided. `items_to_decide`: where it is refused, how many items would
+    show a loss as large as this one clearly."""
 
     name: str
     base: Estimate | None
@@ -35,6 +38,7 @@ class CandidateScore(Part, frozen=True, kw_only=True):
     lost: int
     loss_p: float
     loses: bool
+    items_to_decide: int | None = None
 
 
 class CandidateRow(Part, frozen=True, kw_only=True):
