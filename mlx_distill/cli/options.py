@@ -37,6 +37,7 @@ BENCH_ACCEPTS = (
 RUN_ACCEPTS = (
     *("prompts", "teacher", "collect", "filters", "training", "machine", "selection", "comparison"),
     "bench.benchmarks",
+    "run",
 )
 
 SHOWN: Mapping[str, tuple[str, ...]] = {

@@ -51,7 +51,7 @@ def _decoding(config: Config) -> Decoding:
         wanted.batch_size,
         wanted.samples,
         wanted.temperature,
-        config.training.seed,
+        config.training.seed if wanted.samples else 0,
     )
 
 

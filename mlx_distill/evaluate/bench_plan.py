@@ -65,7 +65,7 @@ def asked_of(job: Job, loaded: Loaded, items: Sequence[Item]) -> BenchmarkPlan:
         config.batch_size,
         config.samples,
         config.temperature,
-        job.config.training.seed,
+        job.config.training.seed if config.samples else 0,
     )
     return BenchmarkPlan(loaded, list(items), None, decoding)
 

@@ -21,6 +21,7 @@ from mlx_distill.pipeline.agree import agree_on_costs, check_judges, check_teach
 from mlx_distill.pipeline.export import EXPORTS
 from mlx_distill.pipeline.preflight import check_before_paying
 from mlx_distill.pipeline.prepare import write_config
+from mlx_distill.pipeline.seeds import further_seeds, sharing
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.run import config as configuration
 from mlx_distill.run import folder as files
@@ -34,7 +35,16 @@ from mlx_distill.train import stage as training
 
 
 def run_all(job: Job) -> Results:
-    """Every stage that the configuration wants, in order."""
+    """Every stage that the configuration wants, in order; then again under further training seeds where it wants any,
+    and the report of all."""
+    with sharing(job) as shared:
+        results = _run_once(shared)
+        for seed in further_seeds(shared):
+            _run_once(seed)
+    return results if job.config.run.training_seeds == 1 else report(job)
+
+
+def _run_once(job: Job) -> Results:
     check_teachers(job)
     if STAGES["select"].wanted(job):
         selecting.check(job)

@@ -47,6 +47,8 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     rows += _judging(config, prompts)
     rows += _benchmarks(config.bench)
     rows += _selection(config)
+    if (seeds := config.run.training_seeds) > 1:
+        rows.append(("Training seeds", f"{seeds}: training, distilled answers and judging {seeds} times"))
     return rows + _training(config, prompts, run)
 
 
@@ -142,7 +144,7 @@ def _judging(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:
 
 def _judges_usd(config: Config, prompts: PromptTotals) -> float:
     paid = [judge for judge in config.comparison.judges if traits_of(judge).paid]
-    return sum(compare.most_usd(judge, config, prompts.counts["test"]) for judge in paid)
+    return config.run.training_seeds * sum(compare.most_usd(judge, config, prompts.counts["test"]) for judge in paid)
 
 
 def _selection(config: Config) -> list[tuple[str, str]]:

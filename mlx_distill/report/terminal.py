@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from mlx_distill.report.document import LOUD, Bullets, Cell, Line, Measure, sign_of, text_of
+from mlx_distill.report.document import LOUD, Bullets, Cell, Line, Measure, Section, Table, sign_of, text_of
 from mlx_distill.report.sections import findings
 from mlx_distill.report.sections import selection as selecting
 from mlx_distill.report.sections.making import incomparable
 from mlx_distill.report.sections.measures import benchmark_measures, comparison_measures, domain_measures
+from mlx_distill.report.sections.seeds import training_seeds
 from mlx_distill.report.terminal_text import STYLES, WIDE
 from mlx_distill.report.terminal_text import line as _line
 from mlx_distill.report.terminal_text import table as _table
@@ -58,6 +59,7 @@ def summary(results: Results, folder: str, width: int) -> Iterable[RenderableTyp
         yield from _selection(results.selection, width)
     if results.benchmarks:
         yield from _benchmarks(results, width)
+    yield from _seeds(training_seeds(results))
     yield from (_text(f"! {warning}", "yellow") for warning in findings.warnings(results))
     yield from _beside(results)
     yield _text(f"\n{folder}/RESULTS.md, results.json and visuals/ hold it all.")
@@ -230,6 +232,18 @@ def _gain(row: CandidateRow) -> float:
 
 
 # ---------------------------------------------------------------- beside it
+
+
+def _seeds(section: Section) -> Iterable[RenderableType]:
+    for block in section.blocks[:2]:
+        if isinstance(block, Table):
+            drawn = _table("", block.header, left=("difference", ""))
+            for row in block.rows:
+                drawn.add_row(*(_cell(cell, narrow=False) for cell in row))
+            yield drawn
+        elif isinstance(block, Line):
+            yield _text("")
+            yield _shown(block)
 
 
 def _beside(results: Results) -> Iterable[Text]:

@@ -61,6 +61,7 @@ BENCH_SCORES = "bench/scores.jsonl"
 BENCH_MADE = "bench/made.json"
 BENCH_PUBLISHED = "bench/published.json"
 
+SEEDS = "seeds"
 VISUALS = "visuals"
 EXPORTS = "exports"
 

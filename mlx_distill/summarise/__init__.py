@@ -20,11 +20,13 @@ from mlx_distill.run.folder import CONFIG, DATASET, ENVIRONMENT, PROMPTS, RESULT
 from mlx_distill.run.records import Completion, Prompt, why_unusable
 from mlx_distill.run.results import SCHEMA, Results, RunPart, Teacher
 from mlx_distill.run.results.comparison import SelfCheck
+from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.unfinished import unfinished_part
 from mlx_distill.summarise import history
 from mlx_distill.summarise.benchmarks import benchmarks_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
+from mlx_distill.summarise.seeds import seeds_part
 from mlx_distill.summarise.training import training_part
 
 SELF_CHECK = "self-check"
@@ -33,6 +35,11 @@ SELF_CHECK = "self-check"
 
 def summarise(run: RunDir, config: Config) -> Results:
     """Parts whose stage has not run are None."""
+    results = _summarise(run, config)
+    return Results(**fields_of(results) | {"seeds": seeds_part(run, config, results)})
+
+
+def _summarise(run: RunDir, config: Config) -> Results:
     environment = run.read_as(ENVIRONMENT, Environment)
     completions = run.read(TEACHER_DATA, Completion)
     training = run.find(TRAINING, TrainingFile)

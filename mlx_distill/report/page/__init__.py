@@ -21,7 +21,7 @@ from mlx_distill.report.page import views
 from mlx_distill.report.page.answers import pieces
 from mlx_distill.report.page.pictures import Picture
 from mlx_distill.report.page.strips import alone, strip
-from mlx_distill.report.sections import benchmarks, comparison, findings, making, prompts, selection
+from mlx_distill.report.sections import benchmarks, comparison, findings, making, prompts, seeds, selection
 from mlx_distill.report.sections.measures import FORM
 from mlx_distill.report.sections.numbers import numbers_of
 from mlx_distill.report.sections.sweep_words import address
@@ -81,6 +81,7 @@ def _first(results: Results) -> dict[str, Any]:
         "warnings": findings.warnings(results),
         "basis": verdict[1:] if results.comparison else verdict,
         "self_check": findings.self_check_section(results),
+        "seeds": seeds.training_seeds(results),
         "changes": findings.changes(results),
         "chosen": selection.headline(results.selection) if results.selection else None,
         "tally": views.tally(results.benchmarks),
@@ -93,6 +94,7 @@ def _parts(results: Results) -> dict[str, list[Section]]:
     compared = (comparison.scorecard, comparison.preference, comparison.checks, comparison.judges, comparison.answers)
     chapters = {
         "benchmarks": [make(results) for make in asked],
+        "seeds": [seeds.training_seeds(results)],
         "selection": [selection.selection(results)],
         "scorecard": [make(results) for make in compared],
         "making": list(making.making(results).sections),

@@ -6,7 +6,7 @@ In: Results. Out: Sections in the order in which they are read. Renderers own lo
 from __future__ import annotations
 
 from mlx_distill.report.document import Section
-from mlx_distill.report.sections import benchmarks, comparison, findings, making, selection
+from mlx_distill.report.sections import benchmarks, comparison, findings, making, seeds, selection
 from mlx_distill.run.results import Results
 
 
@@ -16,6 +16,7 @@ def first(results: Results) -> list[Section]:
         findings.gate_section(results),
         findings.verdict_section(results),
         findings.warnings_section(results),
+        seeds.training_seeds(results),
         findings.self_check_section(results),
     ]
 

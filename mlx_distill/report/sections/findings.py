@@ -39,10 +39,12 @@ def unfinished(results: Results) -> list[Line]:
 
 
 def headline(results: Results) -> Headline:
-    """The gate's verdict where benchmarks were asked, or else the judges'."""
-    gate, comparison = results.gate, results.comparison
+    """The gate's verdict where benchmarks were asked, or else that over all training seeds, or else the judges'."""
+    gate, comparison, seeds = results.gate, results.comparison, results.seeds
     if gate:
         return Headline(gate.verdict, "Gate", gate.because)
+    if seeds:
+        return Headline(seeds.verdict, f"Verdict over {plural(len(seeds.seeds), 'training seed')}", seeds.words)
     if comparison:
         return Headline(comparison.verdict, "Verdict", f"n = {comparison.n}; {comparison.verdict_in_words}")
     return Headline("", "Not compared yet", "Nothing is known yet about the student's answers.")

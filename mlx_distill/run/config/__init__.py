@@ -1,4 +1,4 @@
-"""The configuration of a run: nine small sections, four presets, one TOML file.
+"""The configuration of a run: ten small sections, four presets, one TOML file.
 
 In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
 Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
@@ -18,6 +18,7 @@ from mlx_distill.run.config.collecting import CollectConfig, FilterConfig, Promp
 from mlx_distill.run.config.evaluation import JUDGINGS, BenchConfig, ComparisonConfig, SelectionConfig
 from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.config.training import FINE_TUNES, SCHEDULES, MachineConfig, TrainingConfig, is_target
+from mlx_distill.run.config.whole import RunConfig
 from mlx_distill.run.errors import UsageError
 from mlx_distill.run.toml_file import toml_of
 
@@ -33,6 +34,7 @@ __all__ = [
     "FilterConfig",
     "MachineConfig",
     "PromptConfig",
+    "RunConfig",
     "SelectionConfig",
     "TeacherConfig",
     "TrainingConfig",
@@ -61,6 +63,7 @@ class Config:
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
+    run: RunConfig = field(default_factory=RunConfig)
 
 
 def settings() -> Iterator[tuple[str, Field]]:
@@ -167,8 +170,8 @@ def to_table(config: Config) -> dict[str, Any]:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """Which settings differ, as `training.epochs: 3 → 5`. Left out are `collect` and `machine`, which change no result,
-    and `bench` and `selection`, whose earlier results are all kept."""
+    """Which settings differ, as `training.epochs: 3 → 5`. Left out are `collect`, `machine` and `run`, which change no
+    result, and `bench` and `selection`, whose earlier results are all kept."""
     lines: list[str] = []
     for section in ("prompts", "teacher", "filters", "training", "comparison"):
         before, after = (dataclasses.asdict(getattr(config, section)) for config in (old, new))

@@ -12,6 +12,7 @@ from mlx_distill.run.results.benchmarks import Benchmark, Gate, Published
 from mlx_distill.run.results.comparison import Comparison, SelfCheck
 from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.run.results.part import Part
+from mlx_distill.run.results.seeds import Seeds
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.training import Training
 
@@ -95,6 +96,7 @@ class Results(Part, frozen=True, kw_only=True):
     training: Training | None
     comparison: Comparison | None
     self_check: SelfCheck | None
+    seeds: Seeds | None = None
     selection: Selection | None = None
     benchmarks: tuple[Benchmark, ...] = ()
     gate: Gate | None = None
