@@ -27,12 +27,12 @@ LEAST_FASTER = 4.0
 
 
 def speed(given: argparse.Namespace) -> Iterator[Row]:
-    demo = configuration.resolve("demo")
-    prompts = [prompt for prompt in promptset.load_prompts(demo.prompts) if prompt.split == "test"]
+    standard = configuration.resolve("standard")
+    prompts = promptset.heldout_prompts(standard.prompts, ("test",))
     count, cap = (4, 24) if given.small else (given.prompts, given.cap)
     texts = {prompt.id: prompt.text for prompt in prompts[:count]}
     with tempfile.TemporaryDirectory(prefix="perf-compare-", ignore_cleanup_errors=True) as name:
-        task = generating.made(Path(name), texts, demo.training.system, cap, count)
+        task = generating.made(Path(name), texts, standard.training.system, cap, count)
         yield from generating.rows(task, Path(name), given.repeats, LEAST_FASTER, not given.small)
 
 
@@ -42,7 +42,7 @@ SECTIONS = {"speed": speed}
 def main() -> None:
     parser = table.parser(__doc__, SECTIONS)
     parser.add_argument("--prompts", type=int, default=16)
-    parser.add_argument("--cap", type=int, default=384, help="tokens of an answer at most [384, the demo's]")
+    parser.add_argument("--cap", type=int, default=384, help="tokens of an answer at most [384]")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side, in turn [3]")
     given = table.parse(parser, SECTIONS)
     elsewhere = Elsewhere()

@@ -26,7 +26,7 @@ from mlx_distill.run.folder import file_hash
 from mlx_distill.run.records import Check, Prompt, Split
 from mlx_distill.run.toml_file import toml_of
 
-BUNDLED = ("coding", "showcase", "validation", "heldout")
+BUNDLED = ("coding", "showcase", "validation", "heldout", "functions", "functions-validation", "functions-test")
 SHINGLE = 5
 """Words in a shingle."""
 

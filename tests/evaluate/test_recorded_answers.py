@@ -1,5 +1,6 @@
 """Every bundled answer is executed: none may be wrong."""
 
+import ast
 import json
 
 import pytest
@@ -8,15 +9,18 @@ from tables import every
 from mlx_distill.machine import sandbox
 from mlx_distill.machine.checks import programs, run_checks, runs
 from mlx_distill.machine.checks.blocks import parts
-from mlx_distill.machine.checks.code import code_of
+from mlx_distill.machine.checks.code import code_of, prose_of
+from mlx_distill.machine.checks.examples import examples_hold
 from mlx_distill.machine.checks.values import untagged
-from mlx_distill.run.config import resolve
+from mlx_distill.run.config import PromptConfig, resolve
 from mlx_distill.run.prompts import data_folder, load_prompts
 from mlx_distill.run.records import Check, Prompt
 
 ROWS = [json.loads(line) for line in (data_folder() / "recorded.jsonl").read_text().splitlines()]
 ANSWERS = {row["prompt"]: row["completion"] for row in ROWS}
+CAMPAIGN = load_prompts(PromptConfig(train=("coding:base",)))
 DEMO = load_prompts(resolve("demo").prompts)
+BOTH = [*CAMPAIGN, *DEMO]
 
 STAFF = """
 CREATE TABLE customers(id INTEGER, name TEXT);
@@ -39,39 +43,64 @@ SQL_EXPECTED = {
 }
 
 
-def test_the_demo_trains_on_at_least_32_recorded_answers_and_has_one_for_every_prompt() -> None:
-    assert sum(prompt.split == "train" for prompt in DEMO) >= 32
-    assert {prompt.text for prompt in DEMO} == set(ANSWERS)
+def test_every_prompt_of_the_campaign_and_of_the_demo_has_an_answer() -> None:
+    assert {prompt.text for prompt in BOTH} == set(ANSWERS)
+    assert len(BOTH) == len(ROWS)
+    assert [sum(prompt.split == split for prompt in DEMO) for split in ("train", "valid", "test")] == [96, 8, 40]
 
 
 def test_answers_are_labelled_as_what_they_are() -> None:
     assert {row["model"] for row in ROWS} == {"reference answers written for this project"}
 
 
-@every("prompt", DEMO)
+@every("prompt", BOTH)
 def test_answer_has_one_block_of_the_right_language(prompt: Prompt) -> None:
     blocks = parts(ANSWERS[prompt.text]).blocks
     assert [block.tag for block in blocks if block.kind == "fence"] == ["sql" if prompt.category == "SQL" else "python"]
 
 
 @pytest.mark.real
-@every("prompt", [p for p in DEMO if p.category != "SQL"])
+@every("prompt", [p for p in CAMPAIGN if p.category != "SQL"])
 def test_python_answer_runs(prompt: Prompt) -> None:
     outcome = runs(code_of(ANSWERS[prompt.text], "python").code or "")
     assert (outcome.ended, outcome.detail) == ("ok", outcome.detail)
 
 
 @pytest.mark.real
-@every("prompt", [p for p in DEMO if p.checks])
+@every("prompt", [p for p in BOTH if p.checks])
 def test_answer_passes_its_checks(prompt: Prompt) -> None:
     score = run_checks(prompt, "teacher", ANSWERS[prompt.text])
     assert score is not None
     assert score.passed, score
 
 
+def function_of(answer: str) -> ast.FunctionDef:
+    (function,) = ast.parse(code_of(answer, "python").code or "").body
+    assert isinstance(function, ast.FunctionDef)
+    return function
+
+
+@every("prompt", DEMO)
+def test_answer_of_the_demo_is_in_the_house_style(prompt: Prompt) -> None:
+    answer = ANSWERS[prompt.text]
+    function = function_of(answer)
+    assert function.returns
+    assert all(argument.annotation for argument in function.args.args)
+    assert isinstance(function.body[1], ast.If), "bad input is refused first"
+    assert isinstance(function.body[1].body[0], ast.Raise)
+    assert len(prose_of(answer).split()) >= 8
+    assert prompt.checks
+
+
+def test_docstring_example_of_every_answer_of_the_demo_holds() -> None:
+    functions = [function_of(ANSWERS[prompt.text]) for prompt in DEMO]
+    code, docstrings = "\n\n".join(map(ast.unparse, functions)), [ast.get_docstring(f) or "" for f in functions]
+    assert examples_hold(code, [f.name for f in functions], docstrings) == [[True]] * len(DEMO)
+
+
 @every("words", SQL_EXPECTED)
 def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
-    prompt = next(p for p in DEMO if words in p.text)
+    prompt = next(p for p in CAMPAIGN if words in p.text)
     task = {"code": code_of(ANSWERS[prompt.text], "sql").code, "setup": STAFF, "seconds": 10}
     ((rows,),) = sandbox.run(programs.sql(), task).result
     values = {value for row in untagged(json.loads(rows)) for value in row}
@@ -80,7 +109,7 @@ def test_sql_training_answer_returns_the_right_rows(words: str) -> None:
 
 
 def test_sql_design_answer_finds_articles_with_both_tags() -> None:
-    prompt = next(p for p in DEMO if "articles with tags" in p.text)
+    prompt = next(p for p in CAMPAIGN if "articles with tags" in p.text)
     code = code_of(ANSWERS[prompt.text], "sql").code
     check = Prompt("x", "x", language="sql", checks=(Check("[]"),))
     score = run_checks(check, "teacher", f"```sql\n{code}\n```")
@@ -89,6 +118,7 @@ def test_sql_design_answer_finds_articles_with_both_tags() -> None:
 
 
 def test_answers_have_the_declared_length(smollm: object) -> None:
-    lengths = [len(smollm.tokenizer.encode(answer)) for answer in ANSWERS.values()]  # type: ignore[attr-defined]
-    assert min(lengths) >= 120
-    assert max(lengths) <= 450
+    for prompts, least, most in ((CAMPAIGN, 120, 450), (DEMO, 70, 120)):
+        lengths = [len(smollm.tokenizer.encode(ANSWERS[prompt.text])) for prompt in prompts]  # type: ignore[attr-defined]
+        assert least <= min(lengths)
+        assert max(lengths) <= most

@@ -37,7 +37,7 @@ def test_the_parts_of_memory_are_told_and_add_up(tmp_path: Path) -> None:
     assert float(found["Peak memory, about"].split()[0]) == pytest.approx(total, abs=0.03)
     assert "not calibrated yet" in found["Peak memory, about"]
     assert found["Weights"] == "0.50 GiB"
-    assert found["Examples"].startswith("40, assumed to have 1,000 tokens each")
+    assert found["Examples"].startswith("104, assumed to have 1,000 tokens each")
 
 
 def test_a_student_that_is_not_here_is_planned_from_its_published_shape(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_time_is_unknown_until_a_run_has_measured_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr("mlx_distill.machine.environment.chip", lambda: "Test")
     known = rows(tmp_path)
     assert known["Step time, about"].endswith("at the 50 GFLOP/s of earlier")
-    assert known["Training time, about"].endswith("for 16 steps")
+    assert known["Training time, about"].endswith("for 48 steps")
     assert known["Peak memory, about"].endswith("(calibrated by 1 earlier run)")
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import every
 
-from mlx_distill.run.config import PromptConfig
+from mlx_distill.run.config import PromptConfig, resolve
 from mlx_distill.run.digest import content_id
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.prompts import OVERLAP, load_prompts, load_set, overlap, overlaps, shingles
@@ -37,10 +37,11 @@ def test_heldout_set_has_24_prompts_of_which_12_python_ones_are_executable() -> 
     assert sum(bool(prompt.checks) and prompt.language == "python" for prompt in heldout) >= 12
 
 
-def test_no_bundled_heldout_prompt_overlaps_a_training_prompt() -> None:
-    prompts = load_prompts(PromptConfig())
+@every("preset, count", [("standard", 36), ("demo", 48)])
+def test_no_bundled_heldout_prompt_overlaps_a_training_prompt(preset: str, count: int) -> None:
+    prompts = load_prompts(resolve(preset).prompts)
     heldout = [p for p in prompts if p.split != "train"]
-    assert len(heldout) == 36
+    assert len(heldout) == count
     assert overlaps(heldout, [p for p in prompts if p.split == "train"]) == []
 
 

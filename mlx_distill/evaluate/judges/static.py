@@ -12,16 +12,21 @@ import ast
 import functools
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from mlx_distill.evaluate.judges.documentation import Hold, docstrings_of, documentation, has_true_example
+from mlx_distill.evaluate.judges.measures import DEFINITION, PLACEHOLDER, Measure, faultless, functions, share
+from mlx_distill.evaluate.judges.sql import sql_measures
 from mlx_distill.machine import sandbox
 from mlx_distill.machine.checks import runs, wanted
-from mlx_distill.machine.checks.code import Extracted, code_of, prose_of
+from mlx_distill.machine.checks.code import Extracted, code_of
+from mlx_distill.machine.checks.examples import examples_hold
 from mlx_distill.machine.checks.mending import parsed
 from mlx_distill.run.records import Generation, Judgment, Prompt
 
 NAME = "static analysis, not an LLM"
 
-VERSION = "static 2"
+VERSION = "static 3"
 """Another version measures anew."""
 
 MEASURED = {
@@ -29,21 +34,24 @@ MEASURED = {
     "prompt has checks, they decide)",
     "Structure & Design": "Python: code stands in definitions; short functions; shallow nesting; usual names; "
     "no globals. SQL: few clauses a line; one style of keywords; columns by name",
-    "Documentation": "Python: docstrings; type hints. SQL: aliases. Both: prose around the code",
+    "Documentation": "Python: docstrings, of which one with a false example does not count; type hints; docstring "
+    "examples that hold when they are run. SQL: aliases. Both: prose around the code",
     "Error Handling": "Python, where the prompt asks a named function for it: specific exceptions, with messages",
     "Completeness": "not cut off; no placeholders. Python: defines the names that the prompt gives; shows an example "
-    "or test. SQL: a whole statement",
+    "or test (in a docstring: one that holds). SQL: a whole statement",
 }
 """By dimension of the bundled rubric; of another rubric's it measures those of the same name."""
 
-Measure = tuple[str, float, float]
-"""What is measured, its weight, and its share from 0 to 1."""
 
-Run = Callable[[str], sandbox.Outcome]
+class Execution(NamedTuple):
+    """How code is run here: as a program, and the examples of its docstrings. None where there is no sandbox."""
+
+    run: Callable[[str], sandbox.Outcome]
+    hold: Hold | None
+
 
 MAX_FUNCTION_LINES = 40
 MAX_NESTING = 4
-PLACEHOLDER = re.compile(r"\b(TODO|FIXME|your code here|implement this|rest of the code)\b", re.I)
 GIVEN_NAME = re.compile(r"\b(?:function|class|decorator|method)\s+([A-Za-z_]\w*)(?=\s*[(,.]|\s+(?:with|that|for|is))")
 ERRORS_ASKED = re.compile(r"\b(rais|error|invalid|malformed|fail|exception|timeout|reject|refus|cancel)", re.I)
 FILLER = frozenset({"that", "which", "with", "for", "is", "to", "in"})
@@ -56,8 +64,8 @@ def judge(
     names = (*_given(prompt), *wanted(prompt.checks))
     code = code_of(generation.text, prompt.language, names, cut=generation.finish_reason == "length")
     measurable = _measurable(prompt, unsandboxed)
-    run = functools.partial(runs, unsandboxed=unsandboxed, packages=packages)
-    marks = _measures(prompt, generation, code, run) if code.code else _nothing("code in the answer")
+    execution = _execution(unsandboxed, packages)
+    marks = _measures(prompt, generation, code, execution) if code.code else _nothing("code in the answer")
     measured = {dimension: marks[dimension] for dimension in measurable}
     return Judgment(
         prompt_id=prompt.id,
@@ -72,20 +80,32 @@ def judge(
     )
 
 
+def _execution(unsandboxed: bool, packages: tuple[str, ...]) -> Execution:
+    run = functools.partial(runs, unsandboxed=unsandboxed, packages=packages)
+    hold = functools.partial(examples_hold, unsandboxed=unsandboxed, packages=packages)
+    return Execution(run, hold if _can_run(unsandboxed) else None)
+
+
+def _can_run(unsandboxed: bool) -> bool:
+    return unsandboxed or sandbox.level() != "none"
+
+
 def _measurable(prompt: Prompt, unsandboxed: bool) -> list[str]:
     """The dimensions that can be measured here; it depends on the prompt and the machine, never on the answer."""
     python = prompt.language != "sql"
     left_out = {
         "Error Handling": not (python and ERRORS_ASKED.search(prompt.text) and _given(prompt)),
-        "Code Correctness": not (python and (unsandboxed or sandbox.level() != "none")),
+        "Code Correctness": not (python and _can_run(unsandboxed)),
     }
     return [dimension for dimension in MEASURED if not left_out.get(dimension)]
 
 
-def _measures(prompt: Prompt, generation: Generation, code: Extracted, run: Run) -> dict[str, list[Measure]]:
+def _measures(
+    prompt: Prompt, generation: Generation, code: Extracted, execution: Execution
+) -> dict[str, list[Measure]]:
     if prompt.language == "sql":
-        return _sql(generation, code.code or "")
-    return _python(prompt, generation, code, run)
+        return sql_measures(generation, code.code or "")
+    return _python(prompt, generation, code, execution)
 
 
 def _score(measures: Sequence[Measure]) -> float:
@@ -100,22 +120,23 @@ def _nothing(missing: str) -> dict[str, list[Measure]]:
 # ---------------------------------------------------------------- Python
 
 
-DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 BLOCK = ast.If | ast.For | ast.While | ast.Try | ast.With | ast.AsyncFor | ast.AsyncWith
 
 
-def _python(prompt: Prompt, generation: Generation, read: Extracted, run: Run) -> dict[str, list[Measure]]:
+def _python(prompt: Prompt, generation: Generation, read: Extracted, execution: Execution) -> dict[str, list[Measure]]:
     code = read.code or ""
     tree = parsed(code)
     if tree is None:
-        return _nothing("parses") | {"Completeness": _completeness(prompt, generation, read, None)}
+        return _nothing("parses") | {"Completeness": _completeness(prompt, generation, read, None, shown=False)}
     asked = _asked(prompt, tree)
+    docstrings = docstrings_of(code, asked, execution.hold)
+    shown = has_true_example(docstrings)
     return {
-        "Code Correctness": _correctness(code, run),
+        "Code Correctness": _correctness(code, execution),
         "Structure & Design": _structure(asked),
-        "Documentation": _documentation(asked, generation.answer_text),
+        "Documentation": documentation(asked, docstrings, generation.answer_text, executed=execution.hold is not None),
         "Error Handling": _error_handling([node for node in asked.body if isinstance(node, DEFINITION)]),
-        "Completeness": _completeness(prompt, generation, read, tree),
+        "Completeness": _completeness(prompt, generation, read, tree, shown=shown),
     }
 
 
@@ -139,38 +160,29 @@ def _given(prompt: Prompt) -> list[str]:
     return [name for name in GIVEN_NAME.findall(prompt.text) if name not in FILLER]
 
 
-def _correctness(code: str, run: Run) -> list[Measure]:
+def _correctness(code: str, execution: Execution) -> list[Measure]:
     """Of the block that defines what was asked for, not of others that use it."""
-    return [("parses", 2, 1), ("runs", 3, run(code).ended == "ok")]
-
-
-def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-def _definitions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    """Public definitions, and methods other than the special ones, which need no docstring."""
-    return [node for node in ast.walk(tree) if isinstance(node, DEFINITION) and not node.name.startswith("_")]
+    return [("parses", 2, 1), ("runs", 3, execution.run(code).ended == "ok")]
 
 
 def _structure(tree: ast.Module) -> list[Measure]:
-    functions = _functions(tree)
+    defined = functions(tree)
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    if not functions and not classes:
+    if not defined and not classes:
         return [("code in definitions", 1, 0)]
     kinds = DEFINITION | ast.Import | ast.ImportFrom | ast.If
     ordered = [isinstance(node, kinds) or _is_constant(node) for node in tree.body]
-    short = [(node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES for node in functions]
-    shallow = [_nesting(node) <= MAX_NESTING for node in functions]
-    named = [node.name.islower() or node.name.startswith(("setUp", "tearDown")) for node in functions]
+    short = [(node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES for node in defined]
+    shallow = [_nesting(node) <= MAX_NESTING for node in defined]
+    named = [node.name.islower() or node.name.startswith(("setUp", "tearDown")) for node in defined]
     named += [node.name[:1].isupper() and "_" not in node.name for node in classes]
     uses_globals = any(isinstance(node, ast.Global) for node in ast.walk(tree))
     starred = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree))
     return [
-        ("code in definitions", 4, _faultless(ordered)),
-        ("short functions", 2, _faultless(short)),
-        ("shallow nesting", 2, _faultless(shallow)),
-        ("conventional names", 1, _faultless(named)),
+        ("code in definitions", 4, faultless(ordered)),
+        ("short functions", 2, faultless(short)),
+        ("shallow nesting", 2, faultless(shallow)),
+        ("conventional names", 1, faultless(named)),
         ("no globals", 1, not (uses_globals or starred)),
     ]
 
@@ -193,25 +205,6 @@ def _nesting(function: ast.AST) -> int:
     return deepest
 
 
-def _documentation(tree: ast.Module, text: str) -> list[Measure]:
-    documented = [bool(ast.get_docstring(node)) for node in _definitions(tree)]
-    return [
-        ("docstrings", 5, _faultless(documented) if documented else 0),
-        ("type hints", 2, _faultless(_hinted(tree)) if _functions(tree) else 0),
-        ("prose", 3, len(prose_of(text).split()) >= 8),
-    ]
-
-
-def _hinted(tree: ast.Module) -> list[bool]:
-    return [_is_hinted(function) for function in _functions(tree)]
-
-
-def _is_hinted(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    hinted = [argument.annotation is not None for argument in arguments if argument.arg not in ("self", "cls")]
-    return all(hinted) and (function.returns is not None or function.name == "__init__")
-
-
 def _error_handling(definitions: Sequence[ast.AST]) -> list[Measure]:
     nodes = [node for definition in definitions for node in ast.walk(definition)]
     raised = [node for node in nodes if isinstance(node, ast.Raise) and node.exc is not None]
@@ -224,10 +217,10 @@ def _error_handling(definitions: Sequence[ast.AST]) -> list[Measure]:
     swallowed = [_swallows(node) for node in handlers]
     measures: list[Measure] = [
         ("raises or catches", 4, 1),
-        ("specific", 3, _faultless(specific)),
+        ("specific", 3, faultless(specific)),
         ("nothing swallowed", 1, not any(swallowed)),
     ]
-    return measures + ([("messages", 2, _faultless(messages))] if messages else [])
+    return measures + ([("messages", 2, faultless(messages))] if messages else [])
 
 
 def _exception_name(node: ast.expr | None) -> str | None:
@@ -240,17 +233,20 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
     return broad and all(isinstance(node, ast.Pass | ast.Continue) for node in handler.body)
 
 
-def _completeness(prompt: Prompt, generation: Generation, read: Extracted, tree: ast.Module | None) -> list[Measure]:
+def _completeness(
+    prompt: Prompt, generation: Generation, read: Extracted, tree: ast.Module | None, *, shown: bool
+) -> list[Measure]:
+    """shown  a docstring has an example that holds"""
     code, beside = read.code or "", [parsed(other) for other in read.others]
     given = _given(prompt)
     defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")} if tree else set()
     measures: list[Measure] = [
         ("not cut off", 3, generation.finish_reason == "stop"),
         ("no placeholders", 3, not PLACEHOLDER.search(code) and not (tree and _has_stub(tree))),
-        ("an example or test", 2, bool(tree) and any(map(_has_example, [tree, *beside]))),
+        ("an example or test", 2, shown or (bool(tree) and any(map(_has_example, [tree, *beside])))),
     ]
     if given:
-        measures.append(("names given in the prompt", 2, _share([name in defined for name in given])))
+        measures.append(("names given in the prompt", 2, share([name in defined for name in given])))
     return measures
 
 
@@ -262,7 +258,7 @@ def _has_stub(tree: ast.Module) -> bool:
         if isinstance(node, ast.ClassDef) and any(_exception_name(b) in ("Protocol", "ABC") for b in node.bases)
     ]
     allowed = {id(inner) for node in open_classes for inner in ast.walk(node)}
-    return any(_is_stub(node) for node in _functions(tree) if id(node) not in allowed)
+    return any(_is_stub(node) for node in functions(tree) if id(node) not in allowed)
 
 
 def _is_stub(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -281,7 +277,7 @@ def _is_ellipsis(node: ast.stmt) -> bool:
 def _has_example(tree: ast.Module | None) -> bool:
     if tree is None:
         return False
-    tests = any(function.name.startswith("test") for function in _functions(tree))
+    tests = any(function.name.startswith("test") for function in functions(tree))
     used = any(isinstance(node, ast.Assert) for node in ast.walk(tree)) or any(
         isinstance(node, ast.If | ast.Expr | ast.For | ast.With) and not _is_docstring(node) for node in tree.body
     )
@@ -290,41 +286,3 @@ def _has_example(tree: ast.Module | None) -> bool:
 
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and _is_text(node.value)
-
-
-# ---------------------------------------------------------------- SQL
-
-
-CLAUSE = re.compile(r"\b(SELECT|FROM|WHERE|JOIN|ORDER|GROUP)\b", re.I)
-COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.S)
-
-
-def _sql(generation: Generation, code: str) -> dict[str, list[Measure]]:
-    query = COMMENT.sub("", code).strip()
-    uncrowded = [len(CLAUSE.findall(line)) <= 2 for line in query.splitlines()]
-    return {
-        "Structure & Design": [
-            ("a SELECT", 4, "SELECT" in query.upper()),
-            ("few clauses a line", 3, _faultless(uncrowded)),
-            ("one style of keywords", 2, len({word.isupper() for word in CLAUSE.findall(query)}) <= 1),
-            ("columns by name", 1, not re.search(r"SELECT\s+\*", query, re.I)),
-        ],
-        "Documentation": [
-            ("prose", 7, len(prose_of(generation.text).split()) >= 8),
-            ("aliases", 3, bool(re.search(r"\bAS\b", query, re.I))),
-        ],
-        "Completeness": [
-            ("not cut off", 3, generation.finish_reason == "stop"),
-            ("no placeholders", 3, not PLACEHOLDER.search(code) and "..." not in code),
-            ("a whole statement", 2, query.endswith(";")),
-        ],
-    }
-
-
-def _share(passed: Sequence[bool]) -> float:
-    return sum(passed) / len(passed)
-
-
-def _faultless(passed: Sequence[bool]) -> float:
-    """1 where nothing fails, a half with one fault, a third with two: what is added beside a fault does not mend it."""
-    return 1 / (1 + list(passed).count(False))

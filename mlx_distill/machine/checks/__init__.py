@@ -85,16 +85,35 @@ def wanted(checks: Sequence[Check]) -> tuple[str, ...]:
 
 
 def _run(prompt: Prompt, extracted: Extracted, limits: Limits, unsandboxed: bool, packages: tuple[str, ...]) -> Outcome:
-    code, count = extracted.code or "", len(prompt.checks)
-    seconds = START_SECONDS + count * PATIENCE * limits.seconds
-    whole = dataclasses.replace(limits, seconds=seconds)
+    code = extracted.code or ""
     if prompt.language == "sql":
-        task: dict[str, object] = {"code": code, "setup": prompt.setup, "seconds": limits.seconds}
-        return sandbox.run(programs.sql(), task, limits=whole, unsandboxed=unsandboxed)
-    task = {"code": code, "names": wanted(prompt.checks), "checks": count}
-    task |= {"seconds": limits.seconds, "patience": PATIENCE}
-    lines = (check.run for check in prompt.checks)
+        task = {"code": code, "setup": prompt.setup, "seconds": limits.seconds}
+        return sandbox.run(programs.sql(), task, limits=_whole(limits, len(prompt.checks)), unsandboxed=unsandboxed)
+    lines = [check.run for check in prompt.checks]
+    return evaluated(code, wanted(prompt.checks), lines, limits, unsandboxed=unsandboxed, packages=packages)
+
+
+def evaluated(
+    code: str,
+    names: Sequence[str],
+    lines: Sequence[str],
+    limits: Limits,
+    *,
+    unsandboxed: bool = False,
+    packages: tuple[str, ...] = (),
+) -> Outcome:
+    """What lines evaluate to after an answer's code, each in a process of its own; see `checking` for the result.
+
+    names   what the code has to define: what it does after that has only so long
+    limits  `seconds` are of the processor, and of each line
+    """
+    task = {"code": code, "names": names, "checks": len(lines), "seconds": limits.seconds, "patience": PATIENCE}
+    whole = _whole(limits, len(lines))
     return sandbox.run(programs.python(), task, *lines, limits=whole, unsandboxed=unsandboxed, packages=packages)
+
+
+def _whole(limits: Limits, count: int) -> Limits:
+    return dataclasses.replace(limits, seconds=START_SECONDS + count * PATIENCE * limits.seconds)
 
 
 def _level(unsandboxed: bool) -> Level | None:

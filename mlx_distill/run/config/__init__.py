@@ -74,22 +74,24 @@ def settings() -> Iterator[tuple[str, Field]]:
 
 
 _DEMO: dict[str, Any] = {
-    "prompts.train": ("coding:base",),
+    "prompts.train": ("functions",),
+    "prompts.valid": ("functions-validation",),
+    "prompts.test": ("functions-test",),
     "teacher.spec": "recorded",
     "training.student": "smollm2-135m",
     "training.epochs": 2,
-    "training.learning_rate": 1e-3,
+    "training.learning_rate": 5e-4,
     "training.layers": 8,
     "training.window": 1024,
     "comparison.judges": ("static",),
-    "comparison.max_tokens": 384,
+    "comparison.max_tokens": 160,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
     "standard": {},
     "quick": {"training.student": "qwen2.5-0.5b", "training.epochs": 3},
     "demo": _DEMO,
-    "demo-short": _DEMO | {"prompts.limit": 4, "training.epochs": 1, "comparison.max_tokens": 64},
+    "demo-short": _DEMO | {"prompts.limit": 4, "training.epochs": 1},
 }
 
 

@@ -47,7 +47,11 @@ ports += 1
 ''',
         '''
 def parse_port(text: str) -> int:
-    """Return the port."""
+    """Return the port.
+
+    >>> parse_port("80")
+    80
+    """
     if not text.isdecimal():
         raise ValueError(f"{text!r} is not a number")
     return int(text)
@@ -89,7 +93,13 @@ class Stack:
 ''',
         '''
 class Stack:
-    """A stack."""
+    """A stack.
+
+    >>> stack = Stack()
+    >>> stack.push(1)
+    >>> stack.pop()
+    1
+    """
 
     def __init__(self) -> None:
         self.items: list[int] = []
@@ -136,7 +146,11 @@ limit += 10
 ''',
         '''
 def primes(limit: int) -> list[int]:
-    """The primes below a limit."""
+    """The primes below a limit.
+
+    >>> primes(6)
+    [2, 3, 5]
+    """
     return [n for n in range(2, limit) if all(n % d for d in range(2, n))]
 
 
@@ -169,6 +183,9 @@ PADDING = [
     "",
 ]
 SQL_PADDING = ["-- A comment with words AS many as one wants.", "/* SELECT\nFROM\n*/", "", "-- ;"]
+DOCSTRING = '    """Return the port.\n\n    >>> parse_port("80")\n    80\n    """\n'
+EXAMPLE = '\n\n    >>> parse_port("80")\n    80\n    '
+USAGE = 'if __name__ == "__main__":\n    assert parse_port("80") == 80'
 WORDS = "And more words, that say again what has been said, and promise that all of it is right. "
 
 
@@ -255,7 +272,9 @@ def test_padding_does_not_make_a_broken_answer_run(prompt: Prompt) -> None:
         ("Structure & Design", "parse_port", "ParsePort"),
         ("Structure & Design", "    return", "    global state\n    return"),
         ("Structure & Design", "    return", "\n" * 45 + "    return"),
-        ("Documentation", '    """Return the port."""\n', ""),
+        ("Documentation", DOCSTRING, ""),
+        ("Documentation", EXAMPLE, ""),
+        ("Documentation", "    80\n", "    81\n"),
         ("Documentation", ": str) -> int", ")"),
         ("Documentation", PROSE, ""),
         ("Error Handling", "raise ValueError(", "raise Exception("),
@@ -264,7 +283,6 @@ def test_padding_does_not_make_a_broken_answer_run(prompt: Prompt) -> None:
         ("Completeness", "return int(text)", "pass  # TODO"),
         ("Completeness", "        raise", "        ...  # your code here\n        raise"),
         ("Completeness", "parse_port", "parse"),
-        ("Completeness", 'if __name__ == "__main__":\n    assert parse_port("80") == 80', ""),
     ],
 )
 @pytest.mark.usefixtures("sandboxed")
@@ -285,6 +303,26 @@ def test_nesting_is_counted_in_blocks_and_an_elif_is_not_deeper(depth: int, shal
     )
     code = f"def parse_port(text):\n{blocks}{branches}"
     assert ("shallow nesting 100%" in judged(PORT, block(code, "python")).reason) is shallow
+
+
+@pytest.mark.usefixtures("sandboxed")
+def test_a_true_docstring_example_is_worth_more_than_none_and_a_false_one_no_more_than_no_docstring() -> None:
+    code = good(PORT).replace(USAGE, "")
+    changed = code, code.replace(EXAMPLE, ""), code.replace("    80\n", "    81\n"), code.replace(DOCSTRING, "")
+    true, none, false, undocumented = (scores(PORT, text) for text in changed)
+    assert true["Documentation"] > none["Documentation"] > false["Documentation"] == undocumented["Documentation"]
+    assert true["Completeness"] > none["Completeness"] == false["Completeness"] == undocumented["Completeness"]
+    assert scores(PORT, none_of(EXAMPLE))["Completeness"] == true["Completeness"], "an assertion is an example too"
+
+
+def none_of(part: str) -> str:
+    return good(PORT).replace(part, "")
+
+
+@pytest.mark.usefixtures("sandboxed")
+def test_examples_are_no_measure_where_nothing_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "level", lambda: "none")
+    assert scores(PORT, good(PORT))["Documentation"] == scores(PORT, none_of(EXAMPLE))["Documentation"] == 10
 
 
 # ---------------------------------------------------------------- what is not measured
