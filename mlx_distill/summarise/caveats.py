@@ -24,7 +24,7 @@ FICKLE = 0.8
 def caveats(config: Config, comparison: Comparison, generations: Sequence[Generation]) -> tuple[str, ...]:
     return (
         *_about_strength(config.comparison.strength),
-        *_about_teacher(config, comparison.teacher_models),
+        *_about_teacher(comparison),
         *_about_judges(config, comparison),
         *_about_preferences(comparison),
         *_about_answers(generations),
@@ -38,9 +38,10 @@ def _about_strength(strength: float) -> list[str]:
     return [f"The distilled model answered with its adapter at strength {strength:g} of 1."] if strength != 1 else []
 
 
-def _about_teacher(config: Config, models: Sequence[str]) -> list[str]:
-    alone = config.training.data is not None and not models
-    return ["No teacher took part: base and distilled are compared alone."] if alone else []
+def _about_teacher(comparison: Comparison) -> list[str]:
+    if "teacher" in comparison.roles:
+        return []
+    return ["No teacher answered the test prompts: base and distilled are compared alone."]
 
 
 def _about_judges(config: Config, comparison: Comparison) -> list[str]:
@@ -56,7 +57,7 @@ def _about_judges(config: Config, comparison: Comparison) -> list[str]:
     if people and others:
         named = f"{plural(len(others), 'model')} and {plural(len(people), 'human judge')}"
         sentences.append(f"The preference is the mean of {named}, each with the same weight.")
-    if models and traits_of(config.teacher.spec).kind in ("recorded", "traces"):
+    if "teacher" in comparison.roles and traits_of(config.teacher.spec).kind in ("recorded", "traces"):
         sentences.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
     for judge in judges:
         if judge in (config.teacher.spec, *models):

@@ -17,7 +17,17 @@ from mlx_distill.run.config import Config
 from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, PROMPTS, SCORES, TEACHER_DATA, RunDir
 from mlx_distill.run.paths import shown
 from mlx_distill.run.prompts import shorten
-from mlx_distill.run.records import ROLES, Completion, Generation, Judgment, Preference, Prompt, Role, Score
+from mlx_distill.run.records import (
+    MODELS,
+    ROLES,
+    Completion,
+    Generation,
+    Judgment,
+    Preference,
+    Prompt,
+    Role,
+    Score,
+)
 from mlx_distill.run.results.comparison import (
     Answer,
     AnswerChecks,
@@ -60,6 +70,12 @@ class Compared:
     preferences: list[Preference]
     scores: list[Score]
     rubric: Rubric
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The student's two, and the teacher where it has answered a test prompt."""
+        answered = {generation.role for generation in self.generations}
+        return tuple(role for role in ROLES if role in answered or role in MODELS)
 
     def paid(self) -> list[float]:
         prices = [judgment.usd for judgment in self.judgments] + [preference.usd for preference in self.preferences]
@@ -111,8 +127,8 @@ def _measured(compared: Compared) -> dict[str, Any]:
         "verdict_in_words": _in_words(rows),
         "preferences": tuple(preferences),
         "dimensions": tuple(dimensions),
-        "checks": checks_part(compared.scores, pairs),
-        "answers": {role: _answers(compared.generations, role) for role in ROLES},
+        "checks": checks_part(compared.scores, pairs, compared.roles),
+        "answers": {role: _answers(compared.generations, role) for role in compared.roles},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlx_distill.run.records import Estimate, Role
+from mlx_distill.run.records import ROLES, Estimate, Role
 from mlx_distill.run.results.part import Part, Tested, TestedOfBoth
 
 
@@ -192,6 +192,8 @@ class PromptResult(Part, frozen=True, kw_only=True):
 
 
 class Comparison(Part, frozen=True, kw_only=True):
+    """`answers` and the checks' roles name who answered: the teacher is not among them where nobody asked one."""
+
     judges: tuple[str, ...]
     judge_is_llm: bool
     measured: dict[str, str] | None
@@ -212,6 +214,11 @@ class Comparison(Part, frozen=True, kw_only=True):
     teacher_models: tuple[str, ...]
     caveats: tuple[str, ...]
     prompts: tuple[PromptResult, ...]
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who answered: base and distilled, and the teacher where there is one."""
+        return tuple(role for role in ROLES if role in self.answers)
 
     @property
     def primary(self) -> PairPreference | None:
