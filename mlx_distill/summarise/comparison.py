@@ -47,6 +47,7 @@ from mlx_distill.run.results.part import Tested, fields_of
 from mlx_distill.run.rubric import Rubric, rubric_of
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.caveats import caveats
+from mlx_distill.summarise.loops import ends_in_loop
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 from mlx_distill.summarise.scores import (
     CHECKS,
@@ -102,7 +103,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
         caveats=(),
         prompts=tuple(_prompts(compared)),
     )
-    return replace(part, caveats=caveats(config, part, compared.generations))
+    return replace(part, caveats=caveats(config, part))
 
 
 def _measured(compared: Compared) -> dict[str, Any]:
@@ -182,6 +183,7 @@ def _answers(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
     return AnswersOfRole(
         count=len(mine),
         cut_off=sum(generation.finish_reason == "length" for generation in mine),
+        loops=sum(ends_in_loop(generation.text) for generation in mine),
         characters=stats.estimate(list(lengths.values())) if mine else None,
         tokens=tokens,
         seconds=seconds,
@@ -258,6 +260,7 @@ def _answer(answer: Generation, compared: Compared) -> Answer:
     return Answer(
         text=answer.text,
         finish_reason=answer.finish_reason,
+        loop=ends_in_loop(answer.text),
         tokens=answer.tokens,
         seconds=answer.seconds,
         checks=_checks(score) if score else None,

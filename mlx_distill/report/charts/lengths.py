@@ -43,7 +43,9 @@ def _sentences(comparison: Comparison) -> list[str]:
     cut = ", ".join(f"{role} {mine.cut_off} of {mine.count}" for role, mine in answers.items())
     ratio = entry.length_ratio if entry else None
     longer = [f"Distilled answers are {estimate(ratio)} times as long as the base's"] if ratio else []
-    return [*longer, f"Cut off at the token cap: {cut}"]
+    loops = ", ".join(f"{role} {mine.loops}" for role, mine in answers.items() if mine.loops)
+    ends = f"Cut off at the token cap: {cut}"
+    return [*longer, f"{ends}; end in a loop: {loops}" if loops else ends]
 
 
 Bar = tuple[Role, Estimate | None, str]

@@ -171,7 +171,7 @@ def answers(results: Results) -> Section:
 
 
 def answers_table(comparison: Comparison) -> Table:
-    header = ("", "answers", "cut at the cap", "characters", "tokens", "tokens/s")
+    header = ("", "answers", "cut at the cap", "end in a loop", "characters", "tokens", "tokens/s")
     return Table(header, list(_answer_rows(comparison)))
 
 
@@ -182,6 +182,7 @@ def _answer_rows(comparison: Comparison) -> Iterable[tuple[str, ...]]:
             role,
             f"{answered.count:,}",
             f"{answered.cut_off} of {answered.count}",
+            f"{answered.loops} of {answered.count}",
             estimate(answered.characters, 0),
             f"{answered.tokens:,}" if answered.tokens else NOTHING,  # nobody counted those of a recorded answer
             NOTHING if speed is None else f"{speed:,.0f}",

@@ -113,8 +113,11 @@ class Checks(Part, frozen=True, kw_only=True):
 
 
 class AnswersOfRole(Part, frozen=True, kw_only=True):
+    """`cut_off`: at the token cap; `loops`: that end in a loop, cut off or not."""
+
     count: int
     cut_off: int
+    loops: int
     characters: Estimate | None
     tokens: int
     seconds: float
@@ -152,8 +155,11 @@ class AnswerJudgment(Part, frozen=True, kw_only=True):
 
 
 class Answer(Part, frozen=True, kw_only=True):
+    """`loop`: it ends in one."""
+
     text: str
     finish_reason: str
+    loop: bool
     tokens: int
     seconds: float
     checks: AnswerChecks | None

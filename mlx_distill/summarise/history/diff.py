@@ -191,6 +191,7 @@ def _answers(results: Results) -> dict[str, str]:
     for role, answers in comparison.answers.items():
         lines[f"characters, {role}"] = wording.estimate(answers.characters, 0)
         lines[f"cut at the cap, {role}"] = f"{answers.cut_off} of {answers.count}"
+        lines[f"end in a loop, {role}"] = f"{answers.loops} of {answers.count}"
     return lines
 
 
