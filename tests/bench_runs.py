@@ -206,7 +206,7 @@ def _answers(
 
 def _text(made: Made, role: Role, draw: random.Random) -> str:
     length = max(len(ATTACK), round(draw.gauss(made.lengths[role], made.lengths[role] / 5)))
-    return (ATTACK + " because" * length)[:length]
+    return (ATTACK + "".join(f" because {number}" for number in range(length)))[:length]
 
 
 def _parts(made: Made, number: int, passed: bool) -> dict[str, bool]:

@@ -20,6 +20,7 @@ from mlx_distill.run.config import Config
 from mlx_distill.run.digest import content_id
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.records import (
+    MODELS,
     ROLES,
     Completion,
     Generation,
@@ -150,7 +151,7 @@ def _comparison(run: RunDir, made: Made, prompts: list[Prompt], draw: random.Ran
     samples = {"teacher": 1, "base": made.samples, "distilled": made.samples}
     generations = [
         Generation(p.id, role, _text(p, role, s, draw), draw.randint(50, 400), 1.5, _ended(draw), s)
-        for p in prompts for role in ROLES for s in range(samples[role])
+        for p in prompts for role in _answering(made) for s in range(samples[role])
     ]  # fmt: skip
     run.write_records("generations.jsonl", generations)
     run.write_records("judgments.jsonl", [
@@ -168,6 +169,10 @@ def _comparison(run: RunDir, made: Made, prompts: list[Prompt], draw: random.Ran
     ])  # fmt: skip
     checked = [g for index, g in enumerate(generations) if index % 2 == 0 or g.role != "teacher"]
     run.write_records("scores.jsonl", [_score(g, worth[g.prompt_id, g.role], draw) for g in checked])
+
+
+def _answering(made: Made) -> tuple[Role, ...]:
+    return MODELS if "teacher" in made.missing else ROLES
 
 
 def _ended(draw: random.Random) -> str:

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from mlx_distill.collect.filters import describe_dataset
 from mlx_distill.collect.traces import read_traces
 from mlx_distill.models.asking.ledger import Ledger
-from mlx_distill.models.teachers import Ask, Reply, Request
+from mlx_distill.models.teachers import Ask, Reply, Request, Teacher
+from mlx_distill.models.teachers.recorded import RecordedTeacher
 from mlx_distill.run.config import TeacherConfig
+from mlx_distill.run.prompts import shorten
 from mlx_distill.run.records import Completion, Prompt, why_unusable
 
-__all__ = ["Tally", "collect", "describe_dataset", "export", "read_traces", "request_of"]
+__all__ = ["Tally", "collect", "describe_dataset", "export", "read_traces", "request_of", "why_not_asked"]
 
 
 def request_of(prompt: Prompt, model: str, config: TeacherConfig) -> Request:
@@ -75,6 +77,16 @@ def export(prompts: Iterable[Prompt], ledger: Ledger, model: str, config: Teache
     for prompt in prompts:
         if reply := ledger.get(request_of(prompt, model, config)):
             yield completion_of(prompt, reply)
+
+
+def why_not_asked(tests: Iterable[Prompt], teacher: Teacher, config: TeacherConfig) -> str:
+    """Why a recorded teacher is asked none of the test prompts: it lacks one, and base and distilled can be compared
+    without it. "" where it has all; another teacher is always asked."""
+    if not isinstance(teacher, RecordedTeacher):
+        return ""
+    lacking = (test for test in tests if not teacher.has(request_of(test, teacher.model, config)))
+    first = next(lacking, None)
+    return f"{teacher.path.name} has no answer to {shorten(first.text)!r}" if first else ""
 
 
 def completion_of(prompt: Prompt, reply: Reply) -> Completion:

@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from mlx_distill.collect import Tally, collect, describe_dataset, export, read_traces, request_of
+from mlx_distill.collect import Tally, collect, describe_dataset, export, read_traces, request_of, why_not_asked
 from mlx_distill.machine import environment
 from mlx_distill.models import students
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
-from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, identity
+from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, Teacher, identity
 from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.data.conversations import parse_columns
 from mlx_distill.run.data.dialogue import Account
@@ -39,8 +39,7 @@ PROGRESS_EVERY = 1000
 MANY = 20_000
 """Prompts whose export takes long enough to say so."""
 
-VALID_SHARE = 0.05
-MOST_VALID = 200
+VALID_SHARE, MOST_VALID = 0.05, 200
 """Of existing traces, what is held out for the loss."""
 
 
@@ -103,8 +102,8 @@ def obtain_answers(job: Job) -> None:
 
 async def collect_answers(job: Job) -> None:
     """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
-    total = job.run.content(PROMPTS).lines
     async with asking(job, job.config.teacher.spec) as asked:
+        total = job.run.content(PROMPTS).lines - _unanswered_tests(job, asked.teacher)
         stream = _stream(job, asked.teacher.model)
         tally = Tally()
         tally.start(*asked.ledger.done(stream))
@@ -124,6 +123,15 @@ async def collect_answers(job: Job) -> None:
             )
 
 
+def _unanswered_tests(job: Job, teacher: Teacher) -> int:
+    """How many test prompts, the last of all prompts, are not asked: all where a recorded teacher lacks one of them."""
+    tests = [prompt for prompt in job.run.stream(PROMPTS, Prompt) if prompt.split == "test"]
+    reason = why_not_asked(tests, teacher, job.config.teacher)
+    if reason:
+        job.view.note(f"No teacher for the test prompts: {reason}. Base and distilled are compared alone.")
+    return len(tests) if reason else 0
+
+
 async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
     job = asked.job
     await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
@@ -134,7 +142,7 @@ async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
 async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
     job, forecast = asked.job, Forecast(total)
     _check_cache(job)
-    prompts = job.run.stream(PROMPTS, Prompt, skip=tally.leading)
+    prompts = itertools.islice(job.run.stream(PROMPTS, Prompt, skip=tally.leading), total - tally.leading)
     requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
     cached = Counter[str]()
     with job.view.tracking("collect", total) as update:

@@ -15,7 +15,6 @@ from mlx_distill.evaluate.benchmarks.elsewhere import Given
 from mlx_distill.evaluate.benchmarks.inspect_log import check_installed
 from mlx_distill.machine import environment
 from mlx_distill.models.asking.opened import ledger_path
-from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.pipeline import BENCH_OUTPUTS, SELECTED, STAGES, bench_stage, wants_teacher
 from mlx_distill.pipeline.agree import agree_on_costs, check_judges, check_teacher, check_teachers
 from mlx_distill.pipeline.export import EXPORTS
@@ -25,7 +24,7 @@ from mlx_distill.pipeline.seeds import further_seeds, sharing
 from mlx_distill.report.look import DEFAULT, Look
 from mlx_distill.run import config as configuration
 from mlx_distill.run import folder as files
-from mlx_distill.run.errors import DataError, TeacherError, UsageError
+from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import WORK, Job
 from mlx_distill.run.results import Results
@@ -148,19 +147,13 @@ def _answer_and_judge(job: Job) -> None:
 def _ask_about_tests(job: Job) -> None:
     """Collects the teacher's answers to the test prompts, where the training data is the user's own.
 
-    Recorded answers may be to other prompts: base and distilled are compared alone then. What a teacher answered
-    earlier stays in the ledger.
+    What a teacher answered earlier stays in the ledger.
     """
-    reason = f"{job.config.teacher.spec} is the default and was not asked (--teacher names one)"
     if STAGES["collect"].wanted(job):
-        try:
-            run_stage(job, STAGES["collect"])
-            return
-        except TeacherError as error:
-            if traits_of(job.config.teacher.spec).kind != "recorded":
-                raise
-            reason = str(error).rstrip(".")
+        run_stage(job, STAGES["collect"])
+        return
     remove(job.run / files.TEACHER_DATA)
+    reason = f"{job.config.teacher.spec} is the default and was not asked (--teacher names one)"
     job.view.note(f"No teacher: {reason}. Base and distilled are compared alone.")
 
 

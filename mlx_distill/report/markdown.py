@@ -164,11 +164,11 @@ def sweep_markdown(results: SweepResults, chart: str | None) -> str:
 
 
 def _prompt_by_prompt(comparison: Comparison) -> str:
-    parts = [_prompt(number, prompt) for number, prompt in enumerate(comparison.prompts, 1)]
+    parts = [_prompt(number, prompt, comparison.roles) for number, prompt in enumerate(comparison.prompts, 1)]
     return "\n\n".join(["## Prompt by prompt", *parts]) if parts else ""
 
 
-def _prompt(number: int, prompt: PromptResult) -> str:
+def _prompt(number: int, prompt: PromptResult, roles: Sequence[Role]) -> str:
     reasons = (
         f"{inline(reason.judge)}: {inline(prompts.preferred(reason))}. {inline(reason.reason)}".strip()
         for reason in prompt.preference_reasons
@@ -177,8 +177,8 @@ def _prompt(number: int, prompt: PromptResult) -> str:
         f"### {number}. {inline(prompt.title)} ({inline(prompt.category)}, {inline(prompt.source)})",
         fence(prompt.text),
         inline(prompts.outcome(prompt)),
-        table(("", "mean score", "checks passed", "ended"), [_role(role, prompt.of(role)) for role in ROLES]),
-        *(_answer(role, prompt.of(role), place) for role in ROLES for place in range(len(prompt.of(role).answers))),
+        table(("", "mean score", "checks passed", "ended"), [_role(role, prompt.of(role)) for role in roles]),
+        *(_answer(role, prompt.of(role), place) for role in roles for place in range(len(prompt.of(role).answers))),
         _folded("Who was preferred, and why", bullets(reasons)),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""How a benchmark's answers came out, whatever they were worth: cut off, unreadable, not scored, and how long.
+"""How a benchmark's answers came out, whatever they were worth: cut, in a loop, unreadable, not scored, and how long.
 
 In: an Asked. Out: counts for each role, what they make doubtful, and lengths in characters.
 """
@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from mlx_distill.run.records import MODELS, Estimate, Role
 from mlx_distill.run.results.benchmarks import CategoryLength, RoleCounts
 from mlx_distill.stats import inference as stats
+from mlx_distill.summarise.loops import ends_in_loop
 from mlx_distill.summarise.scored import ScoredBenchmark
 
 DEGRADED = 0.02
-"""Above this share of answers cut off, unreadable, not scored or missing, a result says too much of that."""
+"""Above this share of answers cut off, in a loop, unreadable, not scored or missing, a result says too much of that."""
 
 SMALLEST_CATEGORY = 5
 """Items from which a category's lengths are shown."""
@@ -32,6 +33,7 @@ def _role(asked: ScoredBenchmark, role: Role) -> RoleCounts:
     return RoleCounts(
         answers=len(cases),
         cut_off=sum(answer.finish_reason == "length" for answer in answers),
+        loops=sum(ends_in_loop(answer.text) for answer in answers),
         no_answer=sum(score.passed is False and score.found is None for score in scores.values()),
         not_run=sum(case not in scores or scores[case].passed is None for case in cases),
         missing=max(0, len(asked.items) * asked.samples - len(cases)),
@@ -51,6 +53,7 @@ def degraded(asked: ScoredBenchmark, roles: Mapping[Role, RoleCounts]) -> tuple[
             for count, of, what in (
                 (counts.missing, everything, "missing"),
                 (counts.cut_off, answers, f"cut off{at}"),
+                (counts.loops, answers, "ending in a loop"),
                 (counts.no_answer, answers, "without one that could be read"),
                 (counts.not_run, answers, "not scored"),
             )

@@ -5,13 +5,11 @@ In: what was compared, and how. Out: sentences, the gravest first, shown whereve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mlx_distill.evaluate.judges import PEOPLE, STATIC_JUDGE
 from mlx_distill.models.teachers import family
 from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run.config import Config
-from mlx_distill.run.records import MODELS, Generation
+from mlx_distill.run.records import MODELS
 from mlx_distill.run.results.comparison import Comparison
 from mlx_distill.run.wording import estimate, plural
 from mlx_distill.summarise.form import packages_words
@@ -21,13 +19,13 @@ FICKLE = 0.8
 """Below this share of equal answers in both orders, order decides too much."""
 
 
-def caveats(config: Config, comparison: Comparison, generations: Sequence[Generation]) -> tuple[str, ...]:
+def caveats(config: Config, comparison: Comparison) -> tuple[str, ...]:
     return (
         *_about_strength(config.comparison.strength),
-        *_about_teacher(config, comparison.teacher_models),
+        *_about_teacher(comparison),
         *_about_judges(config, comparison),
         *_about_preferences(comparison),
-        *_about_answers(generations),
+        *_about_answers(comparison),
         *_about_gaps(comparison),
     )
 
@@ -38,9 +36,10 @@ def _about_strength(strength: float) -> list[str]:
     return [f"The distilled model answered with its adapter at strength {strength:g} of 1."] if strength != 1 else []
 
 
-def _about_teacher(config: Config, models: Sequence[str]) -> list[str]:
-    alone = config.training.data is not None and not models
-    return ["No teacher took part: base and distilled are compared alone."] if alone else []
+def _about_teacher(comparison: Comparison) -> list[str]:
+    if "teacher" in comparison.roles:
+        return []
+    return ["No teacher answered the test prompts: base and distilled are compared alone."]
 
 
 def _about_judges(config: Config, comparison: Comparison) -> list[str]:
@@ -56,7 +55,7 @@ def _about_judges(config: Config, comparison: Comparison) -> list[str]:
     if people and others:
         named = f"{plural(len(others), 'model')} and {plural(len(people), 'human judge')}"
         sentences.append(f"The preference is the mean of {named}, each with the same weight.")
-    if models and traits_of(config.teacher.spec).kind in ("recorded", "traces"):
+    if "teacher" in comparison.roles and traits_of(config.teacher.spec).kind in ("recorded", "traces"):
         sentences.append(f"The teacher's answers are recorded ({', '.join(models)}), not live API output.")
     for judge in judges:
         if judge in (config.teacher.spec, *models):
@@ -89,13 +88,17 @@ def _about_preferences(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _about_answers(generations: Sequence[Generation]) -> list[str]:
+def _about_answers(comparison: Comparison) -> list[str]:
     sentences = []
-    for role in MODELS:
-        mine = [generation for generation in generations if generation.role == role]
-        cut = sum(generation.finish_reason == "length" for generation in mine)
-        if cut:
-            sentences.append(f"{cut} of {len(mine)} answers of the {role} model were cut at the token cap.")
+    for role, answers in comparison.answers.items():
+        whose = f"answers of the {role}{' model' if role in MODELS else ''}"
+        if answers.cut_off:
+            sentences.append(f"{answers.cut_off} of {answers.count} {whose} were cut at the token cap.")
+        if answers.loops:
+            loops = "ends" if answers.loops == 1 else "end"
+            sentences.append(
+                f"{answers.loops} of {answers.count} {whose} {loops} in a loop, the same words again and again."
+            )
     return sentences
 
 

@@ -17,7 +17,17 @@ from mlx_distill.run.config import Config
 from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, PROMPTS, SCORES, TEACHER_DATA, RunDir
 from mlx_distill.run.paths import shown
 from mlx_distill.run.prompts import shorten
-from mlx_distill.run.records import ROLES, Completion, Generation, Judgment, Preference, Prompt, Role, Score
+from mlx_distill.run.records import (
+    MODELS,
+    ROLES,
+    Completion,
+    Generation,
+    Judgment,
+    Preference,
+    Prompt,
+    Role,
+    Score,
+)
 from mlx_distill.run.results.comparison import (
     Answer,
     AnswerChecks,
@@ -37,6 +47,7 @@ from mlx_distill.run.results.part import Tested, fields_of
 from mlx_distill.run.rubric import Rubric, rubric_of
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.caveats import caveats
+from mlx_distill.summarise.loops import ends_in_loop
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 from mlx_distill.summarise.scores import (
     CHECKS,
@@ -60,6 +71,12 @@ class Compared:
     preferences: list[Preference]
     scores: list[Score]
     rubric: Rubric
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The student's two, and the teacher where it has answered a test prompt."""
+        answered = {generation.role for generation in self.generations}
+        return tuple(role for role in ROLES if role in answered or role in MODELS)
 
     def paid(self) -> list[float]:
         prices = [judgment.usd for judgment in self.judgments] + [preference.usd for preference in self.preferences]
@@ -86,7 +103,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
         caveats=(),
         prompts=tuple(_prompts(compared)),
     )
-    return replace(part, caveats=caveats(config, part, compared.generations))
+    return replace(part, caveats=caveats(config, part))
 
 
 def _measured(compared: Compared) -> dict[str, Any]:
@@ -111,8 +128,8 @@ def _measured(compared: Compared) -> dict[str, Any]:
         "verdict_in_words": _in_words(rows),
         "preferences": tuple(preferences),
         "dimensions": tuple(dimensions),
-        "checks": checks_part(compared.scores, pairs),
-        "answers": {role: _answers(compared.generations, role) for role in ROLES},
+        "checks": checks_part(compared.scores, pairs, compared.roles),
+        "answers": {role: _answers(compared.generations, role) for role in compared.roles},
     }
 
 
@@ -166,6 +183,7 @@ def _answers(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
     return AnswersOfRole(
         count=len(mine),
         cut_off=sum(generation.finish_reason == "length" for generation in mine),
+        loops=sum(ends_in_loop(generation.text) for generation in mine),
         characters=stats.estimate(list(lengths.values())) if mine else None,
         tokens=tokens,
         seconds=seconds,
@@ -242,6 +260,7 @@ def _answer(answer: Generation, compared: Compared) -> Answer:
     return Answer(
         text=answer.text,
         finish_reason=answer.finish_reason,
+        loop=ends_in_loop(answer.text),
         tokens=answer.tokens,
         seconds=answer.seconds,
         checks=_checks(score) if score else None,

@@ -144,7 +144,7 @@ def _repeat_agreement(judgments: Sequence[Judgment], dimension: str) -> Estimate
 # ---------------------------------------------------------------- executed checks
 
 
-def checks_part(scores: Sequence[Score], pairs: ExecutedPairs | None) -> Checks:
+def checks_part(scores: Sequence[Score], pairs: ExecutedPairs | None, roles: Sequence[Role]) -> Checks:
     """How many prompts' checks each role passed whole, in every sample; `not_run` where there was no sandbox, or
     (`refused`) one that lacks what the answer needs."""
     passed = _passed(scores)
@@ -155,7 +155,7 @@ def checks_part(scores: Sequence[Score], pairs: ExecutedPairs | None) -> Checks:
             not_run=len({s.item_id for s in scores if s.role == role and s.passed is None}),
             refused=len({s.item_id for s in scores if s.role == role and s.passed is None and s.sandbox}),
         )
-        for role in ROLES
+        for role in roles
     }
     sandboxes = tuple(sorted({score.sandbox for score in scores if score.sandbox}))
     return Checks(sandbox=sandboxes, roles=counted, packages=packages_part(scores, ROLES), pairs=pairs)

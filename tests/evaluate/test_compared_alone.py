@@ -53,7 +53,7 @@ def test_who_trains_on_data_of_his_own_compares_without_a_teacher(files: Path, s
     other.write_text(json.dumps({"prompt": "another", "completion": "x"}) + "\n")
     done = invoke("compare", *given, "--teacher", f"recorded:{other}", "--update")
     assert done.returncode == 0, done.stderr
-    assert "has no answer to" in done.stdout
+    assert "has no answer to" in " ".join(done.stdout.split())
     assert ALONE in " ".join(done.stdout.split()).lower()
 
     there = [
@@ -63,6 +63,21 @@ def test_who_trains_on_data_of_his_own_compares_without_a_teacher(files: Path, s
     done = invoke("compare", *given, "--teacher", f"recorded:{other}", "--update")
     assert (done.returncode, ALONE in " ".join(done.stdout.split()).lower()) == (0, False), done.stderr
     assert '"teacher"' in (files / "run" / "generations.jsonl").read_text()
+
+
+@pytest.mark.real
+def test_a_recording_of_the_training_answers_alone_is_a_teacher_of_no_test_prompt(files: Path, short: Options) -> None:
+    questions = [json.loads(line)["prompt"] for line in (files / "chat.jsonl").read_text().splitlines()]
+    for name, lines in (("train.txt", questions[:-2]), ("valid.txt", questions[-2:])):
+        (files / name).write_text("\n".join(lines))
+    sets = ("--prompts", files / "train.txt", "--valid-prompts", files / "valid.txt")
+    asked = (*options(files, short)[:-4], "--teacher", f"recorded:{files / 'chat.jsonl'}", *sets, "--steps", "1")
+    done = invoke("run", *asked)
+    assert done.returncode == 0, done.stderr
+    assert ALONE in " ".join(done.stdout.split()).lower()
+    results = json.loads((files / "run" / "results.json").read_text())
+    assert results["teacher"]["completions"] == len(questions)
+    assert list(results["comparison"]["answers"]) == ["base", "distilled"]
 
 
 @pytest.mark.real

@@ -106,6 +106,16 @@ def test_every_verdict_is_in_all_reports(compared: Results, tmp_path: Path) -> N
     assert lacking == {}
 
 
+def test_a_teacher_that_answered_no_test_prompt_is_in_no_column(tmp_path: Path) -> None:
+    results = typed(results_of(tmp_path, Made(prompts=8, missing=("teacher",))))
+    assert results.comparison
+    assert results.comparison.roles == ("base", "distilled")
+    assert any("compared alone" in warning for warning in findings.warnings(results))
+    written, drawn = results_markdown(results, [], Path("visuals")), page(results)
+    assert "teacher" not in " ".join(line for line in written.splitlines() if line.startswith("|")).lower()
+    assert 'aria-label="teacher"' not in drawn
+
+
 def rules_of(results: Results) -> list:  # type: ignore[type-arg]
     return list(results.gate.rules) if results.gate else []
 

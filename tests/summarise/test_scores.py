@@ -10,7 +10,7 @@ from typed import as_dict
 
 from mlx_distill.evaluate.judges import MEASURED
 from mlx_distill.run.prompts import data_folder
-from mlx_distill.run.records import Generation, Judgment, Preference, Prompt, Score
+from mlx_distill.run.records import MODELS, Generation, Judgment, Preference, Prompt, Score
 from mlx_distill.run.rubric import read_rubric
 from mlx_distill.stats.inference import decide_together
 from mlx_distill.summarise import summarise
@@ -86,7 +86,7 @@ def test_checks_are_paired_by_prompt_and_a_prompt_passes_only_in_every_sample() 
     scored.append(Score("checks", "d", "distilled", False, 1, 0, "", 1, "seatbelt"))
     scored.append(Score("checks", "f", "base", None, 1, 0, "no sandbox", 0, ""))
     scored.append(Score("checks", "g", "base", None, 1, 0, "could not be run", 0, "seatbelt"))
-    part, found = as_dict(checks_part(scored, None)), pairs_part(scored)
+    part, found = as_dict(checks_part(scored, None, MODELS)), pairs_part(scored)
     assert found is not None
     assert found[0]._asdict() == {"gained": 2, "lost": 2, "both": 0, "neither": 1}
     assert len(found[1].differences) == 5

@@ -48,8 +48,14 @@ class RecordedTeacher:
             )
         self._replies[prompt, sample] = reply
 
+    def has(self, request: Request) -> bool:
+        return self._reply(request) is not None
+
+    def _reply(self, request: Request) -> Reply | None:
+        return self._replies.get((request.prompt, request.sample)) or self._replies.get((request.prompt, None))
+
     async def answer(self, request: Request) -> Reply:
-        reply = self._replies.get((request.prompt, request.sample)) or self._replies.get((request.prompt, None))
+        reply = self._reply(request)
         if reply is None:
             which = f" (repeat {request.sample})" if request.sample else ""
             raise TeacherError(

@@ -13,7 +13,7 @@ from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES, WORDS
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import ROLES, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.hardware import Hardware
 
@@ -73,13 +73,15 @@ def page(
     sentences: Sequence[str],
     keys: Iterable[Key] | None = None,
     lines: int = 2,
+    roles: Sequence[Role] = ROLES,
 ) -> tuple[Canvas, Box]:
-    """A canvas with everything but the chart, and the chart's room. `lines`: at most, of each sentence."""
+    """A canvas with everything but the chart, and the chart's room. `lines`: at most, of each sentence. `roles`: in the
+    legend, where no `keys` are given."""
     canvas = Canvas(look, progress)
     margin = 72.0 if not canvas.narrow else 52.0
     left, right = margin, canvas.width - margin
     canvas.text(left, 34, title, TITLE, bold=True)
-    shown = list(role_keys(canvas) if keys is None else keys)
+    shown = list(role_keys(canvas, roles) if keys is None else keys)
     beside = right - _legend_width(canvas, shown) > left + canvas.measure(title, TITLE, True) + 60
     if beside:
         legend(canvas, right, 34 + TITLE * 0.67, shown)
@@ -117,8 +119,8 @@ def _foot(canvas: Canvas, words: str, left: float, right: float) -> float:
 # ---------------------------------------------------------------- legend
 
 
-def role_keys(canvas: Canvas) -> list[Key]:
-    return [Key(role, canvas.theme.roles[role], HATCHES[role]) for role in ROLES]
+def role_keys(canvas: Canvas, roles: Sequence[Role]) -> list[Key]:
+    return [Key(role, canvas.theme.roles[role], HATCHES[role]) for role in roles]
 
 
 def _key_width(canvas: Canvas, key: Key) -> float:

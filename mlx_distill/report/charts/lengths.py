@@ -20,9 +20,11 @@ from mlx_distill.run.wording import estimate
 
 def answer_lengths(results: Results, look: Look, progress: float = 1.0) -> Canvas | None:
     comparison = results.comparison
-    if comparison is None or not any(comparison.answers[role].count for role in ROLES):
+    if comparison is None or not any(answers.count for answers in comparison.answers.values()):
         return None
-    canvas, box = page(look, progress, foot_of(results), "Lengths of answers", _sentences(comparison))
+    canvas, box = page(
+        look, progress, foot_of(results), "Lengths of answers", _sentences(comparison), roles=comparison.roles
+    )
     entry = comparison.primary
     forests = _forests(entry, PALETTES[look.theme]) if entry and entry.n else []
     halves = box.rows(*([1, 0.85] if forests else [1]), gap=40)
@@ -38,10 +40,12 @@ def answer_lengths(results: Results, look: Look, progress: float = 1.0) -> Canva
 
 def _sentences(comparison: Comparison) -> list[str]:
     entry, answers = comparison.primary, comparison.answers
-    cut = ", ".join(f"{role} {answers[role].cut_off} of {answers[role].count}" for role in ROLES)
+    cut = ", ".join(f"{role} {mine.cut_off} of {mine.count}" for role, mine in answers.items())
     ratio = entry.length_ratio if entry else None
     longer = [f"Distilled answers are {estimate(ratio)} times as long as the base's"] if ratio else []
-    return [*longer, f"Cut off at the token cap: {cut}"]
+    loops = ", ".join(f"{role} {mine.loops}" for role, mine in answers.items() if mine.loops)
+    ends = f"Cut off at the token cap: {cut}"
+    return [*longer, f"{ends}; end in a loop: {loops}" if loops else ends]
 
 
 Bar = tuple[Role, Estimate | None, str]
@@ -70,12 +74,12 @@ def _room(canvas: Canvas, box: Box, words: list[str], high: float) -> Scale:
 
 def _characters(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Characters", "mean over prompts, with its 95 % interval")
-    characters = [(role, answers[role].characters) for role in ROLES]
+    characters = [(role, mine.characters) for role, mine in answers.items()]
     words = [_number(e) for _, e in characters]
     high = max((e.top for _, e in characters if e), default=1)
     scale = _room(canvas, inside, words, max(high, 1) * 1.04)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
-    bottom = room.top + min(room.height / 3, 140) * 3
+    bottom = room.top + min(room.height / len(answers), 140) * len(answers)
     axis(canvas, scale, room.top, bottom, lambda value: f"{value:,.0f}")
     _bars(canvas, room, scale, [(role, e, text) for (role, e), text in zip(characters, words, strict=True)])
 
@@ -89,14 +93,13 @@ def _number(score: Estimate | None) -> str:
 
 def _cut_off(canvas: Canvas, box: Box, answers: Mapping[Role, AnswersOfRole]) -> None:
     inside = heading(canvas, box, "Cut off", "share of answers that ended at the token cap")
-    words = [f"{answers[role].cut_off} of {answers[role].count}" for role in ROLES]
+    words = [f"{mine.cut_off} of {mine.count}" for mine in answers.values()]
     scale = _room(canvas, inside, words, 1)
     room = Box(inside.left, inside.top, inside.right, inside.bottom - 34)
     values: list[Bar] = []
-    for role, text in zip(ROLES, words, strict=True):
-        count = answers[role].count
-        values.append((role, Estimate(answers[role].cut_off / max(count, 1), count), text))
-    bottom = room.top + min(room.height / 3, 140) * 3
+    for (role, mine), text in zip(answers.items(), words, strict=True):
+        values.append((role, Estimate(mine.cut_off / max(mine.count, 1), mine.count), text))
+    bottom = room.top + min(room.height / len(answers), 140) * len(answers)
     axis(canvas, scale, room.top, bottom, percent, [0, 0.5, 1])
     _bars(canvas, room, scale, values)
 

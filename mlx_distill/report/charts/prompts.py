@@ -9,7 +9,7 @@ from mlx_distill.report.charts.frame import SMALL, Box, Key, axis, foot_of, head
 from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import judged_by, prompts
 from mlx_distill.report.look import Look
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import PromptResult
 
@@ -27,10 +27,17 @@ def prompt_comparison(results: Results, look: Look, progress: float = 1.0) -> Ca
         return None
     rows = comparison.prompts
     showcase = [p for p in rows if p.source == "showcase"] or rows
-    shown = [p for p in showcase if any(p.of(role).overall is not None for role in ROLES)][:4]
+    roles = comparison.roles
+    shown = [p for p in showcase if any(p.of(role).overall is not None for role in roles)][:4]
     keys: list[Key] | None = None if shown else []
     canvas, box = page(
-        look, progress, foot_of(results), "Prompt by prompt", [_tally(rows), judged_by(comparison)], keys
+        look,
+        progress,
+        foot_of(results),
+        "Prompt by prompt",
+        [_tally(rows), judged_by(comparison)],
+        keys,
+        roles=roles,
     )
     if not shown:
         _all(canvas, box, rows)
@@ -40,7 +47,7 @@ def prompt_comparison(results: Results, look: Look, progress: float = 1.0) -> Ca
         boxes = box.rows(height, max(box.height - height, 300))
     else:
         boxes = box.columns(0.38, 0.62, gap=80)
-    _showcase(canvas, boxes[0], shown)
+    _showcase(canvas, boxes[0], shown, roles)
     _all(canvas, boxes[1], rows)
     return canvas
 
@@ -54,7 +61,7 @@ def _tally(rows: Sequence[PromptResult]) -> str:
     )
 
 
-def _showcase(canvas: Canvas, box: Box, rows: Sequence[PromptResult]) -> None:
+def _showcase(canvas: Canvas, box: Box, rows: Sequence[PromptResult], roles: Sequence[Role]) -> None:
     title = "Showcase prompts" if rows[0].source == "showcase" else "The first prompts"
     inside = heading(canvas, box, title, "mean score, 0 to 10")
     scale = Scale(0, 10, inside.left, inside.right - 60)
@@ -68,8 +75,8 @@ def _showcase(canvas: Canvas, box: Box, rows: Sequence[PromptResult]) -> None:
         width = canvas.measure(plate, 22)
         canvas.bar(inside.left - 2, top + 2, inside.left + width + 8, top + 30, canvas.theme.background)
         canvas.text(inside.left, top, plate, 22)
-        thick = (height - 30 - 14) / 3
-        for place, role in enumerate(ROLES):
+        thick = (height - 30 - 14) / len(roles)
+        for place, role in enumerate(roles):
             value, y = prompt.of(role).overall, top + 32 + thick * (place + 0.5)
             if value is None:
                 canvas.text(inside.left + 8, y, "unscored", min(SMALL, thick * 0.72), anchor="middle", late=True,

@@ -5,7 +5,7 @@ Each with its picture, difference, interval, verdict in words, n and p; a loss a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mlx_distill.report.charts.canvas import Canvas
 from mlx_distill.report.charts.diverging import Diverging, draw_diverging
@@ -15,7 +15,7 @@ from mlx_distill.report.charts.scale import Scale
 from mlx_distill.report.charts.words import judged_by, outcome, percent, prompts, tried
 from mlx_distill.report.look import Look
 from mlx_distill.report.style import HATCHES
-from mlx_distill.run.records import ROLES, Estimate, Role
+from mlx_distill.run.records import Estimate, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import CheckCounts, Comparison, Dimension, ExecutedPairs, PairPreference
 from mlx_distill.run.wording import estimate
@@ -28,7 +28,7 @@ def model_scorecard(results: Results, look: Look, progress: float = 1.0) -> Canv
         return None
     sentences = [outcome(comparison), f"{prompts(comparison.n)} · {judged_by(comparison)}"]
     sentences += [f"! {caveat}" for caveat in comparison.caveats if "of one family" in caveat][:1]
-    canvas, box = page(look, progress, foot_of(results), "Scorecard", sentences)
+    canvas, box = page(look, progress, foot_of(results), "Scorecard", sentences, roles=comparison.roles)
     rows = _rows(comparison)
     draw_rows(canvas, box, rows, [_ends(rows, index) for index in range(len(rows))])
     return canvas
@@ -37,7 +37,11 @@ def model_scorecard(results: Results, look: Look, progress: float = 1.0) -> Canv
 def _rows(comparison: Comparison) -> list[Row]:
     preference, pairs = comparison.primary, comparison.checks.pairs
     rows = [_preference(preference, preference.share)] if preference and preference.share else []
-    rows += [_dimension(row) for row in comparison.dimensions if row.n or any(row.of(role) for role in ROLES)]
+    rows += [
+        _dimension(row, comparison.roles)
+        for row in comparison.dimensions
+        if row.n or any(row.of(role) for role in comparison.roles)
+    ]
     rows += [_checks(pairs, comparison.checks.roles)] if pairs else []
     return rows or [Row("Nothing scored", "", "not scored", "", "", lambda *_: None)]
 
@@ -50,12 +54,12 @@ def _ends(rows: list[Row], index: int) -> bool:
 # ---------------------------------------------------------------- the pictures
 
 
-def _dimension(row: Dimension) -> Row:
+def _dimension(row: Dimension, roles: Sequence[Role]) -> Row:
     def draw(canvas: Canvas, box: Box, place: float, last: bool) -> None:
         scale = Scale(0, 10, box.left, box.right - 60)
         grid(canvas, scale, box, lambda value: f"{value:.0f}", [0, 2, 4, 6, 8, 10], last)
-        thick = box.height / 3
-        for index, role in enumerate(ROLES):
+        thick = box.height / len(roles)
+        for index, role in enumerate(roles):
             score = row.of(role)
             if score is None:
                 continue
@@ -101,9 +105,7 @@ def _checks(pairs: ExecutedPairs, roles: Mapping[Role, CheckCounts]) -> Row:
         bars = Diverging(pairs.lost, pairs.gained, str(pairs.lost), str(pairs.gained), reach)
         draw_diverging(canvas, box, bars, place)
         if last:
-            passed = " · ".join(
-                f"{role} {checks.passed} of {checks.run}" for role in ROLES if (checks := roles.get(role))
-            )
+            passed = " · ".join(f"{role} {checks.passed} of {checks.run}" for role, checks in roles.items())
             words = f"passed: {passed}"
             canvas.text(box.left, box.bottom + 8, words, SMALL, width=box.width, colour=canvas.theme.muted, late=True)
 

@@ -126,13 +126,21 @@ def _answers(row: Benchmark) -> Table:
             role,
             *(
                 f"{n:,}"
-                for n in (answers.answers, answers.cut_off, answers.no_answer, answers.not_run, answers.missing)
+                for n in (
+                    answers.answers,
+                    answers.cut_off,
+                    answers.loops,
+                    answers.no_answer,
+                    answers.not_run,
+                    answers.missing,
+                )
             ),
             estimate(answers.characters, 0),
         )
         for role, answers in ((role, row.roles[role]) for role in MODELS)
     ]
-    return Table(("", "answers", "cut at the cap", "none to be read", "not scored", "missing", "characters"), rows)
+    header = ("", "answers", "cut at the cap", "end in a loop", "none to be read", "not scored", "missing")
+    return Table((*header, "characters"), rows)
 
 
 def _parts(row: Benchmark) -> Table:

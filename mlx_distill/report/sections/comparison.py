@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from mlx_distill.report.document import Block, Bullets, Cell, Facts, Line, Measures, Section, Table, verdict
 from mlx_distill.report.sections.measures import comparison_measures
-from mlx_distill.run.records import ROLES
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Agreement, Comparison, PairPreference
 from mlx_distill.run.wording import NOTHING, answers_made, estimate, p_value, percent, plural, share
@@ -94,10 +93,7 @@ def checks(results: Results) -> Section:
     passed = results.comparison.checks if results.comparison else None
     if passed is None or not any(counts.run or counts.not_run for counts in passed.roles.values()):
         return Section("checks", "Executed checks")
-    rows = [
-        (role, *map(str, (counts.passed, counts.run, counts.not_run)))
-        for role, counts in ((role, passed.roles[role]) for role in ROLES)
-    ]
+    rows = [(role, *map(str, (counts.passed, counts.run, counts.not_run))) for role, counts in passed.roles.items()]
     level = ", ".join(passed.sandbox) or "none that works here"
     words = f"Prompts whose checks an answer passed whole, in every sample. Sandbox: {level}."
     blocks: list[Block] = [Line(words), Table(("", "passed", "run", "not run"), rows)]
@@ -175,18 +171,18 @@ def answers(results: Results) -> Section:
 
 
 def answers_table(comparison: Comparison) -> Table:
-    header = ("", "answers", "cut at the cap", "characters", "tokens", "tokens/s")
+    header = ("", "answers", "cut at the cap", "end in a loop", "characters", "tokens", "tokens/s")
     return Table(header, list(_answer_rows(comparison)))
 
 
 def _answer_rows(comparison: Comparison) -> Iterable[tuple[str, ...]]:
-    for role in ROLES:
-        answered = comparison.answers[role]
+    for role, answered in comparison.answers.items():
         speed = answered.tokens_per_second
         yield (
             role,
             f"{answered.count:,}",
             f"{answered.cut_off} of {answered.count}",
+            f"{answered.loops} of {answered.count}",
             estimate(answered.characters, 0),
             f"{answered.tokens:,}" if answered.tokens else NOTHING,  # nobody counted those of a recorded answer
             NOTHING if speed is None else f"{speed:,.0f}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from mlx_distill.report.document import Block, Diagram, Facts, Line, Section, Table
+from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results, RunSummary
 from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
@@ -31,12 +32,13 @@ def pipeline_diagram(results: Results) -> str:
     examples = f"{training.examples['train']} examples" if training else "not run"
     steps = f"{training.steps} steps" if training else "not run"
     judged = f"{len(comparison.prompts)} test prompts" if comparison else "not run"
+    answering = " / ".join(comparison.roles if comparison else MODELS)
     verdict = re.sub(r"[^\w ,.-]", "", comparison.verdict) if comparison else "not run"
     return f"""flowchart LR
     prompts[Prompts] -->|collect| completions["Teacher data: {collected}"]
     completions -->|encode| examples["{examples}"]
     examples -->|train| adapter["Adapter: {steps}"]
-    heldout["{judged}"] -->|generate| answers[teacher / base / distilled]
+    heldout["{judged}"] -->|generate| answers[{answering}]
     adapter --> answers
     answers -->|check and judge| verdict["Verdict: {verdict}"]
     verdict -->|report| charts[Charts, RESULTS.md]

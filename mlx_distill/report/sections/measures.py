@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mlx_distill.report.document import Measure
-from mlx_distill.run.records import ROLES, Estimate, Role
+from mlx_distill.run.records import Estimate, Role
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
 from mlx_distill.run.results.comparison import CheckCounts, Comparison, Dimension, ExecutedPairs, PairPreference
 from mlx_distill.run.wording import (
@@ -37,7 +37,7 @@ def _measure(row: PairPreference | Dimension | ExecutedPairs, comparison: Compar
         return _preference(row)
     if isinstance(row, ExecutedPairs):
         return _checks(row, comparison)
-    return _dimension(row, reach)
+    return _dimension(row, comparison.roles, reach)
 
 
 def _preference(row: PairPreference) -> Measure:
@@ -63,7 +63,7 @@ def _checks(row: ExecutedPairs, comparison: Comparison) -> Measure:
     return Measure(
         name="Executed checks",
         n=row.n,
-        values=[(role, *_passed(comparison.checks.roles[role])) for role in ROLES],
+        values=[(role, *_passed(comparison.checks.roles[role])) for role in comparison.roles],
         scale=(0, 1),
         difference=row.difference and row.difference.times(100),
         difference_text=points(row.difference, 0, "+"),
@@ -83,12 +83,12 @@ def _passed(counts: CheckCounts) -> tuple[Estimate | None, str]:
     return Estimate(counts.passed / counts.run, counts.run), f"{counts.passed} of {counts.run}"
 
 
-def _dimension(row: Dimension, reach: float) -> Measure:
+def _dimension(row: Dimension, roles: Sequence[Role], reach: float) -> Measure:
     by_checks = [f"{row.from_checks} by executed checks"] if row.from_checks else []
     return Measure(
         name=row.name,
         n=row.n,
-        values=[(role, row.of(role), estimate(row.of(role), 1)) for role in ROLES],
+        values=[(role, row.of(role), estimate(row.of(role), 1)) for role in roles],
         scale=(0, 10),
         difference=row.difference,
         difference_text=estimate(row.difference, 2, "+"),

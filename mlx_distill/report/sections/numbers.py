@@ -12,7 +12,7 @@ from mlx_distill.report.sections.comparison import answers_table, judges_table
 from mlx_distill.report.sections.making import cost_table
 from mlx_distill.report.sections.measures import MODELS
 from mlx_distill.report.sections.selection import candidates
-from mlx_distill.run.records import ROLES
+from mlx_distill.run.records import Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
 from mlx_distill.run.results.comparison import Dimension
@@ -44,12 +44,17 @@ def _curves(results: Results) -> Table | None:
     return Table(header, rows)
 
 
+def _roles(results: Results) -> tuple[Role, ...]:
+    return results.comparison.roles if results.comparison else ()
+
+
 def _scorecard(results: Results) -> Table | None:
-    header = ("measure", *ROLES, "distilled − base", "p", "p (Holm)", "n", "detectable", "verdict")
+    roles = _roles(results)
+    header = ("measure", *roles, "distilled − base", "p", "p (Holm)", "n", "detectable", "verdict")
     rows: list[tuple[Cell | str, ...]] = [
         (
             str(row.name),
-            *(estimate(row.of(role) if isinstance(row, Dimension) else None) for role in ROLES),
+            *(estimate(row.of(role) if isinstance(row, Dimension) else None) for role in roles),
             estimate(row.difference, 2, "+"),
             p_value(row.p),
             p_value(row.p_holm),
@@ -63,12 +68,13 @@ def _scorecard(results: Results) -> Table | None:
 
 
 def _prompts(results: Results) -> Table | None:
-    header = ("prompt", "", *ROLES, "distilled − base", "preference", "outcome")
+    roles = _roles(results)
+    header = ("prompt", "", *roles, "distilled − base", "preference", "outcome")
     rows = [
         (
             str(number),
             prompt.title,
-            *(_number(prompt.of(role).overall, ".1f") for role in ROLES),
+            *(_number(prompt.of(role).overall, ".1f") for role in roles),
             _number(prompt.difference, "+.2f"),
             _number(prompt.preference, "+.2f"),
             prompt.outcome,
@@ -172,7 +178,7 @@ TABLES: dict[str, tuple[str, Callable[[Results], Table | None]]] = {
     "reasoning_length": ("Length of the answers to benchmarks", _reasoning),
     "checkpoint_scores": ("Every checkpoint at every strength, on the items that choose", _checkpoints),
     "gain_against_forgetting": ("Gained here against changed elsewhere", _selected),
-    "model_scorecard": ("Scores, base and distilled beside the teacher", _scorecard),
+    "model_scorecard": ("Scores of base and distilled", _scorecard),
     "prompt_comparison": ("Every prompt", _prompts),
     "answer_lengths": ("Length of the answers", _lengths),
     "judge_agreement": ("How far the judges agree, with themselves and each other", _judges),

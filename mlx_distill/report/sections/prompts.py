@@ -33,7 +33,8 @@ def checks(executed: AnswerChecks | None) -> str:
 
 
 def ended(answer: Answer) -> str:
-    return "cut at the cap" if answer.finish_reason == "length" else answer.finish_reason
+    ending = "cut at the cap" if answer.finish_reason == "length" else answer.finish_reason
+    return f"{ending}, in a loop" if answer.loop else ending
 
 
 def scores(judgment: AnswerJudgment) -> str:

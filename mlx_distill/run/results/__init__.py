@@ -16,7 +16,7 @@ from mlx_distill.run.results.seeds import Seeds
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.training import Training
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised whenever a key is added, renamed or dropped; a file of another number is rewritten by `mlx-distill report`."""
 
 

@@ -9,10 +9,11 @@ from mlx_distill.run.results.part import OfBoth, Part, TestedOfBoth
 
 class RoleCounts(Part, frozen=True, kw_only=True):
     """How a role's answers came out. `missing`: asked for, not answered; `not_run`: answered, not scored; `no_answer`:
-    failed, because no answer could be read out of the text."""
+    failed, because no answer could be read out of the text; `loops`: end in a loop, cut off or not."""
 
     answers: int
     cut_off: int
+    loops: int
     no_answer: int
     not_run: int
     missing: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlx_distill.run.records import Estimate, Role
+from mlx_distill.run.records import ROLES, Estimate, Role
 from mlx_distill.run.results.part import Part, Tested, TestedOfBoth
 
 
@@ -113,8 +113,11 @@ class Checks(Part, frozen=True, kw_only=True):
 
 
 class AnswersOfRole(Part, frozen=True, kw_only=True):
+    """`cut_off`: at the token cap; `loops`: that end in a loop, cut off or not."""
+
     count: int
     cut_off: int
+    loops: int
     characters: Estimate | None
     tokens: int
     seconds: float
@@ -152,8 +155,11 @@ class AnswerJudgment(Part, frozen=True, kw_only=True):
 
 
 class Answer(Part, frozen=True, kw_only=True):
+    """`loop`: it ends in one."""
+
     text: str
     finish_reason: str
+    loop: bool
     tokens: int
     seconds: float
     checks: AnswerChecks | None
@@ -192,6 +198,8 @@ class PromptResult(Part, frozen=True, kw_only=True):
 
 
 class Comparison(Part, frozen=True, kw_only=True):
+    """`answers` and the checks' roles name who answered: the teacher is not among them where nobody asked one."""
+
     judges: tuple[str, ...]
     judge_is_llm: bool
     measured: dict[str, str] | None
@@ -212,6 +220,11 @@ class Comparison(Part, frozen=True, kw_only=True):
     teacher_models: tuple[str, ...]
     caveats: tuple[str, ...]
     prompts: tuple[PromptResult, ...]
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who answered: base and distilled, and the teacher where there is one."""
+        return tuple(role for role in ROLES if role in self.answers)
 
     @property
     def primary(self) -> PairPreference | None:

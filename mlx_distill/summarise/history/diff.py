@@ -15,7 +15,7 @@ from mlx_distill.run import wording
 from mlx_distill.run.decode import read_results
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import CONFIG
-from mlx_distill.run.records import ROLES, Estimate
+from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import Comparison, RoleOnPrompt
 from mlx_distill.run.toml_file import toml_of
@@ -188,10 +188,10 @@ def _answers(results: Results) -> dict[str, str]:
     if not comparison:
         return {}
     lines = {}
-    for role in ROLES:
-        answers = comparison.answers[role]
+    for role, answers in comparison.answers.items():
         lines[f"characters, {role}"] = wording.estimate(answers.characters, 0)
         lines[f"cut at the cap, {role}"] = f"{answers.cut_off} of {answers.count}"
+        lines[f"end in a loop, {role}"] = f"{answers.loops} of {answers.count}"
     return lines
 
 
