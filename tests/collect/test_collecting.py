@@ -361,7 +361,7 @@ def test_thinking_is_kept_apart_and_trained_on_only_when_asked(
     assert {(row["reasoning"], row["completion"]) for row in rows(tmp_path / "run")} == {("hm", "so")}
     for wanted, text in ((False, "so"), (True, "<think>\nhm\n</think>\n\nso")):
         config = configuration.resolve("quick", settings | {"training.thinking": wanted})
-        conversations = collected(RunDir(tmp_path / "run"), config.training)
+        conversations = collected(RunDir(tmp_path / "run"), config)
         assert {conversation.messages[1]["content"] for conversation in conversations} == {text}
 
 
