@@ -84,11 +84,10 @@ def describe_dataset(
     """dataset.json: how many of each split, how long, and what is left out of training and why.
 
     `completions` is read once. What is not of a `heldout` prompt is of the training split, the only one that is
-    held to more than `unusable`. Duplicates are sought among what no other rule has flagged, so that the one that
-    is kept can be trained on. `undecided`: prompts of which no answer was chosen, and why. `prompts` and `categories`
-    are counts, by split and of training prompts. `left_out` counts a completion once, under its first reason;
-    `reasons` counts every reason. Raises DataError for a benchmark file without questions, UsageError for a language
-    that cannot be detected.
+    held to more than `unusable`. Duplicates are sought among what no other rule has flagged: the one that is kept can
+    be trained on. `undecided`: prompts of which no answer was chosen, and why. `prompts` and `categories` are counts,
+    by split and of training prompts. `left_out` counts a completion once, under its first reason; `reasons` counts
+    every reason. Raises DataError for a benchmark file without questions, UsageError for an unknown language.
     """
     from mlx_distill.collect.duplicates import Duplicates
     from mlx_distill.run.overlap import Protected

@@ -42,6 +42,7 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     prompts = count_prompts(config)
     rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in prompts.counts.items())))
     rows += _teaching(config, prompts)
+    rows += _choosing(config, prompts)
     rows += _judging(config, prompts)
     rows += _benchmarks(config.bench)
     rows += _selection(config)
@@ -104,6 +105,15 @@ def _most_usd(config: Config, prompts: PromptTotals) -> float | None:
     size = prompts.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)
     usage = prices.Usage(size, count * config.teacher.max_tokens)
     return prices.cost(prices.price_of(config.teacher.spec, config.collect.price), usage, batch=config.collect.batch)
+
+
+def _choosing(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:
+    choice = config.choice
+    if not choice.wanted:
+        return []
+    own = prompts.checked * choice.student_answers
+    rows = [("Student's own answers", f"{own:,}, of up to {choice.max_tokens:,} tokens")] if own else []
+    return [*rows, ("Answers to train on", f"chosen by the rule {choice.rule!r}")]
 
 
 def _judging(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:

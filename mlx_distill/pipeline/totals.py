@@ -18,21 +18,24 @@ from mlx_distill.run.records import Prompt
 
 @dataclass(frozen=True)
 class PromptTotals:
-    """How many prompts there are in each split; how often they are asked, and the bytes of all these questions."""
+    """How many prompts there are in each split, and how many training prompts with checks; how often the teacher is
+    asked, and the bytes of all these questions."""
 
     counts: Counter[str]
+    checked: int
     asked: int
     bytes: int
 
 
 def count_prompts(config: Config) -> PromptTotals:
-    counts, asked, size = Counter[str](), 0, 0
+    counts, checked, asked, size = Counter[str](), 0, 0, 0
     for prompt in _prompts(config):
         times = answers_asked(prompt, config.choice.teacher_answers)
         counts[prompt.split] += 1
+        checked += prompt.split == "train" and bool(prompt.checks)
         asked += times
         size += times * len(prompt.text.encode())
-    return PromptTotals(counts, asked, size)
+    return PromptTotals(counts, checked, asked, size)
 
 
 def further_answers(config: Config) -> list[str]:

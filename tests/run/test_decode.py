@@ -22,7 +22,7 @@ from mlx_distill.run.errors import DataError
 from mlx_distill.summarise import history, summarise
 
 SCHEMA_1 = {"schema": 1, "run": {"name": "old"}, "teacher": None, "comparison": {"preferences": [], "n": 3}}
-TOLD = "has schema 1, and this version reads 2: `mlx-distill report --run"
+TOLD = "has schema 1, and this version reads 3: `mlx-distill report --run"
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results.benchmarks import Benchmark, Gate, Published
+from mlx_distill.run.results.choice import Choice
 from mlx_distill.run.results.comparison import Comparison, SelfCheck
 from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.run.results.part import Part
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.training import Training
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised whenever a key is added, renamed or dropped; a file of another number is rewritten by `mlx-distill report`."""
 
 
@@ -92,6 +93,7 @@ class Results(Part, frozen=True, kw_only=True):
     unfinished: tuple[str, ...] = ()
     run: RunPart
     teacher: Teacher | None
+    choice: Choice | None = None
     training: Training | None
     comparison: Comparison | None
     self_check: SelfCheck | None
