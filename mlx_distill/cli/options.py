@@ -46,7 +46,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         *("prompts", "teacher", "collect", "filters", "choice.teacher_answers"),
         *("training.student", "training.window", "training.thinking"),
     ),
-    "train": ("training", "machine", "choice.student_answers", "choice.rule", "teacher.columns"),
+    "train": ("training", "machine", "choice.student_answers", "choice.answers_of", "choice.rule", "teacher.columns"),
     "compare": (
         *("comparison", "collect", "prompts.test", "prompts.limit", "teacher.spec"),
         *("training.student", "training.data", "training.seed", "machine.shared"),

@@ -47,6 +47,7 @@ from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job, adapter_file
 from mlx_distill.run.stage import Stage
 from mlx_distill.train import examples
 from mlx_distill.train import stage as training
+from mlx_distill.train.choice import earlier
 from mlx_distill.train.choice import stage as choosing
 
 SELECTED = (KEPT, SELECTION)
@@ -105,6 +106,7 @@ STAGES: Mapping[str, Stage] = {
             writes=(CHOICES, CHOSEN_DATA),
             run=choosing.choose_answers,
             wanted=lambda job: job.config.choice.wanted,
+            check=earlier.check,
         ),
         Stage(
             "filter",

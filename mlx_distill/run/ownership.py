@@ -30,7 +30,7 @@ where every judge has a file of its own name, and `exports/`, in which people vo
 BESIDE = (files.LOG, files.SWEEP_RUN, files.TERMS, f"{files.LEDGER}*")
 """What may lie in a run's folder before the run has begun."""
 
-SHARED = (files.DATE, "baselines", "prefix-cache", files.LEDGER)
+SHARED = (files.DATE, "baselines", "prefix-cache", "choice", files.LEDGER)
 """One of them lies in a folder that runs share."""
 
 MOST_NAMED = 3
@@ -93,7 +93,7 @@ def is_written(path: Path, run: Path) -> bool:
 
 def _is_shared(path: Path, config: Config) -> bool:
     shared = config.machine.shared
-    return bool(shared) and _within(path, Path(str(shared)), (files.DATE, "baselines/*", "prefix-cache/*"))
+    return bool(shared) and _within(path, Path(str(shared)), (files.DATE, "baselines/*", "prefix-cache/*", "choice/*"))
 
 
 def _is_ledger(path: Path, config: Config) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from mlx_distill.run.choices import Candidate, Source, undecided
 from mlx_distill.run.config import Config
 from mlx_distill.run.folder import CHOICES, RunDir
+from mlx_distill.run.paths import shown
 from mlx_distill.run.results.choice import AgainstFirst, Choice, ChoiceSource
 from mlx_distill.stats import inference as stats
 
@@ -25,6 +26,7 @@ def choice_part(run: RunDir, config: Config) -> Choice | None:
     pairs = _pairs(candidates)
     return Choice(
         rule=config.choice.rule,
+        answers_of=config.choice.answers_of and shown(config.choice.answers_of),
         prompts=len({candidate.prompt_id for candidate in candidates}),
         teacher=_source("teacher", candidates),
         student=_source("student", candidates),

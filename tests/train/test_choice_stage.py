@@ -16,6 +16,7 @@ from command_line import Options, command, fails, invoke
 
 from mlx_distill.models.students import Student
 from mlx_distill.models.students.generate import Decoding
+from mlx_distill.pipeline import rounds
 from mlx_distill.run import config as configuration
 from mlx_distill.run.choices import Candidate
 from mlx_distill.run.data.material import collected
@@ -258,6 +259,7 @@ def test_a_whole_run_says_what_was_chosen(short: Options, tmp_path: Path) -> Non
     )
     assert "choose up to date" in " ".join(invoke("run", "--run", run).stdout.split())
     scores = (run / SCORES).read_bytes()
+    goes_on(run)
     again = invoke("train", "--run", run, "--choose", "shortest", "--update")
     assert again.returncode == 0, again.stderr
     assert (run / SCORES).read_bytes() == scores
@@ -266,6 +268,25 @@ def test_a_whole_run_says_what_was_chosen(short: Options, tmp_path: Path) -> Non
     )
     assert back.returncode == 0, back.stderr
     assert json.loads((run / "results.json").read_text())["choice"] is None
+
+
+def goes_on(run: Path) -> None:
+    """A further round: the distilled student answers, the base reads, and nobody is asked again."""
+    done = invoke("round", "--run", run)
+    assert done.returncode == 0, done.stderr
+    further = run.with_name("run-round-2")
+    assert not (further / "ledger.sqlite").exists()
+    assert (further / "teacher_data.jsonl").read_bytes() == (run / "teacher_data.jsonl").read_bytes()
+    now, before = (json.loads((folder / "results.json").read_text()) for folder in (further, run))
+    assert (now["choice"]["answers_of"], now["choice"]["student"]["candidates"]) == ("run", 16)
+    assert now["training"]["heldout_loss"]["base"] == before["training"]["heldout_loss"]["base"]
+    assert "Its own, distilled in run" in (further / "RESULTS.md").read_text()
+    scores = [{row["key"]: row for row in map(json.loads, (folder / SCORES).open())} for folder in (run, further)]
+    shared = scores[0].keys() & scores[1].keys()
+    assert len(shared) == 12  # the teacher's answers, which the base finds as likely as before, bit for bit
+    assert all(scores[0][key] == scores[1][key] for key in shared)
+    assert rounds.next_folder(further) == run.with_name("run-round-3")
+    fails(2, "its student is", "run", "--run", further, "--update", "--student", "smollm2-135m", "--yes")
 
 
 @pytest.mark.long

@@ -79,7 +79,8 @@ def choice(results: Results) -> Section:
     chosen = results.choice
     if chosen is None:
         return Section("choice", "Choice among answers")
-    sides = (("The teacher's answers", chosen.teacher), ("The student's own", chosen.student))
+    own = f"Its own, distilled in {chosen.answers_of}" if chosen.answers_of else "The student's own"
+    sides = (("The teacher's answers", chosen.teacher), (own, chosen.student))
     facts = [
         ("Rule", chosen.rule),
         *((name, choice_source(side, chosen.prompts)) for name, side in sides if side.candidates),

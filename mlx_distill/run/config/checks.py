@@ -54,6 +54,10 @@ def _check_choice(config: Config) -> None:
     choice = config.choice
     if choice.rule == "own" and not choice.student_answers:
         raise UsageError("choice.rule (--choose) is own, and the student gives no answers: add --student-answers 4.")
+    if choice.answers_of and not choice.student_answers:
+        raise UsageError(
+            "choice.answers_of (--answers-of) names who gives answers, and none are asked for: add --student-answers 4."
+        )
     if choice.wanted and config.training.data is not None:
         raise UsageError("With training.data (--data) nothing is chosen: leave out --choose and --answers-per-prompt.")
 

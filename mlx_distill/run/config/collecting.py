@@ -148,6 +148,13 @@ class ChoiceConfig:
         group=CHOICE,
         at_least=0,
     )
+    answers_of: str | None = setting(
+        None,
+        "run whose distilled student gives --student-answers (see `mlx-distill round`)",
+        flag="--answers-of",
+        group=CHOICE,
+        shown="the base gives them",
+    )
     rule: str = setting(
         "first",
         "which answer is trained on: the teacher's first or shortest, the student's own, or the one that fits it",

@@ -25,10 +25,12 @@ class AgainstFirst(Part, frozen=True, kw_only=True):
 
 
 class Choice(Part, frozen=True, kw_only=True):
-    """`left_out`: prompts of which nothing was chosen, by reason. `nats`: a token under the base, end of turn included;
-    `tokens`: of an answer. Both are None where no prompt has two answers to compare."""
+    """`answers_of`: the run whose distilled student gave the student's own answers, None for the base. `left_out`:
+    prompts of which nothing was chosen, by reason. `nats`: a token under the base, end of turn included; `tokens`: of
+    an answer. Both are None where no prompt has two answers to compare."""
 
     rule: str
+    answers_of: str | None
     prompts: int
     teacher: ChoiceSource
     student: ChoiceSource

@@ -2,7 +2,7 @@
 
 In: prompts.jsonl, teacher_data.jsonl, the student. Out: choices.jsonl, which says what every candidate is worth, and
 chosen_data.jsonl, which is filtered and trained on instead of teacher_data.jsonl. What was drawn and computed stays in
-choice/, apart from the rule: choosing by another one loads no weights.
+choice/ (of the folder that runs share, where they do), apart from the rule: choosing by another one loads no weights.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlx_distill.machine import environment
@@ -24,10 +25,11 @@ from mlx_distill.run import reasoning
 from mlx_distill.run.choices import Candidate, Source
 from mlx_distill.run.data.material import conversation_of
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.folder import CHOICES, CHOSEN_DATA, PROMPTS, TEACHER_DATA
+from mlx_distill.run.folder import CHOICES, CHOSEN_DATA, PROMPTS, TEACHER_DATA, RunDir
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Completion, Generation, Prompt, why_unusable
 from mlx_distill.run.wording import counts
+from mlx_distill.train.choice.earlier import adapter_hash
 from mlx_distill.train.choice.rules import choose
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def settings(job: Job) -> list[Any]:
     return [
         job.config.choice,
         students.identity(training.student),
+        adapter_hash(job.config.choice),
         [
             training.system,
             training.window,
@@ -74,7 +77,7 @@ def choose_answers(job: Job) -> None:
     prompts = {prompt.id: prompt for prompt in job.run.stream(PROMPTS, Prompt) if prompt.split == "train"}
     answers = job.run.read(TEACHER_DATA, Completion)
     student = trained.load(job, lazy=True)
-    (job.run / FOLDER).mkdir(exist_ok=True)
+    (_store(job) / FOLDER).mkdir(parents=True, exist_ok=True)
     cases = [*_teachers(prompts, answers), *_students(job, student, prompts)]
     candidates = _candidates(job, student, cases)
     by_prompt: dict[str, list[int]] = {}
@@ -94,6 +97,11 @@ def choose_answers(job: Job) -> None:
     job.run.write_records(CHOSEN_DATA, [*trained_on.values(), *others])
     job.run.write_records(CHOICES, rows)
     _tell(job, rows)
+
+
+def _store(job: Job) -> RunDir:
+    """Where what was drawn and computed is kept: its names and keys say what it depends on."""
+    return RunDir(Path(job.config.machine.shared)) if job.config.machine.shared else job.run
 
 
 def _chosen(job: Job, candidates: Sequence[Candidate], places: Sequence[int]) -> int | None:
@@ -127,7 +135,7 @@ def _students(job: Job, student: Student, prompts: Mapping[str, Prompt]) -> list
         return []
     from mlx_distill.train.choice.sampling import own_answers
 
-    drawn = own_answers(job, student, checked, FOLDER)
+    drawn = own_answers(job, student, checked, _store(job), FOLDER)
     return [_Case(prompts[g.prompt_id], "student", g.sample, _completion(g, prompts, student)) for g in drawn]
 
 
@@ -187,7 +195,7 @@ def _scores(job: Job, student: Student, cases: Sequence[_Case], examples: Mappin
     from mlx_distill.train.choice.scoring import Answer, Score, key_of
 
     level = environment.sandbox_level()
-    known = {score.key: score for score in job.run.read_resumable(SCORES, Score)}
+    known = {score.key: score for score in _store(job).read_resumable(SCORES, Score)}
     answers = {place: Answer(cases[place].prompt, cases[place].completion, examples[place]) for place in examples}
     keys = {place: key_of(job.config, answer, level) for place, answer in answers.items()}
     missing = {key: answers[place] for place, key in keys.items() if key not in known}
@@ -204,7 +212,7 @@ def _score_missing(job: Job, student: Student, missing: Mapping[str, Answer], kn
         done = 0
         for part in scored(student, job.config, missing, threads):
             for score in part:
-                job.run.append(SCORES, score)
+                _store(job).append(SCORES, score)
                 known[score.key] = score
             done += len(part)
             update(done, "")
