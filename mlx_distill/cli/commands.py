@@ -165,6 +165,38 @@ def select(**options: Any) -> None:
 
 
 @cloup.command(
+    "round",
+    short_help="Distil once more, from what a run's student has learnt.",
+    epilog="Example: mlx-distill round --run runs/standard",
+)
+@cloup.option("--run", "earlier", type=Place(), required=True, help="the run that goes on; it must be trained")
+@cloup.option("--to", "folder", type=Place(), help="the new run's directory [RUN-round-2, beside it]")
+@cloup.option("--yes", is_flag=True, help="agree to the estimated cost without being asked")
+@cloup.option("--accept-terms", is_flag=True, help="acknowledge Anthropic's terms (needed once a run)")
+@GATE
+def one_round(earlier: Path, folder: Path | None, gate: bool, **options: Any) -> None:
+    """Distil once more over the same ground: the student that RUN kept answers the training prompts.
+
+    Its own answers that pass their checks are the next student's data, and the teacher's where it passes none. The next
+    student is trained from the same base, in a run of its own.
+    """
+    from mlx_distill.cli.terminal import Terminal
+    from mlx_distill.pipeline.rounds import next_folder, settings_after
+
+    changes = {name.replace(".", "__"): value for name, value in settings_after(earlier).items()}
+    named = {"run_path": folder or next_folder(earlier), "config_file": earlier / "config.toml", "preset": None}
+    terminal = Terminal()
+    with open_job({**named, **changes, **options, "update": False}, terminal, computes=True, terms=True) as job:
+        from mlx_distill.pipeline import commands
+        from mlx_distill.summarise.gate import check_gate
+
+        results = commands.run_all(job)
+        terminal.summary(results, str(job.run.path))
+        if gate:
+            check_gate(results)
+
+
+@cloup.command(
     short_help="Make many runs from one file, and compare them.",
     epilog="Example: mlx-distill sweep examples/small.toml --plan",
 )
@@ -196,4 +228,4 @@ def sweep(file: Path | None, only_plan: bool, resume: bool, folder: Path | None,
     sweeping.make(opened, source, sweeping.SweepOptions(**options), terminal)
 
 
-COMMANDS = (plan, run, collect, train, compare, bench, select, sweep)
+COMMANDS = (plan, run, collect, train, compare, bench, select, one_round, sweep)

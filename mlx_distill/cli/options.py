@@ -35,7 +35,7 @@ BENCH_ACCEPTS = (
 )
 
 RUN_ACCEPTS = (
-    *("prompts", "teacher", "collect", "filters", "training", "machine", "selection", "comparison"),
+    *("prompts", "teacher", "collect", "filters", "choice", "training", "machine", "selection", "comparison"),
     "bench.benchmarks",
     "run",
 )
@@ -44,10 +44,10 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "plan": RUN_ACCEPTS,
     "run": RUN_ACCEPTS,
     "collect": (
-        *("prompts", "teacher", "collect", "filters"),
+        *("prompts", "teacher", "collect", "filters", "choice.teacher_answers"),
         *("training.student", "training.window", "training.thinking"),
     ),
-    "train": ("training", "machine", "teacher.columns"),
+    "train": ("training", "machine", "choice.student_answers", "choice.answers_of", "choice.rule", "teacher.columns"),
     "compare": (
         *("comparison", "collect", "prompts.test", "prompts.limit", "teacher.spec"),
         *("training.student", "training.data", "training.seed", "machine.shared"),

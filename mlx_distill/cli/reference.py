@@ -18,7 +18,7 @@ from typing import Any, get_args
 import click
 
 from mlx_distill.cli import cli
-from mlx_distill.run import records
+from mlx_distill.run import choices, records
 from mlx_distill.run.config import PRESETS, Config
 from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.folder import write_atomic
@@ -141,6 +141,13 @@ RUN_FILES: Sequence[RunFile] = (
     RunFile("seeds/", "run", "the run under further training seeds (`--training-seeds`), each a run directory"),
     RunFile("ledger.sqlite", "collect, judge", "every attempt and every answer, keyed by what was asked"),
     RunFile("teacher_data.jsonl", "collect", "what the teacher wrote, exported from the ledger", records.Completion),
+    RunFile(
+        "choices.jsonl", "train", "where there is a choice, every answer and which one is chosen", choices.Candidate
+    ),
+    RunFile(
+        "chosen_data.jsonl", "train", "the answers that were chosen, of which the filters judge", records.Completion
+    ),
+    RunFile("choice/", "train", "the student's own answers, and what each candidate is worth"),
     RunFile("traces.json", "collect", "of existing answers: how many rows were read, and why others were left out"),
     RunFile(
         "dataset.json", "collect, train", "counts, lengths, and which answers are left out of training, with the reason"

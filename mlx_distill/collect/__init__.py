@@ -1,13 +1,16 @@
 """Collecting: prompts in, the teacher's answers into the ledger, and out of it teacher_data.jsonl.
 
-The ledger is what counts: the file is exported from it, in the order of the prompts, also of a part.
+The ledger is what counts: the file is exported from it, in the order of the prompts, also of a part. Where several
+answers to a prompt are wanted, all prompts are asked once before any is asked again: whoever stops early has one answer
+to each, and not four to a quarter of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mlx_distill.collect.filters import describe_dataset
@@ -19,16 +22,79 @@ from mlx_distill.run.config import TeacherConfig
 from mlx_distill.run.prompts import shorten
 from mlx_distill.run.records import Completion, Prompt, why_unusable
 
-__all__ = ["Tally", "collect", "describe_dataset", "export", "read_traces", "request_of", "why_not_asked"]
+__all__ = [
+    "Questions",
+    "Tally",
+    "answers_asked",
+    "collect",
+    "describe_dataset",
+    "read_traces",
+    "request_of",
+    "why_not_asked",
+]
 
 
-def request_of(prompt: Prompt, model: str, config: TeacherConfig) -> Request:
-    return Request(model, prompt.text, config.system, config.max_tokens, thinking=config.thinking)
+def request_of(prompt: Prompt, model: str, config: TeacherConfig, sample: int = 0) -> Request:
+    return Request(model, prompt.text, config.system, config.max_tokens, thinking=config.thinking, sample=sample)
+
+
+def answers_asked(prompt: Prompt, count: int) -> int:
+    """How many answers a prompt gets: several only where it is trained on."""
+    return count if prompt.split == "train" else 1
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a run asks its teacher: `count` answers to each training prompt, as far as the teacher has so many, and one
+    to each other. `prompts` reads them anew, after the first `skip`; they are `prompt_count`."""
+
+    prompts: Callable[[int], Iterator[Prompt]]
+    prompt_count: int
+    teacher: Teacher
+    config: TeacherConfig
+    count: int
+
+    def requests(self, skip: int) -> Iterator[Request]:
+        """All but the first `skip`."""
+        yield from (self._request(prompt, 0) for prompt in self.prompts(min(skip, self.prompt_count)))
+        further = (
+            self._request(prompt, sample)
+            for sample in range(1, self.count)
+            for prompt in self.prompts(0)
+            if sample < self._answers(prompt)
+        )
+        yield from itertools.islice(further, max(0, skip - self.prompt_count), None)
+
+    def further(self) -> tuple[int, int]:
+        """How many answers beyond the first are asked for, and how many the teacher has not."""
+        if self.count == 1:
+            return 0, 0
+        asked = lacking = 0
+        for prompt in self.prompts(0):
+            answers = self._answers(prompt)
+            asked += answers - 1
+            lacking += answers_asked(prompt, self.count) - answers
+        return asked, lacking
+
+    def known(self, ledger: Ledger) -> Iterator[Completion]:
+        """What the ledger knows of the prompts, in their order; what is not answered is left out."""
+        for prompt in self.prompts(0):
+            for sample in range(self._answers(prompt)):
+                if reply := ledger.get(self._request(prompt, sample)):
+                    yield completion_of(prompt, reply)
+
+    def _request(self, prompt: Prompt, sample: int) -> Request:
+        return request_of(prompt, self.teacher.model, self.config, sample)
+
+    def _answers(self, prompt: Prompt) -> int:
+        asked = answers_asked(prompt, self.count)
+        has = self.teacher.different_answers(prompt.text) if asked > 1 else None
+        return asked if has is None else max(1, min(asked, has))
 
 
 @dataclass
 class Tally:
-    """How far the collecting is. `leading` prompts from the first on are all answered; `flagged` of those that are
+    """How far the collecting is. `leading` requests from the first on are all answered; `flagged` of those that are
     answered were cut, refused or empty, `leading_flagged` of the leading ones."""
 
     leading: int = 0
@@ -70,13 +136,6 @@ async def collect(requests: Iterable[Request], ask: Ask, tally: Tally) -> AsyncG
         async for request, reply in replies:
             tally.add(request, reply)
             yield reply
-
-
-def export(prompts: Iterable[Prompt], ledger: Ledger, model: str, config: TeacherConfig) -> Iterator[Completion]:
-    """What the ledger knows of the prompts, in their order; those without an answer are left out."""
-    for prompt in prompts:
-        if reply := ledger.get(request_of(prompt, model, config)):
-            yield completion_of(prompt, reply)
 
 
 def why_not_asked(tests: Iterable[Prompt], teacher: Teacher, config: TeacherConfig) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mlx_distill.run.config import FilterConfig
@@ -78,22 +79,22 @@ def describe_dataset(
     window: int,
     count_tokens: CountTokens | None,
     system: str,
+    undecided: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """dataset.json: how many of each split, how long, and what is left out of training and why.
 
     `completions` is read once. What is not of a `heldout` prompt is of the training split, the only one that is
-    held to more than `unusable`. Duplicates are sought among what no other rule has flagged, so that the one that
-    is kept can be trained on. `prompts` and `categories` are counts, by split and of training prompts. `left_out`
-    counts a completion once, under its first reason; `reasons` counts every reason. Raises DataError for a
-    benchmark file without questions, UsageError for a language that cannot be detected.
+    held to more than `unusable`. Duplicates are sought among what no other rule has flagged: the one that is kept can
+    be trained on. `undecided`: prompts of which no answer was chosen, and why. `prompts` and `categories` are counts,
+    by split and of training prompts. `left_out` counts a completion once, under its first reason; `reasons` counts
+    every reason. Raises DataError for a benchmark file without questions, UsageError for an unknown language.
     """
     from mlx_distill.collect.duplicates import Duplicates
     from mlx_distill.run.overlap import Protected
 
     protected = Protected(_protected_texts(heldout, config.benchmarks))
     too_long = [_too_long(window, count_tokens, system)] if count_tokens else []
-    other_language = [_other_language(config.language)] if config.language else []
-    rules = [*too_long, *other_language, _loops, _overlaps(protected)]
+    rules = [*too_long, *_other_languages(config), _loops, _overlaps(protected), _undecided(undecided)]
     heldout_ids = {prompt.id for prompt in heldout}
     account = Account()
     with tempfile.TemporaryFile() as file:
@@ -134,6 +135,10 @@ def _too_long(window: int, count_tokens: CountTokens, system: str) -> Rule:
         return ["too long"] if sum(map(count_tokens, texts)) + TEMPLATE_TOKENS > window else []
 
     return rule
+
+
+def _other_languages(config: FilterConfig) -> list[Rule]:
+    return [_other_language(config.language)] if config.language else []
 
 
 def _other_language(wanted: str) -> Rule:
@@ -192,6 +197,11 @@ def _overlaps(protected: Protected) -> Rule:
         return [name for name in protected.sizes if name in overlaps]
 
     return rule
+
+
+def _undecided(reasons: Mapping[str, str]) -> Rule:
+    """Of a prompt without a chosen answer the file holds the first, for a reader's eyes."""
+    return lambda answer: [reasons[name]] if (name := answer.completion.prompt_id) in reasons else []
 
 
 def _protected_texts(heldout: Sequence[Prompt], benchmarks: Sequence[str]) -> dict[str, Iterable[str]]:

@@ -1,6 +1,6 @@
-"""The stages before training: the prompts of a run, the teacher's answers, and which of them are trained on.
+"""The stages that collect: the prompts of a run, and the teacher's answers.
 
-In: prompt sets, a teacher. Out: prompts.jsonl, teacher_data.jsonl, dataset.json. Everything streams: what is held
+In: prompt sets, a teacher. Out: prompts.jsonl, teacher_data.jsonl. Everything streams: what is held
 in memory does not grow with the number of prompts.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from mlx_distill.collect import Tally, collect, describe_dataset, export, read_traces, request_of, why_not_asked
+from mlx_distill.collect import Questions, Tally, collect, read_traces, why_not_asked
 from mlx_distill.machine import environment
-from mlx_distill.models import students
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.opened import Asking, asking, ticking
 from mlx_distill.models.teachers import CHARACTERS_PER_TOKEN, Teacher, identity
@@ -31,7 +29,7 @@ from mlx_distill.run.prices import price_of
 from mlx_distill.run.prompts import heldout_prompts, stream_prompts
 from mlx_distill.run.prompts import identity as identity_of_prompts
 from mlx_distill.run.records import Completion, Prompt, Split
-from mlx_distill.run.wording import counts, keys_in_words
+from mlx_distill.run.wording import keys_in_words
 
 PROGRESS_EVERY = 1000
 """Answers after which the ledger notes how far the prompts are done; after a crash so many are looked up again."""
@@ -55,7 +53,7 @@ def _splits(job: Job) -> tuple[Split, ...]:
 
 def has_prompts(job: Job) -> bool:
     """Whether this stage writes the prompts. Existing answers bring their own."""
-    return bool(_splits(job)) and not _has_traces(job)
+    return bool(_splits(job)) and not has_traces(job)
 
 
 def prompt_settings(job: Job) -> list[Any]:
@@ -71,30 +69,31 @@ def write_prompts(job: Job) -> None:
 # ---------------------------------------------------------------- the teacher's answers
 
 
-def _has_traces(job: Job) -> bool:
+def has_traces(job: Job) -> bool:
     return traits_of(job.config.teacher.spec).kind == "traces"
 
 
 def answer_settings(job: Job) -> list[Any]:
     """What the teacher's answers depend on. Existing answers are read by prompt and split, so they depend on those."""
     teacher, prompts = job.config.teacher, job.config.prompts
-    if _has_traces(job):
+    if has_traces(job):
         file = environment.hash_of(traits_of(teacher.spec).file)
         return [teacher, file, prompts, identity_of_prompts(prompts)]
-    return [teacher, identity(teacher.spec)]
+    count = job.config.choice.teacher_answers
+    return [teacher, identity(teacher.spec), *([count] if count > 1 else [])]
 
 
 def answer_inputs(job: Job) -> tuple[str, ...]:
-    return () if _has_traces(job) else (PROMPTS,)
+    return () if has_traces(job) else (PROMPTS,)
 
 
 def answer_outputs(job: Job) -> tuple[str, ...]:
-    return (PROMPTS, TEACHER_DATA) if _has_traces(job) else (TEACHER_DATA,)
+    return (PROMPTS, TEACHER_DATA) if has_traces(job) else (TEACHER_DATA,)
 
 
 def obtain_answers(job: Job) -> None:
     """Imports existing answers, or asks the teacher."""
-    if _has_traces(job):
+    if has_traces(job):
         import_traces(job)
     else:
         asyncio.run(collect_answers(job))
@@ -103,19 +102,19 @@ def obtain_answers(job: Job) -> None:
 async def collect_answers(job: Job) -> None:
     """Asks for what the ledger lacks, and exports what it knows, also when the asking is cut short."""
     async with asking(job, job.config.teacher.spec) as asked:
-        total = job.run.content(PROMPTS).lines - _unanswered_tests(job, asked.teacher)
-        stream = _stream(job, asked.teacher.model)
+        questions = _questions(asked)
+        total, stream = _count(job, questions), _stream(job, asked.teacher.model)
         tally = Tally()
         tally.start(*asked.ledger.done(stream))
         try:
-            await _ask(asked, tally, stream, total)
+            await _ask(asked, questions, tally, stream, total)
         except BaseException:
             if total > MANY:
                 job.view.note("Writing what was answered so far; a second Ctrl-C leaves it to the next run.")
             with contextlib.suppress(DistillError, OSError):
-                await _keep(asked, tally, stream)
+                await _keep(asked, questions, tally, stream)
             raise
-        await _keep(asked, tally, stream)
+        await _keep(asked, questions, tally, stream)
         if missing := total - job.run.content(TEACHER_DATA).lines:
             await asked.ledger.note_progress(stream, 0, 0)
             raise DataError(
@@ -123,8 +122,19 @@ async def collect_answers(job: Job) -> None:
             )
 
 
+def _questions(asked: Asking) -> Questions:
+    """Of all prompts but the test prompts that a recorded teacher cannot answer, which are the last."""
+    job = asked.job
+    count = job.run.content(PROMPTS).lines - _unanswered_tests(job, asked.teacher)
+
+    def prompts(skip: int) -> Iterator[Prompt]:
+        return itertools.islice(job.run.stream(PROMPTS, Prompt, skip=skip), max(0, count - skip))
+
+    return Questions(prompts, count, asked.teacher, job.config.teacher, job.config.choice.teacher_answers)
+
+
 def _unanswered_tests(job: Job, teacher: Teacher) -> int:
-    """How many test prompts, the last of all prompts, are not asked: all where a recorded teacher lacks one of them."""
+    """How many test prompts are not asked: all where a recorded teacher lacks one of them."""
     tests = [prompt for prompt in job.run.stream(PROMPTS, Prompt) if prompt.split == "test"]
     reason = why_not_asked(tests, teacher, job.config.teacher)
     if reason:
@@ -132,18 +142,26 @@ def _unanswered_tests(job: Job, teacher: Teacher) -> int:
     return len(tests) if reason else 0
 
 
-async def _keep(asked: Asking, tally: Tally, stream: str) -> None:
-    job = asked.job
+def _count(job: Job, questions: Questions) -> int:
+    """How many answers are collected in all. Says where the teacher has fewer than were asked for."""
+    further, lacking = questions.further()
+    if lacking:
+        job.view.note(
+            f"{job.config.teacher.spec} has fewer than {questions.count} different answers to some prompts: "
+            f"{lacking:,} of {further + lacking:,} further ones are not there, and nobody is asked for them."
+        )
+    return questions.prompt_count + further
+
+
+async def _keep(asked: Asking, questions: Questions, tally: Tally, stream: str) -> None:
     await asked.ledger.note_progress(stream, tally.leading, tally.leading_flagged)
-    known = export(job.run.stream(PROMPTS, Prompt), asked.ledger, asked.teacher.model, job.config.teacher)
-    job.run.write_records(TEACHER_DATA, known)
+    asked.job.run.write_records(TEACHER_DATA, questions.known(asked.ledger))
 
 
-async def _ask(asked: Asking, tally: Tally, stream: str, total: int) -> None:
+async def _ask(asked: Asking, questions: Questions, tally: Tally, stream: str, total: int) -> None:
     job, forecast = asked.job, Forecast(total)
     _check_cache(job)
-    prompts = itertools.islice(job.run.stream(PROMPTS, Prompt, skip=tally.leading), total - tally.leading)
-    requests = (request_of(prompt, asked.teacher.model, job.config.teacher) for prompt in prompts)
+    requests = questions.requests(tally.leading)
     cached = Counter[str]()
     with job.view.tracking("collect", total) as update:
 
@@ -184,9 +202,9 @@ def _check_cache(job: Job) -> None:
 
 def _stream(job: Job, model: str) -> str:
     """What is asked, and in which order."""
-    teacher = job.config.teacher
+    teacher, count = job.config.teacher, job.config.choice.teacher_answers
     asked = [model, teacher.system, str(teacher.max_tokens), str(teacher.thinking)]
-    return digest([job.run.content(PROMPTS).sha256, *asked])
+    return digest([job.run.content(PROMPTS).sha256, *asked, *([str(count)] if count > 1 else [])])
 
 
 # ---------------------------------------------------------------- existing traces
@@ -242,59 +260,3 @@ def _held_out(job: Job, test: set[str]) -> set[str]:
         if int(name, 16) % 1000 < VALID_SHARE * 1000 and len(heldout) < MOST_VALID:
             heldout.add(name)
     return heldout or ({first[1]} if len(prompts) > 1 else set())
-
-
-# ---------------------------------------------------------------- what is trained on
-
-
-def filter_settings(job: Job) -> list[Any]:
-    training = job.config.training
-    return [
-        job.config.filters,
-        [environment.hash_of(path) for path in job.config.filters.benchmarks],
-        training.student,
-        training.window,
-        training.system,
-        training.thinking,
-        students.tokenizer_file(training.student) is not None,  # whether tokens can be counted yet
-    ]
-
-
-def filter_answers(job: Job) -> None:
-    """dataset.json: counts, and what is left out of training and why."""
-    splits, categories = Counter[str](), Counter[str]()
-    heldout: list[Prompt] = []
-    for prompt in job.run.stream(PROMPTS, Prompt):
-        splits[prompt.split] += 1
-        if prompt.split == "train":
-            categories[prompt.category] += 1
-        else:
-            heldout.append(prompt)
-    training = job.config.training
-    answers = job.run.stream(TEACHER_DATA, Completion)
-    summary = describe_dataset(
-        (dataclasses.replace(answer, completion=answer.trained(training.thinking)) for answer in answers),
-        heldout,
-        job.config.filters,
-        prompts=splits,
-        categories=categories,
-        window=training.window,
-        count_tokens=students.token_counter(training.student),
-        system=training.system,
-    )
-    job.run.write_json(DATASET, _read_part(job) | summary)
-    if not summary["left_out"]:
-        return
-    reasons = counts(summary["left_out"])
-    if not summary["usable"]:
-        raise DataError(f"None of the {summary['completions']:,} answers can be trained on: {reasons} (see {DATASET}).")
-    job.view.warn(f"Left out of training: {reasons} (kept in teacher_data.jsonl; see {DATASET}).")
-
-
-def _read_part(job: Job) -> dict[str, Any]:
-    """What became of the rows that the answers were read from, where they were."""
-    if not _has_traces(job):
-        return {}
-    account = job.run.read_json(TRACES) if (job.run / TRACES).exists() else {}
-    kept = {"rows": "rows", "left_out": "not_read", "examples": "not_read_examples", "unused_keys": "unused_keys"}
-    return {name: account[key] for key, name in kept.items() if key in account}

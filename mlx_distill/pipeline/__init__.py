@@ -1,6 +1,6 @@
 """Start here: the stages of a run in order, each with what it reads and writes in the run directory.
 
-    prompts ──collect──▶ teacher_data.jsonl ──filter──▶ dataset.json
+    prompts ──collect──▶ teacher_data.jsonl (──choose──▶ chosen_data.jsonl) ──filter──▶ dataset.json
     both ──train──▶ distilled-student/, metrics.jsonl, training.json
     checkpoints ──select──▶ selection.json, kept-student/
     test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl, preferences.jsonl
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mlx_distill.collect import filtering
 from mlx_distill.collect import stage as collecting
 from mlx_distill.evaluate import answers as generating
 from mlx_distill.evaluate import bench as benching
@@ -29,6 +30,8 @@ from mlx_distill.run.folder import (
     BENCH_ITEMS,
     BENCH_PROTOCOL,
     BENCH_SCORES,
+    CHOICES,
+    CHOSEN_DATA,
     DATASET,
     GENERATIONS,
     JUDGMENTS,
@@ -44,6 +47,8 @@ from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job, adapter_file
 from mlx_distill.run.stage import Stage
 from mlx_distill.train import examples
 from mlx_distill.train import stage as training
+from mlx_distill.train.choice import earlier
+from mlx_distill.train.choice import stage as choosing
 
 SELECTED = (KEPT, SELECTION)
 """What a selection leaves beside its answers, which are stored under keys of their own and stay."""
@@ -95,11 +100,20 @@ STAGES: Mapping[str, Stage] = {
             wanted=lambda job: wants_teacher(job),
         ),
         Stage(
-            "filter",
-            settings=collecting.filter_settings,
+            "choose",
+            settings=choosing.settings,
             reads=(PROMPTS, TEACHER_DATA),
+            writes=(CHOICES, CHOSEN_DATA),
+            run=choosing.choose_answers,
+            wanted=lambda job: job.config.choice.wanted,
+            check=earlier.check,
+        ),
+        Stage(
+            "filter",
+            settings=filtering.filter_settings,
+            reads=filtering.filter_inputs,
             writes=(DATASET,),
-            run=collecting.filter_answers,
+            run=filtering.filter_answers,
             wanted=lambda job: job.config.training.data is None,
         ),
         Stage(

@@ -51,7 +51,7 @@ def _run_once(job: Job) -> Results:
     _run_wanted(job, "prompts")
     job = agree_on_costs(job, _paid_stages(job))
     if job.config.training.data is None:
-        _run_wanted(job, "collect", "filter")
+        _run_wanted(job, "collect", "choose", "filter")
     job = _with_fitting_layers(job)
     run_stage(job, STAGES["train"])
     select_checkpoint(job)
@@ -81,10 +81,16 @@ def collect(job: Job) -> None:
     check_before_paying(job, whole=False)
     _run_wanted(job, "prompts")
     agree_on_costs(job, ("collect",))
-    _run_wanted(job, "collect", "filter")
+    _run_wanted(job, "collect")
+    if STAGES["choose"].wanted(job):
+        job.view.note("Which of the answers are trained on is chosen by `train`: the student has to read them.")
+    else:
+        _run_wanted(job, "filter")
 
 
 def train(job: Job) -> None:
+    if STAGES["choose"].wanted(job):
+        _run_wanted(job, "choose", "filter")
     run_stage(_with_fitting_layers(job), STAGES["train"])
 
 

@@ -7,7 +7,7 @@ estimate. Of many prompts only a sample is read, so that the estimate takes no t
 
 from __future__ import annotations
 
-from mlx_distill.collect import request_of
+from mlx_distill.collect import answers_asked, request_of
 from mlx_distill.evaluate import judges as compare
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.ledger import Ledger
@@ -47,7 +47,8 @@ def teaching_cost(job: Job) -> str | None:
         else f"${most * 0.05:.2f} to ${most * 0.5:.2f} if answers use 5 to 50 % of their token limit"
     )
     upper = f"at most ${most:.2f}, if every answer reaches the limit (list prices of {DATED})"
-    return f"{missing:,} prompts to ask {spec}: {likely}; {upper}.{_advice(job, missing)}"
+    what = "prompts" if job.config.choice.teacher_answers == 1 else "answers"
+    return f"{missing:,} {what} to ask {spec}{' for' * (what == 'answers')}: {likely}; {upper}.{_advice(job, missing)}"
 
 
 def judging_cost(job: Job) -> str | None:
@@ -65,17 +66,18 @@ def judging_cost(job: Job) -> str | None:
 
 
 def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:
-    """How many prompts have no answer, and their cost if every answer reaches its token limit. Only every `step`-th
-    prompt is read, and stands for `step`."""
+    """How many answers are missing, and their cost if every one reaches its token limit. Only every `step`-th prompt is
+    read, and stands for `step`."""
     config, model = job.config.collect, job.config.teacher.spec
     price = prices.price_of(model, config.price)
     missing, dollars = 0, 0.0
     for prompt in job.run.stream(PROMPTS, Prompt, step=step):
-        request = request_of(prompt, model, job.config.teacher)
-        if ledger.get(request) is None:
-            missing += 1
-            size = len((request.system + request.prompt).encode())
-            dollars += prices.bound(price, size, request.max_tokens, cached=config.cache_prompt, batch=config.batch)
+        for sample in range(answers_asked(prompt, job.config.choice.teacher_answers)):
+            request = request_of(prompt, model, job.config.teacher, sample)
+            if ledger.get(request) is None:
+                missing += 1
+                size = len((request.system + request.prompt).encode())
+                dollars += prices.bound(price, size, request.max_tokens, cached=config.cache_prompt, batch=config.batch)
     return missing * step, dollars * step
 
 

@@ -6,8 +6,7 @@ answers, the speed of this machine) comes from earlier runs in the same folder, 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,12 @@ from mlx_distill.machine import environment
 from mlx_distill.models import students
 from mlx_distill.models.teachers import is_chosen
 from mlx_distill.models.teachers.traits import traits_of
+from mlx_distill.pipeline.totals import PromptTotals, count_prompts, further_answers
 from mlx_distill.run import prices
 from mlx_distill.run.config import BenchConfig, Config
 from mlx_distill.run.data.material import counted_texts
 from mlx_distill.run.digest import digest
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.prompts import heldout_prompts, stream_prompts
-from mlx_distill.run.records import Prompt
 from mlx_distill.run.wording import plural
 from mlx_distill.train import fit
 from mlx_distill.train.fit import Choice, Lengths, Machine, Task, flops, in_gib
@@ -41,9 +39,10 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if config.training.data:
         rows.append(("Training data", config.training.data))
-    prompts = _count_prompts(config)
+    prompts = count_prompts(config)
     rows.append(("Prompts", ", ".join(f"{count:,} {split}" for split, count in prompts.counts.items())))
     rows += _teaching(config, prompts)
+    rows += _choosing(config, prompts)
     rows += _judging(config, prompts)
     rows += _benchmarks(config.bench)
     rows += _selection(config)
@@ -67,12 +66,12 @@ class Figures:
 
 def figures(config: Config, beside: Path) -> Figures:
     """`beside`: a run's folder, whose neighbours say how fast this machine is. Raises as `plan`."""
-    prompts = _count_prompts(config)
+    prompts = count_prompts(config)
     estimate = _estimate(config, prompts, beside)
     seconds = estimate.pace and _seconds(estimate.task, estimate.choice, estimate.pace[0]) if estimate else None
     teacher = config.teacher
     return Figures(
-        questions=digest([repr(teacher), repr(config.prompts), str(config.training.data)]),
+        questions=digest([repr(teacher), repr(config.prompts), str(config.training.data), *further_answers(config)]),
         teacher_usd=_most_usd(config, prompts) or 0.0,
         judge_usd=_judges_usd(config, prompts),
         peak=estimate.choice.peak if estimate else None,
@@ -81,37 +80,16 @@ def figures(config: Config, beside: Path) -> Figures:
     )
 
 
-@dataclass(frozen=True)
-class PromptTotals:
-    """How many prompts there are in each split, and their bytes all together."""
-
-    counts: Counter[str]
-    bytes: int
-
-
-def _count_prompts(config: Config) -> PromptTotals:
-    counts, size = Counter[str](), 0
-    for prompt in _prompts(config):
-        counts[prompt.split] += 1
-        size += len(prompt.text.encode())
-    return PromptTotals(counts, size)
-
-
-def _prompts(config: Config) -> Iterable[Prompt]:
-    if config.training.data or traits_of(config.teacher.spec).kind == "traces":
-        return heldout_prompts(config.prompts, ("test",))
-    return stream_prompts(config.prompts)
-
-
 def _teaching(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:
     if not is_chosen(config):
         return [("Teacher", "none: base and distilled are compared alone (--teacher names one)")]
-    count = prompts.counts.total()
+    count = prompts.asked
     tokens = prompts.bytes + count * len(config.teacher.system.encode())
     if traits_of(config.teacher.spec).kind == "traces":
         return [("Teacher", f"{config.teacher.spec}: existing answers, nothing is asked")]
     rows = [
         ("Teacher", config.teacher.spec),
+        *([("Answers to ask for, at most", f"{count:,}")] if config.choice.teacher_answers > 1 else []),
         ("Input tokens, at most", f"{tokens:,}"),
         ("Output tokens, at most", f"{count * config.teacher.max_tokens:,}"),
     ]
@@ -125,10 +103,19 @@ def _most_usd(config: Config, prompts: PromptTotals) -> float | None:
     """What the teacher's answers cost if all reach their token limit; None where nobody is paid."""
     if not traits_of(config.teacher.spec).paid or not is_chosen(config):
         return None
-    count = prompts.counts.total()
+    count = prompts.asked
     size = prompts.bytes + count * (len(config.teacher.system.encode()) + prices.FRAME_TOKENS)
     usage = prices.Usage(size, count * config.teacher.max_tokens)
     return prices.cost(prices.price_of(config.teacher.spec, config.collect.price), usage, batch=config.collect.batch)
+
+
+def _choosing(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:
+    choice = config.choice
+    if not choice.wanted:
+        return []
+    own = prompts.checked * choice.student_answers
+    rows = [("Student's own answers", f"{own:,}, of up to {choice.max_tokens:,} tokens")] if own else []
+    return [*rows, ("Answers to train on", f"chosen by the rule {choice.rule!r}")]
 
 
 def _judging(config: Config, prompts: PromptTotals) -> list[tuple[str, str]]:

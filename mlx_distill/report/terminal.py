@@ -31,6 +31,7 @@ from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
     NOTHING,
     answers_made,
+    choice,
     estimate,
     form,
     p_value,
@@ -50,6 +51,8 @@ SHORT = 20
 def summary(results: Results, folder: str, width: int) -> Iterable[RenderableType]:
     """A finished run: what was measured, gains and losses in the same place and size."""
     yield from map(_shown, findings.unfinished(results))
+    if results.choice:
+        yield _text(f"\n{choice(results.choice)}")
     if results.training:
         yield _text("")
         yield _heldout(results.training)

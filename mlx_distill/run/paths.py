@@ -18,7 +18,7 @@ from mlx_distill.run.prompts import BUNDLED
 
 INPUTS = (
     *("prompts.train", "prompts.valid", "prompts.test", "teacher.spec", "filters.benchmarks", "training.data"),
-    "training.valid_data",
+    *("training.valid_data", "choice.answers_of"),
     *(
         "comparison.judges",
         "comparison.human",

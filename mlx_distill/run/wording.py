@@ -12,6 +12,7 @@ from typing import Any
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, Published
+from mlx_distill.run.results.choice import AgainstFirst, Choice, ChoiceSource
 from mlx_distill.run.results.comparison import Comparison
 from mlx_distill.run.results.selection import Candidate, CandidateRow, Selection
 from mlx_distill.run.results.training import Dataset
@@ -143,6 +144,29 @@ def published(row: Benchmark, results: Results) -> list[Published]:
     """What others have published of this benchmark, whichever of its names they used."""
     names = {str(row.name).casefold(), str(row.title).casefold()}
     return [entry for entry in results.published if str(entry.benchmark).casefold() in names]
+
+
+# ---------------------------------------------------------------- choice
+
+
+def choice_source(side: ChoiceSource, prompts: int) -> str:
+    """What became of the answers of one side."""
+    checked = f", {side.passed:,} of {side.checked:,} pass their checks" if side.checked else ""
+    return f"{side.candidates:,}{checked}; chosen for {side.chosen:,} of {plural(prompts, 'prompt')}"
+
+
+def against_first(value: AgainstFirst, digits: int) -> str:
+    """`0.61, of the teacher's first answers 0.85 (−0.24 [−0.31, −0.17])`."""
+    means = f"{value.chosen.mean:,.{digits}f}, of the teacher's first answers {value.first.mean:,.{digits}f}"
+    return f"{means} ({estimate(value.change, digits, '+')})"
+
+
+def choice(made: Choice) -> str:
+    """The whole of it in a sentence."""
+    shares = f"{made.teacher.chosen:,} of the teacher's answers, {made.student.chosen:,} of the student's own"
+    left = f"; left out: {counts(made.left_out)}" if made.left_out else ""
+    nats = f"; nats a token {against_first(made.nats, 2)}" if made.nats else ""
+    return f"Chosen by {made.rule} for training: {shares}{left}{nats}."
 
 
 # ---------------------------------------------------------------- selection

@@ -24,6 +24,7 @@ from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.unfinished import unfinished_part
 from mlx_distill.summarise import history
 from mlx_distill.summarise.benchmarks import benchmarks_part
+from mlx_distill.summarise.choice import choice_part
 from mlx_distill.summarise.comparison import comparison_part
 from mlx_distill.summarise.cost import cost_part
 from mlx_distill.summarise.seeds import seeds_part
@@ -57,6 +58,7 @@ def _summarise(run: RunDir, config: Config) -> Results:
             stages={name: stage.seconds for name, stage in run.stages().items()},
         ),
         teacher=_teacher(run, config, completions),
+        choice=choice_part(run, config),
         training=training_part(run, config, training),
         comparison=comparison_part(run, config),
         self_check=_self_check(run, config),
@@ -88,7 +90,9 @@ def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> 
     dataset = DatasetFile() if config.training.data else run.read_as(DATASET, DatasetFile)
     collect = run.stage("collect")
     flawed = Counter(why_unusable(answer.stop_reason, answer.completion) for answer in completions)
-    paid = {answer.prompt_id: answer.usd for answer in completions if answer.usd is not None}  # identical ones: once
+    paid = {  # identical prompts: once
+        (answer.prompt_id, answer.message_id): answer.usd for answer in completions if answer.usd is not None
+    }
     prompts = dataset.prompts or dict(Counter(prompt.split for prompt in run.stream(PROMPTS, Prompt)))
     return Teacher(
         spec=paths.shown(config.teacher.spec),

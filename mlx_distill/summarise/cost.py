@@ -19,9 +19,8 @@ SCALES = (10_000, 1_000_000, 16_000_000)
 
 def cost_part(config: Config, completions: Sequence[Completion], training: TrainingFile | None) -> tuple[CostRow, ...]:
     """What n prompts cost at the measured mean cost of one, online and as a batch."""
-    paid = [
-        answer.usd / (prices.BATCH_FACTOR if answer.batch else 1.0) for answer in completions if answer.usd is not None
-    ]
+    together = config.choice.teacher_answers > 1
+    paid = _paid(completions, together)
     if paid:
         costs, basis = paid, f"measured, {config.teacher.spec} at list prices of {prices.DATED}"
         this_run = Estimate(sum(paid) / len(paid), len(paid))  # known, not estimated
@@ -36,7 +35,7 @@ def cost_part(config: Config, completions: Sequence[Completion], training: Train
     else:
         return ()
     each = stats.estimate(costs)
-    count = len(completions) or len(costs)
+    count = len({answer.prompt_id for answer in completions} if together else completions) or len(costs)
     return tuple(
         CostRow(
             label="this run" if n == count else f"{n:,} prompts",
@@ -47,6 +46,21 @@ def cost_part(config: Config, completions: Sequence[Completion], training: Train
         )
         for n, mean in ((count, this_run), *((scale, each) for scale in SCALES))
     )
+
+
+def _paid(completions: Sequence[Completion], together: bool) -> list[float]:
+    """Dollars of each answer, or of all answers to a prompt `together`, as if all had been asked one by one."""
+    paid = [
+        (answer.prompt_id, answer.usd / (prices.BATCH_FACTOR if answer.batch else 1.0))
+        for answer in completions
+        if answer.usd is not None
+    ]
+    if not together:
+        return [usd for _, usd in paid]
+    by_prompt: dict[str, float] = {}
+    for prompt, usd in paid:
+        by_prompt[prompt] = by_prompt.get(prompt, 0.0) + usd
+    return list(by_prompt.values())
 
 
 def _scaled(each: Estimate, factor: float) -> Estimate:

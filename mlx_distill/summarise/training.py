@@ -16,6 +16,7 @@ from mlx_distill.run.paths import shown
 from mlx_distill.run.records import Estimate, StepMetrics
 from mlx_distill.run.results.training import CurvePoint, HeldoutLoss, TokenAccuracy, Training
 from mlx_distill.stats import inference as stats
+from mlx_distill.train.choice.lengths import long_answers
 
 CURVE = CurvePoint.__struct_fields__
 """What of a step's metrics the training chart reads."""
@@ -35,8 +36,14 @@ def training_part(run: RunDir, config: Config, training: TrainingFile | None) ->
         **_heldout(training.heldout, validated[-1]),
         dataset=read_dataset(run),
         best_step=best.step,
+        warnings=tuple(_warnings(config.training, training)),
         curve=tuple(CurvePoint(**{name: getattr(row, name) for name in CURVE}) for row in metrics),
     )
+
+
+def _warnings(config: TrainingConfig, training: TrainingFile) -> list[str]:
+    lengths = [scored for _, scored in training.tokens[: training.examples["train"]]]
+    return long_answers(training.total_parameters, lengths, own_data=config.data is not None)
 
 
 def _settings(config: TrainingConfig) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from mlx_distill.train.batches import Batch, choose_widths, in_parts
 from mlx_distill.train.encode import Example
 from mlx_distill.train.group import Group
 from mlx_distill.train.loss import token_losses_in_lanes
+from mlx_distill.train.prefix import FrozenPrefix
+from mlx_distill.train.split import SplitModel
 from mlx_distill.train.trainee import Trainee
 
 Measured = list[tuple[float, int, int]]
@@ -22,12 +24,21 @@ Measured = list[tuple[float, int, int]]
 
 def evaluate(trainee: Trainee, examples: Sequence[Example], group: Group | None = None) -> Measured:
     """By the processes of `group`, which must all call it, or by this one alone."""
-    split, group = trainee.split, group or Group()
+    return measure(trainee.split, trainee.prefix, examples, group or Group())
+
+
+def measure(
+    split: SplitModel,
+    prefix: FrozenPrefix,
+    examples: Sequence[Example],
+    group: Group = Group(),  # noqa: B008
+) -> Measured:
+    """The same of a model as it stands, whether it is trained or not."""
     by_example: dict[Example, tuple[float, int, int]] = {}
     different = list(dict.fromkeys(examples))
     rounds = in_parts(different, len(split.lanes), split.layout.batch_tokens, choose_widths(different))
     for batches in group.share_of(rounds):
-        losses = token_losses_in_lanes(split, batches, [trainee.prefix.entering(batch) for batch in batches])
+        losses = token_losses_in_lanes(split, batches, [prefix.entering(batch) for batch in batches])
         mx.eval(losses)
         for batch, (nats, hits) in zip(batches, losses, strict=True):
             by_example |= _by_example(batch, nats, hits)

@@ -46,7 +46,7 @@ def encoded(job: Job) -> tuple[Student, dict[str, list[Example]]]:
 
     config = job.config.training
     mine = own_data(job.config) if config.data else None
-    conversations = mine.conversations if mine else collected(job.run, config)
+    conversations = mine.conversations if mine else collected(job.run, job.config)
     student = trained.load(job, lazy=True)
 
     def encode(conversations: list[Conversation]) -> dict[str, Encoded]:

@@ -21,6 +21,7 @@ from mlx_distill.run.records import StepMetrics
 from mlx_distill.run.stage import plain_settings
 from mlx_distill.train import examples
 from mlx_distill.train import room as fitting
+from mlx_distill.train.choice.lengths import long_answers
 
 if TYPE_CHECKING:
     from mlx_distill.models.students import Student
@@ -64,6 +65,7 @@ def train(job: Job) -> None:
         store = Store(room.prefix, folder, key, shared is not None)
         trainee = attach(student, config, room.layout, store, launched())
         job.view.note(_describe(student, trainee, parts))
+        _warn(job, student, parts)
         _train(job, trainee, parts)
         job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER))
     store.remove()
@@ -147,6 +149,14 @@ def _describe(student: Student, trainee: Trainee, parts: dict[str, list[Example]
         f"{trainee.adapter.parameter_count():,} trainable parameters of {total_parameters(student.model):,}; "
         f"{len(parts['train'])} examples, {sum(e.scored_count for e in parts['train']):,} scored tokens an epoch"
     )
+
+
+def _warn(job: Job, student: Student, parts: dict[str, list[Example]]) -> None:
+    from mlx_distill.models.students.files import total_parameters
+
+    lengths = [example.scored_count for example in parts["train"]]
+    for words in long_answers(total_parameters(student.model), lengths, own_data=job.config.training.data is not None):
+        job.view.warn(words)
 
 
 def _training_summary(

@@ -361,7 +361,7 @@ def test_thinking_is_kept_apart_and_trained_on_only_when_asked(
     assert {(row["reasoning"], row["completion"]) for row in rows(tmp_path / "run")} == {("hm", "so")}
     for wanted, text in ((False, "so"), (True, "<think>\nhm\n</think>\n\nso")):
         config = configuration.resolve("quick", settings | {"training.thinking": wanted})
-        conversations = collected(RunDir(tmp_path / "run"), config.training)
+        conversations = collected(RunDir(tmp_path / "run"), config)
         assert {conversation.messages[1]["content"] for conversation in conversations} == {text}
 
 
@@ -422,3 +422,65 @@ def test_what_is_collected_needs_no_key_and_asks_nothing(
     assert "collect kept" in collect(tmp_path / "run", sets(5)).said
     with pytest.raises(TeacherError, match="needs a key"):
         collect(tmp_path / "run", sets(6))
+
+
+# ---------------------------------------------------------------- several answers to a prompt
+
+
+def test_further_answers_are_asked_for_training_prompts_alone_and_nothing_is_paid_twice(
+    serve: Serve, sets: Callable[[int], dict[str, Any]], tmp_path: Path
+) -> None:
+    server = serve(lambda request: Reply(f"answer {len(server.asked)} to {request['messages'][0]['content']}"))
+    run, settings = tmp_path / "run", sets(10)
+    collect(run, settings)
+    first = rows(run)
+    said = collect(run, settings | {"choice.teacher_answers": 3}).said
+    assert len(server.asked) == 12 + 2 * 10
+    assert any(words.startswith("20 answers to ask claude-sonnet-4-6 for: $") for words in said)
+    assert any(words.startswith("collect 32/32 ") for words in said)
+    found = rows(run)
+    assert [row for row in found if row in first] == first
+    assert [row["prompt"] for row in found] == [row["prompt"] for row in first[:10] for _ in range(3)] + [
+        row["prompt"] for row in first[10:]
+    ]
+    assert len({row["completion"] for row in found}) == len(found) == 32
+    collect(run, settings | {"choice.teacher_answers": 4})
+    assert len({row["message_id"] for row in rows(run)}) == len(server.asked) == 12 + 3 * 10
+    collect(run, settings)
+    assert rows(run) == first
+    assert len(server.asked) == 12 + 3 * 10
+
+
+def test_whoever_stops_early_has_one_answer_to_each_prompt(
+    serve: Serve, sets: Callable[[int], dict[str, Any]], tmp_path: Path
+) -> None:
+    serve(output_tokens=lambda request, text: 1000)
+    settings = sets(10) | {"choice.teacher_answers": 3, "collect.concurrency": 1}
+    with pytest.raises(BudgetError):
+        collect(tmp_path / "run", settings | {"collect.max_cost": 0.3})
+    part = [row["prompt"] for row in rows(tmp_path / "run")]
+    assert len(set(part)) == 12 < len(part) < 32
+    collect(tmp_path / "run", settings)
+    assert len(rows(tmp_path / "run")) == 32
+
+
+def test_recorded_answers_are_taken_in_order_and_where_there_are_fewer_that_is_said(
+    sets: Callable[[int], dict[str, Any]], tmp_path: Path
+) -> None:
+    settings = sets(3)
+    asked = [row for name in ("train", "valid", "test") for row in (tmp_path / f"{name}.txt").read_text().splitlines()]
+    lines = [{"prompt": text, "completion": f"{k} of {text}"} for text in asked for k in range(3)]
+    file = tmp_path / "answers.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines[:-6][1:] + lines[-6:]))
+    more = {"teacher.spec": f"recorded:{file}", "choice.teacher_answers": 3}
+    said = collect(tmp_path / "run", settings | more).said
+    assert any("fewer than 3 different answers to some prompts: 1 of 6 further ones" in words for words in said)
+    found = [row["completion"] for row in rows(tmp_path / "run")]
+    assert found == [f"{k} of {asked[0]}" for k in (1, 2)] + [
+        f"{k} of {text}" for text in asked[1:3] for k in range(3)
+    ] + [f"0 of {text}" for text in asked[3:]]
+    again = {"teacher.spec": f"recorded:{tmp_path / 'run' / 'teacher_data.jsonl'}", "choice.teacher_answers": 2}
+    collect(tmp_path / "again", settings | again)
+    assert [row["completion"] for row in rows(tmp_path / "again")] == [
+        text for text in found if not (text.startswith("2 of") and asked[0] not in text)
+    ]

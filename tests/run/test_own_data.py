@@ -163,10 +163,10 @@ def test_what_traces_leave_out_is_in_dataset_json(student: tuple[str, ...], tmp_
 
 
 def test_a_system_prompt_of_a_trace_is_trained_under(student: tuple[str, ...], tmp_path: Path) -> None:
-    from mlx_distill.run.config import TrainingConfig
+    from mlx_distill.run.config import Config
     from mlx_distill.run.data.material import collected
     from mlx_distill.run.folder import RunDir
 
     data, run = written(tmp_path / "t.jsonl", [row | {"system": "Pirate."} for row in chats(4)]), tmp_path / "run"
     invoke("collect", *FAST, "--limit", "99", *student, "--teacher", f"traces:{data}", "--run", run)
-    assert {talk.messages[0]["content"] for talk in collected(RunDir(run), TrainingConfig())} == {"Pirate."}
+    assert {talk.messages[0]["content"] for talk in collected(RunDir(run), Config())} == {"Pirate."}

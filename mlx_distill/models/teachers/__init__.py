@@ -130,6 +130,10 @@ class Teacher(Protocol):
         """A bound of what the request can cost, before it is sent."""
         ...
 
+    def different_answers(self, prompt: str) -> int | None:
+        """How many it can give to one prompt; None where each `sample` is drawn anew."""
+        ...
+
     async def close(self) -> None: ...
 
 

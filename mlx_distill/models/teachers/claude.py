@@ -156,6 +156,9 @@ class ClaudeTeacher:
             prices_dated=DATED,
         )
 
+    def different_answers(self, prompt: str) -> None:
+        """Each is drawn anew."""
+
     async def close(self) -> None:
         await self.client.close()
 

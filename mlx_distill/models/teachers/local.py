@@ -78,6 +78,9 @@ class LocalTeacher:
     def worst_usd(self, request: Request) -> float:
         return 0.0
 
+    def different_answers(self, prompt: str) -> None:
+        """Each is drawn anew."""
+
     async def close(self) -> None:
         """Tells whoever still waits; after the step that it is in, the thread gives the memory back."""
         self._closed.set()

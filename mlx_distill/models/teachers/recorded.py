@@ -2,12 +2,14 @@
 
 The bundled file holds reference answers written for this project (they are not API output). An earlier run's
 `teacher_data.jsonl` is such a file too; what it says of truncation and refusal is kept. A row with a `sample` answers
-that repeat alone, so that one answer cannot pass for several; one without answers any.
+that repeat alone, so that one answer cannot pass for several. Rows without one are taken in order, the last for every
+further repeat.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -27,10 +29,12 @@ class RecordedTeacher:
     def __init__(self, file: str = "") -> None:
         self.path = Path(file) if file else data_folder() / "recorded.jsonl"
         self.model = f"recorded:{self.path.name}@{file_hash(self.path)[:12]}"
-        self._replies: dict[tuple[str, int | None], Reply] = {}
+        self._numbered: dict[tuple[str, int], Reply] = {}
+        self._in_order: dict[str, list[Reply]] = {}
         for where, row in found_in(self.path):
             self._add(row, where)
-        models = {reply.model for reply in self._replies.values()}
+        replies = itertools.chain(self._numbered.values(), *self._in_order.values())
+        models = {reply.model for reply in replies}
         if len(models) == 1 and self.model not in models:  # whose words they are counts for what a judge says
             self.model = f"recorded:{models.pop()}@{file_hash(self.path)[:12]}"
 
@@ -38,21 +42,28 @@ class RecordedTeacher:
         prompt, completion, sample = row.get("prompt"), row.get("completion"), row.get("sample")
         if not isinstance(prompt, str) or not isinstance(completion, str):
             raise DataError(f"{where} has no texts 'prompt' and 'completion': add them.")
-        sample = sample if isinstance(sample, int) else None
         details = {"stop_reason": "end_turn", "model": self.model} | {name: row[name] for name in KEPT if name in row}
-        reply, known = Reply(text=completion, **details), self._replies.get((prompt, sample))
-        if known and sample is not None and known.model != reply.model:
+        reply = Reply(text=completion, **details)
+        if not isinstance(sample, int):
+            known_texts = [known.text for known in self._in_order.setdefault(prompt, [])]
+            if completion not in known_texts:
+                self._in_order[prompt].append(reply)
+            return
+        known = self._numbered.get((prompt, sample))
+        if known and known.model != reply.model:
             raise DataError(
                 f"{self.path} has answers of {known.model} and {reply.model} to {shorten(prompt)!r}: "
                 "keep one model's in a file."
             )
-        self._replies[prompt, sample] = reply
+        self._numbered[prompt, sample] = reply
 
     def has(self, request: Request) -> bool:
         return self._reply(request) is not None
 
     def _reply(self, request: Request) -> Reply | None:
-        return self._replies.get((request.prompt, request.sample)) or self._replies.get((request.prompt, None))
+        in_order = self._in_order.get(request.prompt, [])
+        numbered = self._numbered.get((request.prompt, request.sample))
+        return numbered or (in_order[min(request.sample, len(in_order) - 1)] if in_order else None)
 
     async def answer(self, request: Request) -> Reply:
         reply = self._reply(request)
@@ -66,6 +77,13 @@ class RecordedTeacher:
 
     def worst_usd(self, request: Request) -> float:
         return 0.0
+
+    def different_answers(self, prompt: str) -> int:
+        """Those that follow each other from the first on."""
+        count, in_order = 0, len(self._in_order.get(prompt, []))
+        while count < in_order or (prompt, count) in self._numbered:
+            count += 1
+        return count
 
     async def close(self) -> None:
         pass

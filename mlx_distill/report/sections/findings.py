@@ -97,8 +97,9 @@ def basis(comparison: Comparison) -> str:
 
 def warnings(results: Results) -> list[str]:
     """Everything that makes a number doubtful, the gravest first."""
-    gate, comparison = results.gate, results.comparison
-    return [*(gate.caveats if gate else ()), *(comparison.caveats if comparison else ())]
+    gate, comparison, training = results.gate, results.comparison, results.training
+    caveats = [*(gate.caveats if gate else ()), *(comparison.caveats if comparison else ())]
+    return [*caveats, *(training.warnings if training else ())]
 
 
 def warnings_section(results: Results) -> Section:

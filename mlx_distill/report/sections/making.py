@@ -10,10 +10,13 @@ import re
 from mlx_distill.report.document import Block, Diagram, Facts, Line, Section, Table
 from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results, RunSummary
+from mlx_distill.run.results.choice import Choice
 from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
     NOTHING,
+    against_first,
     answers_made,
+    choice_source,
     counts,
     dataset,
     dollars,
@@ -46,7 +49,8 @@ def pipeline_diagram(results: Results) -> str:
 
 
 def making(results: Results) -> Section:
-    parts = [_pipeline(results), _collecting(results), _training(results), _comparison(results), _cost(results)]
+    parts = [_pipeline(results), _collecting(results), choice(results), _training(results)]
+    parts += [_comparison(results), _cost(results)]
     parts += [_machine(results), _heldout(results), _more_answers(results), previous(results)]
     return Section("making", "How it was made", sections=parts)
 
@@ -70,6 +74,28 @@ def _collecting(results: Results) -> Section:
         ("Tokens in / out", f"{teacher.input_tokens:,} / {teacher.output_tokens:,}" if counted else "not counted"),
     ]
     return Section("teacher", "Teacher", [Facts(facts)])
+
+
+def choice(results: Results) -> Section:
+    """Which answers were trained on, and how they differ from the teacher's first ones."""
+    chosen = results.choice
+    if chosen is None:
+        return Section("choice", "Choice among answers")
+    own = f"Its own, distilled in {chosen.answers_of}" if chosen.answers_of else "The student's own"
+    sides = (("The teacher's answers", chosen.teacher), (own, chosen.student))
+    facts = [
+        ("Rule", chosen.rule),
+        *((name, choice_source(side, chosen.prompts)) for name, side in sides if side.candidates),
+        ("Prompts without a choice", counts(chosen.left_out) or "none"),
+    ]
+    if chosen.nats and chosen.tokens:
+        facts.append(("Nats a token under the base", against_first(chosen.nats, 2)))
+        facts.append(("Tokens of an answer", against_first(chosen.tokens, 0)))
+    return Section("choice", "Choice among answers", [Facts([*facts, ("Cost of all answers", _cost_of(chosen))])])
+
+
+def _cost_of(chosen: Choice) -> str:
+    return "nothing" if chosen.teacher.usd is None else money(chosen.teacher.usd)
 
 
 def trained(training: Training) -> str:

@@ -25,6 +25,7 @@ def check(config: Config) -> None:
             for name, field in fields_of(type(part)).items():
                 _check_value(f"{section}.{name}", field, getattr(part, name))
     _check_training(config)
+    _check_choice(config)
     _check_judging(config)
     _check_selection(config)
     if config.collect.price is not None:
@@ -47,6 +48,18 @@ def _check_value(name: str, field: Field, value: Any) -> None:
 def _check_training(config: Config) -> None:
     if config.training.fine_tune == "full" and config.training.targets:
         raise UsageError("training.targets (--target) are for adapters: `full` trains every weight of the layers.")
+
+
+def _check_choice(config: Config) -> None:
+    choice = config.choice
+    if choice.rule == "own" and not choice.student_answers:
+        raise UsageError("choice.rule (--choose) is own, and the student gives no answers: add --student-answers 4.")
+    if choice.answers_of and not choice.student_answers:
+        raise UsageError(
+            "choice.answers_of (--answers-of) names who gives answers, and none are asked for: add --student-answers 4."
+        )
+    if choice.wanted and config.training.data is not None:
+        raise UsageError("With training.data (--data) nothing is chosen: leave out --choose and --answers-per-prompt.")
 
 
 def _check_judging(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The sections that say what is asked, of whom, and what of the answers is kept: prompts, teacher, collect, filters."""
+"""The sections that say what is asked, of whom, and what of the answers is trained on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ PROMPTS = "Prompts"
 TEACHER = "Teacher"
 REQUESTS = "Requests and cost"
 FILTERS = "Filters"
+CHOICE = "Choice among answers"
+
+RULES = ("first", "shortest", "fit", "own")
 
 
 @dataclass(frozen=True)
@@ -128,3 +131,41 @@ class FilterConfig:
     benchmarks: tuple[str, ...] = setting(
         (), "leave out answers that overlap this benchmark file", flag="--keep-out", group=FILTERS
     )
+
+
+@dataclass(frozen=True)
+class ChoiceConfig:
+    """Which of several answers to a training prompt is trained on. With the defaults there is one, and nothing to
+    choose."""
+
+    teacher_answers: int = setting(
+        1, "answers that the teacher gives to each training prompt", flag="--answers-per-prompt", group=CHOICE, above=0
+    )
+    student_answers: int = setting(
+        0,
+        "answers that the student itself gives to each training prompt with checks, before it is trained",
+        flag="--student-answers",
+        group=CHOICE,
+        at_least=0,
+    )
+    answers_of: str | None = setting(
+        None,
+        "run whose distilled student gives --student-answers (see `mlx-distill round`)",
+        flag="--answers-of",
+        group=CHOICE,
+        shown="the base gives them",
+    )
+    rule: str = setting(
+        "first",
+        "which answer is trained on: the teacher's first or shortest, the student's own, or the one that fits it",
+        flag="--choose",
+        group=CHOICE,
+        choices=RULES,
+    )
+    temperature: float = setting(0.7, "sampling temperature of --student-answers", group=CHOICE, above=0)
+    max_tokens: int = setting(1024, "token limit of --student-answers", group=CHOICE, above=0)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to choose."""
+        return self.teacher_answers > 1 or self.student_answers > 0 or self.rule != "first"

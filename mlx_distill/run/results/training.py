@@ -49,6 +49,8 @@ class CurvePoint(Part, frozen=True, kw_only=True):
 
 
 class Training(Part, frozen=True, kw_only=True):
+    """`warnings`: what makes it doubtful that this could be learnt well."""
+
     student: str
     data: str | None
     fine_tune: str
@@ -73,3 +75,4 @@ class Training(Part, frozen=True, kw_only=True):
     dataset: Dataset | None = None
     best_step: int
     curve: tuple[CurvePoint, ...]
+    warnings: tuple[str, ...] = ()
