@@ -35,7 +35,7 @@ BENCH_ACCEPTS = (
 )
 
 RUN_ACCEPTS = (
-    *("prompts", "teacher", "collect", "filters", "training", "machine", "selection", "comparison"),
+    *("prompts", "teacher", "collect", "filters", "training", "replay", "machine", "selection", "comparison"),
     "bench.benchmarks",
 )
 
@@ -46,7 +46,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         *("prompts", "teacher", "collect", "filters"),
         *("training.student", "training.window", "training.thinking"),
     ),
-    "train": ("training", "machine", "teacher.columns"),
+    "train": ("training", "replay", "machine", "teacher.columns"),
     "compare": (
         *("comparison", "collect", "prompts.test", "prompts.limit", "teacher.spec"),
         *("training.student", "training.data", "training.seed", "machine.shared"),

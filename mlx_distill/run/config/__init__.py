@@ -1,4 +1,4 @@
-"""The configuration of a run: nine small sections, four presets, one TOML file.
+"""The configuration of a run: ten small sections, four presets, one TOML file.
 
 In: a preset's name and the settings that the command line overrides, by dotted name (`training.epochs`).
 Out: a frozen Config, written whole to `config.toml`, which is itself a valid input. The trade-off: every setting
@@ -16,6 +16,7 @@ from typing import Any
 from mlx_distill.run.config.checks import check, check_type, takes_none
 from mlx_distill.run.config.collecting import CollectConfig, FilterConfig, PromptConfig, TeacherConfig
 from mlx_distill.run.config.evaluation import JUDGINGS, BenchConfig, ComparisonConfig, SelectionConfig
+from mlx_distill.run.config.replay import ReplayConfig
 from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.config.training import FINE_TUNES, SCHEDULES, MachineConfig, TrainingConfig, is_target
 from mlx_distill.run.errors import UsageError
@@ -33,6 +34,7 @@ __all__ = [
     "FilterConfig",
     "MachineConfig",
     "PromptConfig",
+    "ReplayConfig",
     "SelectionConfig",
     "TeacherConfig",
     "TrainingConfig",
@@ -57,6 +59,7 @@ class Config:
     collect: CollectConfig = field(default_factory=CollectConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
@@ -170,7 +173,7 @@ def differences(old: Config, new: Config) -> list[str]:
     """Which settings differ, as `training.epochs: 3 → 5`. Left out are `collect` and `machine`, which change no result,
     and `bench` and `selection`, whose earlier results are all kept."""
     lines: list[str] = []
-    for section in ("prompts", "teacher", "filters", "training", "comparison"):
+    for section in ("prompts", "teacher", "filters", "training", "replay", "comparison"):
         before, after = (dataclasses.asdict(getattr(config, section)) for config in (old, new))
         lines += [f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]]
     return lines
