@@ -15,15 +15,12 @@ from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import REPLAY
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Conversation, Generation
-from mlx_distill.train.replay.answers import replayed_prompts
+from mlx_distill.train.replay.answers import is_held_out, replayed_prompts
 
 if TYPE_CHECKING:
     from mlx_distill.models.students import Student
     from mlx_distill.train.encode import Example
     from mlx_distill.train.logprobs.scoring import Scored
-
-HELD_OUT = 5
-"""One prompt in so many is never replayed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def encoded(job: Job, student: Student) -> Split:
         answer = answers.get(prompt.id)
         if answer is not None and answer.text.strip():
             turns = ({"role": "user", "content": prompt.text}, {"role": "assistant", "content": answer.text})
-            parts[place % HELD_OUT == HELD_OUT - 1].append(Conversation(f"replay-{prompt.id}", turns))
+            parts[is_held_out(place)].append(Conversation(f"replay-{prompt.id}", turns))
     training, heldout = (
         encode_all(part, student, config.training.system, config.training.window).examples for part in parts
     )
