@@ -65,6 +65,7 @@ def made_run(folder: Path, made: Made = Made()) -> tuple[RunDir, Config]:
         "comparison.judges": made.judges,
         "comparison.repeats": made.repeats,
         "comparison.samples": made.samples if made.samples > 1 else None,
+        "replay.share": 0.25,
     }
     config = configuration.resolve("quick", settings)
     prompts = _prompts(made)
@@ -135,13 +136,17 @@ def _training(run: RunDir, draw: random.Random) -> None:
     }
     counts = {"trainable_parameters": 1_302_528, "total_parameters": 494_032_768}
     examples = {"train": 104, "valid": 8}
-    run.write_json("training.json", counts | {"examples": examples, "heldout": heldout, "tokens": [[60, 400]] * 8})
+    drift = {name: [[low + number / 2, 100] for number in range(8)] for name, low in (("own", 8), ("replay", 3))}
+    lengths = {"tokens": [[60, 400]] * 8, "replay_tokens": [[40, 100]] * 160}
+    run.write_json("training.json", counts | {"examples": examples, "heldout": heldout, "drift": drift} | lengths)
     rows = [StepMetrics(0, 0.0, None, None, 0, 0.0, 0.0, 2 << 30, 0.0, 2.0, 0.55)]
     for step in range(1, 41):
         valid = 2.0 - 0.4 * (1 - 0.9**step) if step % 10 == 0 else None
         loss = 2.1 - 0.5 * (1 - 0.9**step) + draw.uniform(-0.1, 0.1)
         accuracy = None if valid is None else 0.65
-        rows.append(StepMetrics(step, step / 13, loss, 0.6, 900, 410.0, 1e-4, 3 << 30, 2.2, valid, accuracy))
+        row = StepMetrics(step, step / 13, loss, 0.6, 900, 410.0, 1e-4, 3 << 30, 2.2, valid, accuracy, 300, 0.05)
+        strayed = None if valid is None else 0.1 * step / 40
+        rows.append(dataclasses.replace(row, drift=strayed, replay_drift=strayed and strayed / 3))
     run.write_records("metrics.jsonl", rows)
 
 

@@ -35,7 +35,8 @@ BENCH_ACCEPTS = (
 )
 
 RUN_ACCEPTS = (
-    *("prompts", "teacher", "collect", "filters", "choice", "training", "machine", "selection", "comparison"),
+    *("prompts", "teacher", "collect", "filters", "choice", "training", "replay", "machine", "selection"),
+    "comparison",
     "bench.benchmarks",
     "run",
 )
@@ -47,7 +48,10 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         *("prompts", "teacher", "collect", "filters", "choice.teacher_answers"),
         *("training.student", "training.window", "training.thinking"),
     ),
-    "train": ("training", "machine", "choice.student_answers", "choice.answers_of", "choice.rule", "teacher.columns"),
+    "train": (
+        *("training", "replay", "machine", "choice.student_answers", "choice.answers_of", "choice.rule"),
+        "teacher.columns",
+    ),
     "compare": (
         *("comparison", "collect", "prompts.test", "prompts.limit", "teacher.spec"),
         *("training.student", "training.data", "training.seed", "machine.shared"),

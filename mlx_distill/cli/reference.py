@@ -153,6 +153,8 @@ RUN_FILES: Sequence[RunFile] = (
         "dataset.json", "collect, train", "counts, lengths, and which answers are left out of training, with the reason"
     ),
     RunFile("date.json", "train", "the date that chat templates are given, so that a resumed training sees the same"),
+    RunFile("replay.jsonl", "train", "the base's own answers to general prompts", records.Generation),
+    RunFile("logprobs/", "train", "the base's log-probabilities of those answers and of the held-out ones, by example"),
     RunFile("student.json", "train", "which student and weights the adapter belongs to, and how many steps it gets"),
     RunFile("metrics.jsonl", "train", "one line an optimiser step", records.StepMetrics),
     RunFile("training.json", "train", "parameter counts, lengths in tokens, held-out losses by prompt"),

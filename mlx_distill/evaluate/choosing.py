@@ -111,17 +111,24 @@ def deciding_items(change: Change) -> int | None:
     return math.ceil(change.n * ratio**2)
 
 
-def order(changes: Mapping[Candidate, Mapping[str, Change]], own: Collection[str]) -> list[Candidate]:
+def order(
+    changes: Mapping[Candidate, Mapping[str, Change]], own: Collection[str], drift: Mapping[int, float] | None = None
+) -> list[Candidate]:
     """Who is put to confirmation, until one holds: of those that lose on no benchmark, the one that gains most over the
-    items of the `own` ones (of equals the weaker, then the earlier), and then weaker strengths of the same checkpoint,
-    which lose less. Not the second best of all: whoever tries many finds one that passes by luck. Empty where nothing
-    gains."""
+    items of the `own` ones (of equals the weaker, then the one whose step has drifted less where `drift` says so, then
+    the earlier), and then weaker strengths of the same checkpoint, which lose less. Not the second best of all: whoever
+    tries many finds one that passes by luck. Empty where nothing gains."""
     eligible = [
         candidate
         for candidate, one_change in changes.items()
         if not any(one.loses for one in one_change.values()) and gain(one_change, own) > 0
     ]
-    best = min(eligible, key=lambda c: (-gain(changes[c], own), c.strength, c.step), default=None)
+
+    def first(candidate: Candidate) -> tuple[float, float, float, int]:
+        strayed = (drift or {}).get(candidate.step, math.inf)
+        return -gain(changes[candidate], own), candidate.strength, strayed, candidate.step
+
+    best = min(eligible, key=first, default=None)
     weaker = [c for c in eligible if best and c.step == best.step and c.strength < best.strength]
     return [best, *sorted(weaker, reverse=True)] if best else []
 

@@ -30,9 +30,9 @@ from mlx_distill.models.students import trained
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.folder import SELECTION, RunDir, file_hash
+from mlx_distill.run.folder import METRICS, SELECTION, RunDir, file_hash
 from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job
-from mlx_distill.run.records import Role
+from mlx_distill.run.records import Role, StepMetrics
 from mlx_distill.run.results.selection import Candidate, Selection
 from mlx_distill.run.wording import candidate as named
 
@@ -158,7 +158,7 @@ def _try(answers: _Answering, tests: Sequence[_Test], strengths: Sequence[float]
         answers.show = update
         base = answers.of(None, choosing)
         passed: dict[Candidate, Passed] = {candidate: answers.of(candidate, choosing) for candidate in candidates}
-        tried = Tried([test.ground for test in tests], base, passed)
+        tried = Tried([test.ground for test in tests], base, passed, _drifts(answers.job.run))
         for candidate in tried.order():
             tried = _confirm(answers, tests, tried, candidate)
             if tried.holds(candidate):
@@ -189,6 +189,11 @@ def _confirm(answers: _Answering, tests: Sequence[_Test], tried: Tried, candidat
 
 def _joined(passed: Passed, further: Passed) -> Passed:
     return {**passed, **{name: {**passed.get(name, {}), **items} for name, items in further.items()}}
+
+
+def _drifts(run: RunDir) -> dict[int, float]:
+    """Of each step at which it was measured."""
+    return {row.step: row.drift for row in run.read(METRICS, StepMetrics) if row.drift is not None}
 
 
 @dataclass

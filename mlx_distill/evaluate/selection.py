@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlx_distill.evaluate.choosing import (
     LOSS_WHERE_CHOSEN,
@@ -49,11 +49,13 @@ class Ground:
 
 @dataclass(frozen=True)
 class Tried:
-    """`candidates`: what each passed of the choosing items, and those put to confirmation of the others too."""
+    """`candidates`: what each passed of the choosing items, and those put to confirmation of the others too; `drift` of
+    each step for which it is known."""
 
     grounds: Sequence[Ground]
     base: Passed
     candidates: Mapping[Candidate, Passed]
+    drift: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def own(self) -> list[str]:
@@ -91,7 +93,7 @@ class Tried:
 
     def order(self) -> list[Candidate]:
         """Who is put to confirmation, until one holds."""
-        return order({candidate: self.changes(candidate) for candidate in self.candidates}, self.own)
+        return order({candidate: self.changes(candidate) for candidate in self.candidates}, self.own, self.drift)
 
     def holds(self, candidate: Candidate) -> bool:
         """On what confirms."""

@@ -1,6 +1,7 @@
 """Start here: the stages of a run in order, each with what it reads and writes in the run directory.
 
     prompts ──collect──▶ teacher_data.jsonl (──choose──▶ chosen_data.jsonl) ──filter──▶ dataset.json
+    general prompts ──replay──▶ replay.jsonl (the base's own answers, where replay or drift is asked for)
     both ──train──▶ distilled-student/, metrics.jsonl, training.json
     checkpoints ──select──▶ selection.json, kept-student/
     test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl, preferences.jsonl
@@ -38,6 +39,7 @@ from mlx_distill.run.folder import (
     METRICS,
     PREFERENCES,
     PROMPTS,
+    REPLAY,
     SCORES,
     SELECTION,
     TEACHER_DATA,
@@ -49,6 +51,7 @@ from mlx_distill.train import examples
 from mlx_distill.train import stage as training
 from mlx_distill.train.choice import earlier
 from mlx_distill.train.choice import stage as choosing
+from mlx_distill.train.replay import answers as replaying
 
 SELECTED = (KEPT, SELECTION)
 """What a selection leaves beside its answers, which are stored under keys of their own and stay."""
@@ -117,9 +120,19 @@ STAGES: Mapping[str, Stage] = {
             wanted=lambda job: job.config.training.data is None,
         ),
         Stage(
+            "replay",
+            settings=replaying.settings,
+            reads=(),
+            writes=(REPLAY,),
+            run=replaying.answer,
+            wanted=replaying.is_wanted,
+            check=replaying.check,
+            stale=(REPLAY,),
+        ),
+        Stage(
             "train",
             settings=training.settings,
-            reads=(),
+            reads=training.inputs,
             writes=(f"{ADAPTER}/{WEIGHTS}", METRICS, TRAINING),
             run=training.train,
             check=examples.refuse_leaks,

@@ -52,8 +52,7 @@ def _run_once(job: Job) -> Results:
     job = agree_on_costs(job, _paid_stages(job))
     if job.config.training.data is None:
         _run_wanted(job, "collect", "choose", "filter")
-    job = _with_fitting_layers(job)
-    run_stage(job, STAGES["train"])
+    job = _trained(job)
     select_checkpoint(job)
     if job.config.prompts.test:
         _answer_and_judge(job)
@@ -91,7 +90,15 @@ def collect(job: Job) -> None:
 def train(job: Job) -> None:
     if STAGES["choose"].wanted(job):
         _run_wanted(job, "choose", "filter")
-    run_stage(_with_fitting_layers(job), STAGES["train"])
+    _trained(job)
+
+
+def _trained(job: Job) -> Job:
+    """The run after training, which --auto may have given fewer layers."""
+    _run_wanted(job, "replay")
+    job = _with_fitting_layers(job)
+    run_stage(job, STAGES["train"])
+    return job
 
 
 def _with_fitting_layers(job: Job) -> Job:

@@ -6,32 +6,23 @@ answers, the speed of this machine) comes from earlier runs in the same folder, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlx_distill.evaluate import benchmarks as bench
 from mlx_distill.evaluate import judges as compare
 from mlx_distill.machine import environment
-from mlx_distill.models import students
 from mlx_distill.models.teachers import is_chosen
 from mlx_distill.models.teachers.traits import traits_of
+from mlx_distill.pipeline.lengths import lengths_of
 from mlx_distill.pipeline.totals import PromptTotals, count_prompts, further_answers
 from mlx_distill.run import prices
 from mlx_distill.run.config import BenchConfig, Config
-from mlx_distill.run.data.material import counted_texts
 from mlx_distill.run.digest import digest
-from mlx_distill.run.folder import RunDir
 from mlx_distill.run.wording import plural
 from mlx_distill.train import fit
-from mlx_distill.train.fit import Choice, Lengths, Machine, Task, flops, in_gib
-from mlx_distill.train.fit.lengths import Turns, sizes_of
-
-Split = Sequence[Sequence[Turns]]
-"""Conversations to train on, and held out."""
-
-TYPICAL = (1000, 500)
-"""Tokens of an example with an answer of a page or two, and how many of them are scored."""
+from mlx_distill.train.fit import Choice, Machine, Task, flops, in_gib
+from mlx_distill.train.replay.answers import replayed_prompts
 
 
 def plan(config: Config, run: Path) -> list[tuple[str, str]]:
@@ -46,6 +37,7 @@ def plan(config: Config, run: Path) -> list[tuple[str, str]]:
     rows += _judging(config, prompts)
     rows += _benchmarks(config.bench)
     rows += _selection(config)
+    rows += _replay(config)
     if (seeds := config.run.training_seeds) > 1:
         rows.append(("Training seeds", f"{seeds}: training, distilled answers and judging {seeds} times"))
     return rows + _training(config, prompts, run)
@@ -143,6 +135,15 @@ def _selection(config: Config) -> list[tuple[str, str]]:
     return [("Selection", f"{items:,} items of each benchmark, every checkpoint at strength {tried}")]
 
 
+def _replay(config: Config) -> list[tuple[str, str]]:
+    if not config.replay.wanted:
+        return []
+    count, share = len(replayed_prompts(config)), config.replay.share
+    words = f"{share:.0%} of each batch's tokens" if share else "none: drift is only measured"
+    most = f"at most {config.replay.max_tokens} tokens each, once"
+    return [("Replay", words), ("General prompts", f"{count:,} of {config.replay.prompts}; the base answers: {most}")]
+
+
 def _benchmarks(config: BenchConfig) -> list[tuple[str, str]]:
     """Counted by the published sizes: no benchmark is loaded."""
     named = [bench.BENCHMARKS[name] for name in bench.named(config.benchmarks)]
@@ -181,7 +182,7 @@ def _estimate(config: Config, prompts: PromptTotals, run: Path) -> TrainingEstim
     if shape is None:
         return None
     hardware = environment.hardware()
-    lengths, source = _lengths(config, prompts, run)
+    lengths, source = lengths_of(config, prompts.counts, run)
     task = Task(shape, config.training, lengths, Machine.of(hardware))
     runs = fit.earlier_runs(run.resolve().parent)
     factor, count = fit.correction(runs, config.training.student, task.machine.backend)
@@ -256,29 +257,3 @@ def _seconds(task: Task, choice: Choice, speed: float) -> float:
 def in_time(seconds: float) -> str:
     minutes = seconds / 60
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
-# ---------------------------------------------------------------- lengths
-
-
-def _lengths(config: Config, prompts: PromptTotals, run: Path) -> tuple[Lengths, str]:
-    """The lengths of the examples, and how they were found: counted with the student's tokenizer, or else typical."""
-    count = students.token_counter(config.training.student)
-    parts = counted_texts(config, RunDir(run))
-    splits = [[[(m["role"], m["content"]) for m in c.messages] for c in part] for part in parts]
-    number = sum(map(len, splits))
-    if count is None or not number:
-        reason = "the student's tokenizer is not here yet" if number else "nothing is collected yet"
-        return _typical(config, prompts, splits, reason)
-    train, valid = (sizes_of(turns, config.training.system, count) for turns in splits)
-    least, most = min(train + valid)[0], max(train + valid)[0]
-    source = f"{number:,} of {least:,} to {most:,} tokens, counted with the student's tokenizer"
-    return Lengths(tuple(train), tuple(valid)), source
-
-
-def _typical(config: Config, prompts: PromptTotals, splits: Split, reason: str) -> tuple[Lengths, str]:
-    train = max(1, len(splits[0]) or prompts.counts["train"])
-    valid = max(1, len(splits[1]) or prompts.counts["valid"])
-    tokens, scored = (min(each, config.training.window) for each in TYPICAL)
-    lengths = Lengths(((tokens, scored),) * train, ((tokens, scored),) * valid)
-    return lengths, f"{train + valid:,}, assumed to have {tokens:,} tokens each ({reason})"

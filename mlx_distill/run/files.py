@@ -86,13 +86,23 @@ class Heldout(File, frozen=True, kw_only=True):
     best: Measured
 
 
+class DriftFile(File, frozen=True, kw_only=True):
+    """(divergence, tokens) of each example, of the best step: on the run's held-out examples, in the order of their
+    ids, and on held-out general prompts. Divergence is KL(base ‖ student) in nats."""
+
+    own: tuple[tuple[float, int], ...]
+    replay: tuple[tuple[float, int], ...]
+
+
 class TrainingFile(File, frozen=True, kw_only=True):
-    """training.json. `tokens`: (asked, scored) of each example, those to train on first; `layout`: how they were
-    batched."""
+    """training.json. `tokens`: (asked, scored) of each example, those to train on first; `replay_tokens`: of each that
+    is replayed; `layout`: how they were batched."""
 
     trainable_parameters: int
     total_parameters: int
     examples: dict[str, int]
     tokens: tuple[tuple[int, int], ...]
+    replay_tokens: tuple[tuple[int, int], ...] = ()
     layout: dict[str, Any] = {}
     heldout: Heldout
+    drift: DriftFile | None = None

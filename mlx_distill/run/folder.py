@@ -27,7 +27,7 @@ from mlx_distill.run.decode import Typed, typed
 from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, UsageError
 from mlx_distill.run.files import Stage
-from mlx_distill.run.records import Record, read_records, stream_records, to_line
+from mlx_distill.run.lines import Record, read_records, stream_records, to_line
 
 # ---------------------------------------------------------------- the files of a run
 
@@ -50,6 +50,8 @@ METRICS = "metrics.jsonl"
 TRAINING = "training.json"
 STUDENT = "student.json"
 DATE = "date.json"
+REPLAY = "replay.jsonl"
+"""The base's own answers to general prompts."""
 SELECTION = "selection.json"
 
 GENERATIONS = "generations.jsonl"

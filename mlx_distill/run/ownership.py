@@ -21,6 +21,7 @@ WRITTEN = (
     *(files.CHOICES, files.CHOSEN_DATA, "choice/*"),
     *(files.METRICS, files.TRAINING, files.STUDENT, files.DATE, files.TERMS, files.STAGE_STATES, files.SWEEP_RUN),
     *("distilled-student/*", "kept-student/*", "selection/*", files.SELECTION, "prefix-cache/*", "baselines/*"),
+    *(files.REPLAY, "logprobs/*"),
     *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "bench/*", "self-check/*"),
     *(files.RESULTS, "report.html", "results.md", f"{files.VISUALS}/*", files.LOG),
 )
@@ -30,7 +31,7 @@ where every judge has a file of its own name, and `exports/`, in which people vo
 BESIDE = (files.LOG, files.SWEEP_RUN, files.TERMS, f"{files.LEDGER}*")
 """What may lie in a run's folder before the run has begun."""
 
-SHARED = (files.DATE, "baselines", "prefix-cache", "choice", files.LEDGER)
+SHARED = (files.DATE, "baselines", "prefix-cache", "logprobs", "choice", files.LEDGER)
 """One of them lies in a folder that runs share."""
 
 MOST_NAMED = 3
@@ -93,7 +94,8 @@ def is_written(path: Path, run: Path) -> bool:
 
 def _is_shared(path: Path, config: Config) -> bool:
     shared = config.machine.shared
-    return bool(shared) and _within(path, Path(str(shared)), (files.DATE, "baselines/*", "prefix-cache/*", "choice/*"))
+    names = (files.DATE, "baselines/*", "prefix-cache/*", "logprobs/*", "choice/*")
+    return bool(shared) and _within(path, Path(str(shared)), names)
 
 
 def _is_ledger(path: Path, config: Config) -> bool:

@@ -18,7 +18,7 @@ from mlx_distill.run.prompts import BUNDLED
 
 INPUTS = (
     *("prompts.train", "prompts.valid", "prompts.test", "teacher.spec", "filters.benchmarks", "training.data"),
-    *("training.valid_data", "choice.answers_of"),
+    *("training.valid_data", "choice.answers_of", "replay.prompts"),
     *(
         "comparison.judges",
         "comparison.human",
@@ -84,7 +84,7 @@ def _real(name: str, text: str) -> str:
 def _split(name: str, text: str) -> tuple[str, str]:
     """What stands before the path, and the path; no path where the text is another word."""
     kind, colon, rest = text.partition(":")
-    if name.startswith("prompts."):
+    if name.startswith("prompts.") or name == "replay.prompts":
         return ("", "") if kind == "hf" or (kind in BUNDLED and rest in ("", "base")) else ("", text)
     if name in ("teacher.spec", "comparison.judges"):
         return (f"{kind}:", rest) if colon and kind in KINDS else ("", "")

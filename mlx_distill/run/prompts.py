@@ -26,7 +26,10 @@ from mlx_distill.run.folder import file_hash
 from mlx_distill.run.records import Check, Prompt, Split
 from mlx_distill.run.toml_file import toml_of
 
-BUNDLED = ("coding", "showcase", "validation", "heldout", "functions", "functions-validation", "functions-test")
+BUNDLED = (
+    *("coding", "showcase", "validation", "heldout"),
+    *("functions", "functions-validation", "functions-test", "general"),
+)
 SHINGLE = 5
 """Words in a shingle."""
 
@@ -78,12 +81,17 @@ def heldout_prompts(config: PromptConfig, splits: Sequence[Split] = ("valid", "t
 def identity(config: PromptConfig) -> list[str]:
     """What the prompts are, without reading them one by one: the sets and the content of their files."""
     names = [*config.train, *config.valid, *config.test]
-    return [f"{name} {file_hash(_file_of(name)) if not name.startswith('hf:') else ''}" for name in names]
+    return [set_identity(name) for name in names]
 
 
 def _file_of(name: str) -> Path:
     bundled, _, part = name.partition(":")
     return data_folder() / f"{bundled}.toml" if bundled in BUNDLED and part in ("", "base") else Path(name)
+
+
+def set_identity(name: str) -> str:
+    """What a prompt set is: its name and the content of its file."""
+    return f"{name} {file_hash(_file_of(name)) if not name.startswith('hf:') else ''}"
 
 
 def set_rubric(name: str) -> Path | None:

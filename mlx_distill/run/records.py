@@ -1,20 +1,14 @@
-"""The records that travel between stages, and how they are kept as JSON lines.
+"""The records that travel between stages.
 
 What comes in and goes out of every stage is one of these frozen dataclasses, so a stage can be read, tested
-and replaced on its own. A file of them is JSON lines: it can be appended to, and read by anything.
+and replaced on its own. `lines` says how a file keeps them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from mlx_distill.run.data.rows import lines_of
-from mlx_distill.run.errors import DataError
 from mlx_distill.run.reasoning import answer_of, with_reasoning
 
 Role = Literal["teacher", "base", "distilled"]
@@ -99,7 +93,11 @@ class Completion(Delivery):
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """One optimiser step. `loss` and `valid_loss` are nats per scored token, `peak_memory` bytes."""
+    """One optimiser step. `loss` and `valid_loss` are nats per scored token, `peak_memory` bytes.
+
+    `divergence` is KL(base ‖ student) in nats per token, over the step's `replay_tokens`, before the step; `drift` is
+    the same on the held-out examples, where they were measured, and `replay_drift` on held-out general prompts.
+    """
 
     step: int
     epoch: float
@@ -112,6 +110,10 @@ class StepMetrics:
     seconds: float
     valid_loss: float | None = None
     valid_accuracy: float | None = None
+    replay_tokens: int = 0
+    divergence: float | None = None
+    drift: float | None = None
+    replay_drift: float | None = None
 
 
 @dataclass(frozen=True)
@@ -266,34 +268,3 @@ def why_unusable(stop_reason: str, answer: str) -> str | None:
     if stop_reason == "refusal":
         return "refused"
     return f"stopped ({stop_reason})" if answer.strip() else "empty"
-
-
-Record = TypeVar("Record")
-
-
-def to_line(record: Any) -> str:
-    """As JSON: what is a record's own before what it shares with others."""
-    values = dataclasses.asdict(record)
-    own = {name: values[name] for name in type(record).__annotations__}
-    return json.dumps(own | values, ensure_ascii=False)
-
-
-def stream_records(path: Path, kind: type[Record], skip: int = 0, step: int = 1) -> Iterator[Record]:
-    """The records of a file that this package wrote. Keys it does not know are an error, not a guess."""
-    try:
-        for row in lines_of(path, skip, step):
-            yield from_row(kind, row)
-    except TypeError as error:
-        raise DataError(
-            f"{path} does not hold {kind.__name__} records ({error}): was it made by another version?"
-        ) from error
-
-
-def read_records(path: Path, kind: type[Record]) -> list[Record]:
-    return list(stream_records(path, kind))
-
-
-def from_row(kind: type[Record], row: dict[str, Any]) -> Record:
-    if kind is Prompt and row.get("checks"):
-        row = row | {"checks": tuple(Check(**check) for check in row["checks"])}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})

@@ -15,7 +15,7 @@ from mlx_distill.run.results.benchmarks import Benchmark, Published
 from mlx_distill.run.results.choice import AgainstFirst, Choice, ChoiceSource
 from mlx_distill.run.results.comparison import Comparison
 from mlx_distill.run.results.selection import Candidate, CandidateRow, Selection
-from mlx_distill.run.results.training import Dataset
+from mlx_distill.run.results.training import Dataset, Training
 
 NOTHING = "—"
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -240,3 +240,17 @@ def dataset(data: Dataset | None) -> list[tuple[str, str]]:
     if data.unused_keys:
         facts.append(("Keys not used", keys_in_words(data.unused_keys)))
     return facts
+
+
+def drift_in_words(training: Training) -> str:
+    """One sentence, "" where no drift was measured."""
+    drift = training.drift
+    if drift is None:
+        return ""
+    own, general = (f"{measure.best.mean:.3f}" for measure in (drift.own, drift.general))
+    gain = f"{-training.heldout_loss.change.mean:.3f}"
+    held = f", with {training.replay.share:.0%} replay" if training.replay else ", without replay"
+    return (
+        f"The kept step drifted {own} nats per token from its base on held-out answers and {general} on general "
+        f"prompts{held}, for {gain} nats of held-out loss"
+    )

@@ -46,7 +46,7 @@ Head = Callable[[mx.array], mx.array]
 
 def head_losses(head: Head, hidden: mx.array, targets: mx.array) -> Losses:
     """Cross-entropy of head(hidden) against targets, a chunk of rows at a time. hidden (n, dim) · targets (n,)."""
-    nats, hits = _in_chunks(lambda rows, wanted: _chunk(head, rows, wanted)[:2], hidden, targets)
+    nats, hits = in_chunks(lambda rows, wanted: _chunk(head, rows, wanted)[:2], hidden, targets)
     return nats, hits
 
 
@@ -59,7 +59,7 @@ def frozen_head_losses(head: Head, hidden: mx.array, targets: mx.array) -> Losse
 
     @mx.custom_function
     def losses(hidden: mx.array) -> tuple[mx.array, ...]:
-        return _in_chunks(lambda rows, wanted: _with_slope(head, rows, wanted), hidden, targets)
+        return in_chunks(lambda rows, wanted: _with_slope(head, rows, wanted), hidden, targets)
 
     @losses.vjp
     def losses_vjp(_: mx.array, cotangents: list[mx.array], outputs: list[mx.array]) -> mx.array:
@@ -69,15 +69,14 @@ def frozen_head_losses(head: Head, hidden: mx.array, targets: mx.array) -> Losse
     return parts[0], parts[1]
 
 
-def _in_chunks(
-    work: Callable[[mx.array, mx.array], tuple[mx.array, ...]], hidden: mx.array, targets: mx.array
-) -> tuple[mx.array, ...]:
+def in_chunks(work: Callable[..., tuple[mx.array, ...]], hidden: mx.array, *columns: mx.array) -> tuple[mx.array, ...]:
+    """`work` on some rows at a time, of `hidden` and of each column: only one chunk's logits are there at once."""
     parts: list[tuple[mx.array, ...]] = []
     for start in range(0, hidden.shape[0], CHUNK_ROWS):
         rows = hidden[start : start + CHUNK_ROWS]
         if parts:  # else all chunks' logits are there at once
             (rows,) = mx.depends([rows], list(parts[-1]))
-        parts.append(work(rows, targets[start : start + CHUNK_ROWS]))
+        parts.append(work(rows, *(column[start : start + CHUNK_ROWS] for column in columns)))
     return tuple(mx.concatenate(list(column)) for column in zip(*parts, strict=True))
 
 

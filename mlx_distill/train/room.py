@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlx_distill.train.encode import Example
 
 Parts = Mapping[str, Sequence["Example"]]
+General = tuple[Sequence["Example"], Sequence["Example"]] | None
+"""What is replayed, and what drift is measured on."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class Room:
     step: int | None
 
 
-def room(job: Job, parts: Parts) -> Room:
+def room(job: Job, parts: Parts, general: General = None) -> Room:
     """Raises MachineError for what will not fit, with the largest setting that would."""
     from mlx_distill.models.students.checkpoint import progress
     from mlx_distill.train.prefix import CACHE_BYTES
 
     done = progress(job.run / ADAPTER)
     layout = _going_on(job, done.layout) if done.step else None
-    task, settings = _task(job, parts), job.config.machine
+    task, settings = _task(job, parts, general), job.config.machine
     if task is None:
         asked = Layout(settings.batch_tokens or Layout.batch_tokens, bool(settings.grad_checkpoint))
         return Room(layout or asked, CACHE_BYTES, None)
@@ -73,9 +75,9 @@ def _kept(task: Task, job: Job, layout: Layout, factor: float) -> Choice:
     return choice
 
 
-def with_fitting_layers(job: Job, parts: Parts) -> Job:
+def with_fitting_layers(job: Job, parts: Parts, general: General = None) -> Job:
     """Trains only the most layers that fit in memory. Where not even one fits, training itself says so."""
-    task, settings = _task(job, parts), job.config.machine
+    task, settings = _task(job, parts, general), job.config.machine
     layers = fit.most_layers(task, settings, _correction(job)) if task else None
     if task is None or layers is None or layers == task.layers:
         return job
@@ -85,7 +87,7 @@ def with_fitting_layers(job: Job, parts: Parts) -> Job:
     return dataclasses.replace(job, config=dataclasses.replace(job.config, training=training))
 
 
-def _task(job: Job, parts: Parts) -> Task | None:
+def _task(job: Job, parts: Parts, general: General = None) -> Task | None:
     """None for a student whose config.json does not say enough."""
     from mlx_distill.train.group import launched
 
@@ -94,12 +96,15 @@ def _task(job: Job, parts: Parts) -> Task | None:
     if shape is None:
         return None
     machine = Machine.of(environment.hardware(), alone=environment.launched_rank() is None)
+    every = {"train": parts["train"], "valid": parts["valid"]}
+    if general:
+        every |= dict(zip(("replayed", "general"), general, strict=True))
     sizes = {
         split: tuple((len(example.tokens) - 1, example.scored_count) for example in examples)
-        for split, examples in parts.items()
+        for split, examples in every.items()
     }
     share = dataclasses.replace(config, batch_size=math.ceil(config.batch_size / group.size))
-    return Task(shape, share, Lengths(sizes["train"], sizes["valid"]), machine)
+    return Task(shape, share, Lengths(**sizes, ratio=job.config.replay.ratio), machine)
 
 
 def _correction(job: Job) -> float:

@@ -6,6 +6,7 @@ In: teacher_data.jsonl or the user's own data. Out: distilled-student/, metrics.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,16 @@ from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import material
 from mlx_distill.run.digest import digest
-from mlx_distill.run.files import Heldout, TrainingFile
-from mlx_distill.run.folder import ENVIRONMENT, METRICS, TRAINING
+from mlx_distill.run.files import DriftFile, Heldout, TrainingFile
+from mlx_distill.run.folder import ENVIRONMENT, METRICS, REPLAY, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
 from mlx_distill.run.records import StepMetrics
 from mlx_distill.run.stage import plain_settings
 from mlx_distill.train import examples
 from mlx_distill.train import room as fitting
 from mlx_distill.train.choice.lengths import long_answers
+from mlx_distill.train.replay import examples as replaying
+from mlx_distill.train.replay.examples import Replay
 
 if TYPE_CHECKING:
     from mlx_distill.models.students import Student
@@ -35,8 +38,14 @@ all of them, in that."""
 
 def settings(job: Job) -> list[Any]:
     """What the adapter depends on: the training's settings, the examples, the student."""
-    config = job.config.training
-    return [plain_settings(config), material.digest_of(job.config, job.run), identity(config.student)]
+    config, replay = job.config.training, job.config.replay
+    rows = [plain_settings(config), material.digest_of(job.config, job.run), identity(config.student)]
+    return [*rows, plain_settings(replay)] if replay.wanted else rows
+
+
+def inputs(job: Job) -> list[str]:
+    """The files that the adapter depends on, beside what the settings name."""
+    return [REPLAY] if job.config.replay.wanted else []
 
 
 def write_environment(job: Job) -> None:
@@ -56,9 +65,9 @@ def train(job: Job) -> None:
     job.view.note(f"Loading {config.student}")
     student, parts = examples.encoded(job)
     trained.record(job, student, config.all_steps(len(parts["train"])))
-    room = fitting.room(job, parts)
+    general = _general(job, student)
+    room = fitting.room(job, parts, general)
     student.read_weights()
-    launched().broadcast(_work(config, room, parts))
     with allocator(room.step):
         key, shared = _prefix_key(student, config), job.config.machine.shared
         folder = Path(shared, PREFIX, key[:16]) if shared else job.run / PREFIX
@@ -66,17 +75,46 @@ def train(job: Job) -> None:
         trainee = attach(student, config, room.layout, store, launched())
         job.view.note(_describe(student, trainee, parts))
         _warn(job, student, parts)
-        _train(job, trainee, parts)
-        job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER))
+        replay = None if general is None else _replay(job, student, trainee, general, parts["valid"])
+        launched().broadcast(_work(config, room, parts, replay))
+        _train(job, trainee, parts, replay)
+        job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER, replay))
     store.remove()
 
 
 def with_fitting_layers(job: Job) -> Job:
     """Trains only as many layers as fit on this machine."""
-    return fitting.with_fitting_layers(job, examples.encoded(job)[1])
+    student, parts = examples.encoded(job)
+    return fitting.with_fitting_layers(job, parts, _general(job, student))
 
 
-def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
+def _general(job: Job, student: Student) -> replaying.Split | None:
+    """None where nothing is replayed and no drift is measured."""
+    return replaying.encoded(job, student) if job.config.replay.wanted else None
+
+
+def _replay(
+    job: Job, student: Student, trainee: Trainee, general: replaying.Split, heldout: Sequence[Example]
+) -> Replay:
+    """The examples with the base's log-probabilities, from the store where they are there."""
+    from mlx_distill.models.students.files import weights_digest
+    from mlx_distill.train.logprobs.scoring import scored
+    from mlx_distill.train.logprobs.store import FOLDER, LogprobStore
+
+    config, shared = job.config.replay, job.config.machine.shared
+    store = LogprobStore(
+        Path(shared, FOLDER) if shared else job.run / FOLDER, weights_digest(student.folder), config.top
+    )
+    training, others = general
+    needed = [*training, *others, *heldout]
+    trainee.adapter.dial(0)
+    with job.view.tracking("log-probabilities", len(needed)) as update:
+        base = scored(trainee.split, trainee.prefix, store, needed, lambda count: update(count, "of the base"))
+    trainee.adapter.dial(1)
+    return Replay(config.ratio, config.kl_coef, training, others, base)
+
+
+def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]], replay: Replay | None) -> None:
     from mlx_distill.models.students.checkpoint import progress
     from mlx_distill.train.loop import train
 
@@ -85,7 +123,7 @@ def _train(job: Job, trainee: Trainee, parts: dict[str, list[Example]]) -> None:
     known = [row for row in job.run.read_resumable(METRICS, StepMetrics) if done and row.step <= done]
     job.run.write_records(METRICS, known)
     with job.view.training(trainee.config.all_steps(len(parts["train"])), known) as show:
-        for metrics in train(trainee, parts["train"], parts["valid"], folder):
+        for metrics in train(trainee, parts["train"], parts["valid"], folder, replay):
             job.run.append(METRICS, metrics)
             show(metrics)
 
@@ -113,7 +151,8 @@ def run_worker() -> None:
         with allocator(room["step"]):
             layout = Layout(**room["layout"])
             trainee = attach(student, config, layout, store, launched())
-            for _ in train(trainee, parts["train"], parts["valid"], Path()):
+            replay = Replay.from_row(work["replay"]) if work["replay"] else None
+            for _ in train(trainee, parts["train"], parts["valid"], Path(), replay):
                 pass
 
 
@@ -124,12 +163,15 @@ def stop_workers() -> None:
     launched().broadcast(None)
 
 
-def _work(config: TrainingConfig, room: fitting.Room, parts: dict[str, list[Example]]) -> dict[str, Any]:
+def _work(
+    config: TrainingConfig, room: fitting.Room, parts: dict[str, list[Example]], replay: Replay | None
+) -> dict[str, Any]:
     """Everything that a worker needs to take part, as JSON values."""
     return {
         "config": dataclasses.asdict(config),
         "room": dataclasses.asdict(room),
         "parts": {split: [[e.id, e.tokens, e.scored] for e in examples] for split, examples in parts.items()},
+        "replay": replay.to_row() if replay else None,
     }
 
 
@@ -160,23 +202,40 @@ def _warn(job: Job, student: Student, parts: dict[str, list[Example]]) -> None:
 
 
 def _training_summary(
-    student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path
+    student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path, replay: Replay | None
 ) -> TrainingFile:
-    """training.json: counts, lengths, and for each held-out example (nats, hits, tokens) of base and best."""
+    """training.json: counts, lengths, for each held-out example (nats, hits, tokens) of base and best, and drift."""
     from mlx_distill.models.students.adapter import read_weights
     from mlx_distill.models.students.files import total_parameters
     from mlx_distill.train.evaluate import evaluate
 
     trainee.adapter.set_weights(read_weights(folder))
     best = evaluate(trainee, parts["valid"])
+    drift = None if replay is None else _drift(trainee, parts["valid"], replay)
     trainee.adapter.dial(0)
     base = evaluate(trainee, parts["valid"])
-    lengths = [(len(example.tokens), example.scored_count) for part in parts.values() for example in part]
     return TrainingFile(
         trainable_parameters=trainee.adapter.parameter_count(),
         total_parameters=total_parameters(student.model),
         examples={name: len(examples) for name, examples in parts.items()},
-        tokens=tuple((length - scored, scored) for length, scored in lengths),
+        tokens=_lengths([example for part in parts.values() for example in part]),
+        replay_tokens=_lengths(replay.training) if replay else (),
         layout=dataclasses.asdict(trainee.split.layout),
         heldout=Heldout(ids=tuple(example.id for example in parts["valid"]), base=tuple(base), best=tuple(best)),
+        drift=drift,
     )
+
+
+def _lengths(examples: Sequence[Example]) -> tuple[tuple[int, int], ...]:
+    """(asked, scored) tokens of each."""
+    return tuple((len(example.tokens) - example.scored_count, example.scored_count) for example in examples)
+
+
+def _drift(trainee: Trainee, heldout: Sequence[Example], replay: Replay) -> DriftFile:
+    from mlx_distill.train.evaluate import evaluate_with_drift
+
+    def rows(examples: Sequence[Example]) -> tuple[tuple[float, int], ...]:
+        measured, drift = evaluate_with_drift(trainee, examples, replay.base)
+        return tuple((each, row[2]) for each, row in zip(drift, measured, strict=True))
+
+    return DriftFile(own=rows(heldout), replay=rows(replay.heldout))

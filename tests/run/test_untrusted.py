@@ -27,7 +27,8 @@ from mlx_distill.run import folder as rundir
 from mlx_distill.run.data.rows import rows_of
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import RunDir
-from mlx_distill.run.records import Prompt, read_records
+from mlx_distill.run.lines import read_records
+from mlx_distill.run.records import Prompt
 
 # ---------------------------------------------------------------- links in a run's folder
 

@@ -16,6 +16,7 @@ from mlx_distill.models.students.adapter import read_weights
 BIN = Path(sys.executable).parent
 FLAGS = "--layers 2 --rank 4 --epochs 2 --batch-size 6 --learning-rate 0.01 --batch-tokens 64 --seed 3"
 SETTINGS = FLAGS.split()
+REPLAYED = ["--replay", "0.3", "--replay-tokens", "8", "--replay-prompts", "general.txt"]
 
 
 def train(folder: Path, run: str, *launcher: str, expect: int = 0, settings: list[str] = SETTINGS) -> str:
@@ -30,26 +31,33 @@ def train(folder: Path, run: str, *launcher: str, expect: int = 0, settings: lis
 
 @pytest.fixture(scope="module")
 def folder(smollm: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return chat_folder(smollm, tmp_path_factory.mktemp("together"), 23)
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "general.txt").write_text("\n".join(f"What can be said of the number {i} in general?" for i in range(20)))
+    return chat_folder(smollm, folder, 23)
 
 
 @pytest.mark.long
-def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path) -> None:
+@pytest.mark.parametrize("more", [[], REPLAYED], ids=["plain", "replay"])
+def test_two_processes_give_the_losses_of_one_with_the_whole_batch(folder: Path, more: list[str]) -> None:
     """The last batch is smaller than the group, so one process has nothing to do in it."""
-    train(folder, "one")
-    said = train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
-    one, two = metrics_of(folder / "one"), metrics_of(folder / "two")
+    name, settings = "-replay" if more else "", [*SETTINGS, *more]
+    train(folder, f"one{name}", settings=settings)
+    said = train(folder, f"two{name}", str(BIN / "mlx.launch"), "-n", "2", settings=settings)
+    one, two = metrics_of(folder / f"one{name}"), metrics_of(folder / f"two{name}")
     assert [row["step"] for row in one] == [row["step"] for row in two], said
     assert one[-1]["tokens"] > 0
     for a, b in zip(one, two, strict=True):
         assert a["tokens"] == b["tokens"]
-        for name in ("loss", "accuracy", "valid_loss", "valid_accuracy"):
-            assert a[name] is None or a[name] == pytest.approx(b[name], rel=1e-5)
-    first, second = (read_weights(folder / run / "distilled-student") for run in ("one", "two"))
-    for name, array in first.items():
-        assert abs(array - second[name]).max().item() < 1e-4
+        assert a["replay_tokens"] == b["replay_tokens"]
+        for value in ("loss", "accuracy", "valid_loss", "valid_accuracy"):
+            assert a[value] is None or a[value] == pytest.approx(b[value], rel=1e-5)
+        for value in ("divergence", "drift", "replay_drift"):  # small differences of large numbers
+            assert a[value] is None or a[value] == pytest.approx(b[value], rel=1e-3, abs=1e-6)
+    first, second = (read_weights(folder / f"{run}{name}" / "distilled-student") for run in ("one", "two"))
+    for weight, array in first.items():
+        assert abs(array - second[weight]).max().item() < 1e-4
     assert said.count("trainable parameters") == 1  # one of them speaks
-    assert "up to date" in train(folder, "two", str(BIN / "mlx.launch"), "-n", "2")
+    assert "up to date" in train(folder, f"two{name}", str(BIN / "mlx.launch"), "-n", "2", settings=settings)
 
 
 @pytest.mark.long

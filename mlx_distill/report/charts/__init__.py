@@ -13,6 +13,7 @@ from mlx_distill.report.charts.canvas import Canvas, drawn_so
 from mlx_distill.report.charts.changed import gained_lost
 from mlx_distill.report.charts.checkpoints import checkpoint_scores
 from mlx_distill.report.charts.cost import cost_scaling
+from mlx_distill.report.charts.drift import gain_against_drift
 from mlx_distill.report.charts.forgetting import forgetting
 from mlx_distill.report.charts.judges import judge_agreement
 from mlx_distill.report.charts.lengths import answer_lengths
@@ -34,6 +35,7 @@ CHARTS: dict[str, Callable[[Results, Look, float], Canvas | None]] = {
     "model_scorecard": model_scorecard,
     "prompt_comparison": prompt_comparison,
     "training_curves": training_curves,
+    "gain_against_drift": gain_against_drift,
     "judge_agreement": judge_agreement,
     "answer_lengths": answer_lengths,
     "cost_scaling": cost_scaling,

@@ -15,7 +15,7 @@ from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Gate, RuleResult
 from mlx_distill.run.results.comparison import Comparison
-from mlx_distill.run.wording import UNSHOWN, answers_made, estimate, plural, tested
+from mlx_distill.run.wording import UNSHOWN, answers_made, drift_in_words, estimate, plural, tested
 
 BRACKETS = (
     "Brackets are 95 % intervals over whole prompts, for one number at a time. Verdicts are adjusted for looking at "
@@ -75,6 +75,8 @@ def verdict_section(results: Results) -> Section:
         blocks = [Line("No judge has compared the answers to the run's own prompts.")]
     else:
         blocks = [Line(lead="No verdict: nothing has been compared yet.")]
+    if results.training and (words := drift_in_words(results.training)):
+        blocks.append(Line(f"{words}."))
     return Section("verdict", "", [*blocks, Line(BRACKETS)])
 
 

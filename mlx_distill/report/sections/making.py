@@ -20,6 +20,7 @@ from mlx_distill.run.wording import (
     counts,
     dataset,
     dollars,
+    drift_in_words,
     duration,
     estimate,
     money,
@@ -118,6 +119,7 @@ def _training(results: Results) -> Section:
         ("Trainable parameters", f"{some:,} of {total:,} ({some / total:.2%})"),
         ("Examples", counts(training.examples)),
         *dataset(training.dataset),
+        *_replay(training),
         ("Epochs, steps", f"{training.epochs:g}, {training.steps}{' (stopped early)' * training.stopped_early}"),
         ("Learning rate, batch size", f"{training.learning_rate:g}, {training.batch_size}"),
         ("Time in steps", duration(training.seconds) + (f", {speed:,.0f} scored tokens/s" if speed else "")),
@@ -125,6 +127,29 @@ def _training(results: Results) -> Section:
         ("Kept", f"step {training.best_step}"),
     ]
     return Section("training", "Training", [Facts(facts)])
+
+
+def _replay(training: Training) -> list[tuple[str, str]]:
+    replay = training.replay
+    if replay is None:
+        return []
+    answers = f"{replay.examples} of the base's answers to the prompts `{replay.prompts}`"
+    words = f"{replay.share:.0%} of each batch's tokens, {replay.tokens:,} in all, from {answers}"
+    return [("Replay", f"{words}; weight {replay.kl_coef:g}")]
+
+
+def _drift(training: Training) -> list[Block]:
+    drift = training.drift
+    if drift is None:
+        return []
+    rows = [
+        (title, "0", estimate(measure.best, 3), estimate(measure.last, 3))
+        for title, measure in (("On held-out answers", drift.own), ("On general prompts", drift.general))
+    ]
+    words = (
+        f"{drift_in_words(training)}. Drift is KL(base ‖ student), in nats per token; the less, the less is forgotten."
+    )
+    return [Line(words), Table(("Drift", "base", "kept", "last step"), rows)]
 
 
 def _heldout(results: Results) -> Section:
@@ -138,7 +163,7 @@ def _heldout(results: Results) -> Section:
     change = estimate(training.heldout_loss.change, 3, "+")
     words = f"On {training.heldout_prompts} prompts that were not trained on (change of the loss: {change}):"
     table = Table(("", "base", "kept", "last step"), rows)
-    return Section("heldout", "Likeness to the teacher", [Line(words), table])
+    return Section("heldout", "Likeness to the teacher", [Line(words), table, *_drift(training)])
 
 
 def _comparison(results: Results) -> Section:

@@ -16,6 +16,7 @@ from typing import Any
 from mlx_distill.run.config.checks import check, check_type, takes_none
 from mlx_distill.run.config.collecting import ChoiceConfig, CollectConfig, FilterConfig, PromptConfig, TeacherConfig
 from mlx_distill.run.config.evaluation import JUDGINGS, BenchConfig, ComparisonConfig, SelectionConfig
+from mlx_distill.run.config.replay import ReplayConfig
 from mlx_distill.run.config.setting import Field, fields_of
 from mlx_distill.run.config.training import FINE_TUNES, SCHEDULES, MachineConfig, TrainingConfig, is_target
 from mlx_distill.run.config.whole import RunConfig
@@ -35,6 +36,7 @@ __all__ = [
     "FilterConfig",
     "MachineConfig",
     "PromptConfig",
+    "ReplayConfig",
     "RunConfig",
     "SelectionConfig",
     "TeacherConfig",
@@ -61,6 +63,7 @@ class Config:
     filters: FilterConfig = field(default_factory=FilterConfig)
     choice: ChoiceConfig = field(default_factory=ChoiceConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
@@ -177,7 +180,7 @@ def differences(old: Config, new: Config) -> list[str]:
     """Which settings differ, as `training.epochs: 3 → 5`. Left out are `collect`, `machine` and `run`, which change no
     result, and `bench` and `selection`, whose earlier results are all kept."""
     lines: list[str] = []
-    for section in ("prompts", "teacher", "filters", "choice", "training", "comparison"):
+    for section in ("prompts", "teacher", "filters", "choice", "training", "replay", "comparison"):
         before, after = (dataclasses.asdict(getattr(config, section)) for config in (old, new))
         lines += [f"{section}.{name}: {before[name]} → {after[name]}" for name in before if before[name] != after[name]]
     return lines

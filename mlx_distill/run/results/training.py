@@ -23,6 +23,30 @@ class TokenAccuracy(Part, frozen=True, kw_only=True):
     last: Estimate
 
 
+class Replay(Part, frozen=True, kw_only=True):
+    """What held the student near its base: `share` of each batch's tokens, from `examples` answers of the base to
+    `prompts`, weighted by `kl_coef`; `tokens` were replayed in all."""
+
+    share: float
+    kl_coef: float
+    prompts: str
+    examples: int
+    tokens: int
+
+
+class DriftMeasure(Part, frozen=True, kw_only=True):
+    best: Estimate
+    last: Estimate
+
+
+class Drift(Part, frozen=True, kw_only=True):
+    """KL(base ‖ student) in nats per token: on the held-out answers, and on the base's own answers to general prompts
+    that are never replayed. A lower bound, from the base's likeliest tokens; 0 is the base itself."""
+
+    own: DriftMeasure
+    general: DriftMeasure
+
+
 class Dataset(Part, frozen=True, kw_only=True):
     """What became of the rows that were read for training; `rows` is None where prompts were asked."""
 
@@ -46,6 +70,8 @@ class CurvePoint(Part, frozen=True, kw_only=True):
     valid_loss: float | None
     valid_accuracy: float | None
     learning_rate: float
+    drift: float | None = None
+    replay_drift: float | None = None
 
 
 class Training(Part, frozen=True, kw_only=True):
@@ -73,6 +99,8 @@ class Training(Part, frozen=True, kw_only=True):
     heldout_loss: HeldoutLoss
     token_accuracy: TokenAccuracy
     dataset: Dataset | None = None
+    replay: Replay | None = None
+    drift: Drift | None = None
     best_step: int
     curve: tuple[CurvePoint, ...]
     warnings: tuple[str, ...] = ()

@@ -50,6 +50,7 @@ class _Counted(File, frozen=True, kw_only=True):
 
     examples: dict[str, int]
     tokens: tuple[tuple[int, int], ...]
+    replay_tokens: tuple[tuple[int, int], ...] = ()
     layout: Layout = Layout()
 
 
@@ -124,9 +125,13 @@ def _read(run: Path, shape_of: FindShape) -> Earlier | None:
 
 
 def _task(shape: Shape, config: configuration.Config, counted: _Counted, hardware: Hardware) -> Task:
-    sizes = tuple((asked + scored - 1, scored) for asked, scored in counted.tokens)
+    sizes, replayed = (
+        tuple((asked + scored - 1, scored) for asked, scored in each)
+        for each in (counted.tokens, counted.replay_tokens)
+    )
     count = counted.examples["train"]
-    return Task(shape, config.training, Lengths(sizes[:count], sizes[count:]), Machine.of(hardware))
+    lengths = Lengths(sizes[:count], sizes[count:], replayed, ratio=config.replay.ratio)
+    return Task(shape, config.training, lengths, Machine.of(hardware))
 
 
 def _speed(task: Task, layout: Layout, training: _Training) -> float | None:

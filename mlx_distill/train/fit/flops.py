@@ -15,22 +15,29 @@ from mlx_distill.train.fit.shape import trainable
 
 def epoch(task: Task, layout: Layout) -> int:
     """All optimiser steps of one epoch: forward, backward, and forward again with gradient checkpointing."""
-    tokens = sum(count for count, _ in task.lengths.train)
+    replayed = task.lengths.replays * _steps(task, layout, task.lengths.replayed)
+    return _steps(task, layout, task.lengths.train) + round(replayed)
+
+
+def _steps(task: Task, layout: Layout, examples: tuple[tuple[int, int], ...]) -> int:
+    tokens = sum(count for count, _ in examples)
     passes = 3 if layout.grad_checkpoint and task.shape.cuttable else 2
-    forward = _forward(task, task.lengths.train, task.layers)
-    attention_back = _attention(task, task.lengths.train) * task.layers  # twice its forward pass, of which one counted
+    forward = _forward(task, examples, task.layers)
+    attention_back = _attention(task, examples) * task.layers  # twice its forward pass, of which one counted
     own = (2 if task.config.fine_tune == "full" else 6) * trainable(task.shape, task.config) * tokens
-    return passes * forward + attention_back + own + 4 * _head(task, task.lengths.train)
+    return passes * forward + attention_back + own + 4 * _head(task, examples)
 
 
 def prefix(task: Task) -> int:
     """The frozen layers, once for every example; in every epoch where the model cannot be cut."""
-    return _forward(task, task.lengths.train, task.shape.layers - task.layers)
+    lengths = task.lengths
+    return _forward(task, (*lengths.train, *lengths.replayed, *lengths.general), task.shape.layers - task.layers)
 
 
 def heldout(task: Task) -> int:
-    """One held-out loss."""
-    return _forward(task, task.lengths.valid, task.layers) + 4 * _head(task, task.lengths.valid)
+    """One held-out loss, with what is measured of drift beside it."""
+    examples = (*task.lengths.valid, *task.lengths.general)
+    return _forward(task, examples, task.layers) + 4 * _head(task, examples)
 
 
 def _forward(task: Task, examples: Iterable[tuple[int, int]], layers: int) -> int:

@@ -26,6 +26,7 @@ another build, such as experts; several processes on one machine.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 from mlx_distill.models.students.layout import CHUNK_ROWS, Layout, in_rounds, lane_count, rounded
@@ -67,16 +68,33 @@ class Machine:
 
 @dataclass(frozen=True)
 class Lengths:
-    """(tokens that enter, tokens that are scored) of each example."""
+    """(tokens that enter, tokens that are scored) of each example. `general`: of the held-out general prompts' too;
+    `replayed`: of which a step scores `ratio` times as many tokens as of the others."""
 
     train: tuple[tuple[int, int], ...]
     valid: tuple[tuple[int, int], ...] = ()
+    replayed: tuple[tuple[int, int], ...] = ()
+    general: tuple[tuple[int, int], ...] = ()
+    ratio: float = 0.0
 
     def tokens(self) -> int:
-        return sum(tokens for tokens, _ in (*self.train, *self.valid))
+        return sum(tokens for tokens, _ in (*self.train, *self.valid, *self.replayed, *self.general))
 
     def longest(self) -> int:
-        return max((tokens for tokens, _ in self.train), default=0)
+        return max((tokens for tokens, _ in (*self.train, *self.replayed)), default=0)
+
+    @property
+    def replays(self) -> float:
+        """How often an epoch over the training examples replays each replayed one."""
+        scored = sum(count for _, count in self.replayed)
+        return self.ratio * sum(count for _, count in self.train) / scored if scored else 0.0
+
+    def replayed_beside(self, size: int) -> int:
+        """Replayed examples of the step that has most, at most."""
+        if not self.replayed or not self.ratio:
+            return 0
+        most = sum(sorted(scored for _, scored in self.train)[-size:])
+        return math.ceil(self.ratio * most * len(self.replayed) / sum(scored for _, scored in self.replayed)) + 1
 
 
 @dataclass(frozen=True)
@@ -132,7 +150,11 @@ class _Load:
 
 def predict(task: Task, layout: Layout) -> Prediction:
     config, shape = task.config, task.shape
-    loads, step_tokens = _loads(task.lengths, config.batch_size, task.machine.lanes, layout.batch_tokens)
+    lanes, lengths = task.machine.lanes, task.lengths
+    loads, step_tokens = _loads(lengths.train, config.batch_size, lanes, layout.batch_tokens)
+    if beside := lengths.replayed_beside(config.batch_size):
+        more, replay_tokens = _loads(lengths.replayed, beside, lanes, layout.batch_tokens)
+        loads, step_tokens = loads + more, step_tokens + replay_tokens
     activations, logits = max((_round(task, load, layout) for load in loads), key=sum, default=(0, 0))
     frozen = shape.layers - task.layers if shape.cuttable else 0
     entering = 2 * step_tokens * shape.dim * task.each if shape.cuttable else 0
@@ -161,9 +183,9 @@ def _adapter(task: Task) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _loads(lengths: Lengths, size: int, lanes: int, tokens: int) -> tuple[tuple[_Load, ...], int]:
+def _loads(lengths: tuple[tuple[int, int], ...], size: int, lanes: int, tokens: int) -> tuple[tuple[_Load, ...], int]:
     """The different rounds of an epoch, and the tokens of the longest step. Batches are of near-equal length."""
-    ordered = sorted(lengths.train)
+    ordered = sorted(lengths)
     if len(ordered) > MOST_EXAMPLES:
         ordered = ordered[: -4 * size : len(ordered) // MOST_EXAMPLES + 1] + ordered[-4 * size :]
     rows: dict[tuple[int, int], int] = {}
