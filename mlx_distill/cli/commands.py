@@ -24,7 +24,7 @@ JSON = cloup.option("--json", "as_json", is_flag=True, help="write JSON, for pro
 @cloup.command(epilog="Example: mlx-distill plan --preset quick")
 @settings("plan")
 def plan(**options: Any) -> None:
-    """Show what `run` with the same options would do, cost and need. Starts nothing."""
+    """Show what `run` with the same options would do, cost and need. Starts nothing; --headroom alone asks prompts."""
     from mlx_distill.cli.terminal import Terminal
     from mlx_distill.pipeline import outlook, preflight
     from mlx_distill.pipeline.plan import plan as estimates
@@ -35,7 +35,13 @@ def plan(**options: Any) -> None:
     terminal = Terminal()
     job = Job(RunDir(path), config, terminal, teacher_named=options["teacher__spec"] is not None)
     rows = [*outlook.stages(job), *estimates(config, path), *outlook.obstacles(job, options["accept_terms"])]
-    terminal.table(f"Plan for {path}", ("what", "how much"), [*rows, *preflight.rows(config, path)])
+    rows += preflight.rows(config, path)
+    if config.run.headroom:
+        with open_job(options, terminal, computes=True, terms=True) as opened:
+            from mlx_distill.pipeline import commands
+
+            rows += commands.headroom(opened)
+    terminal.table(f"Plan for {path}", ("what", "how much"), rows)
 
 
 @cloup.command(short_help="Run every stage, from collect to report.", epilog="Example: mlx-distill run --preset demo")

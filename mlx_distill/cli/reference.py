@@ -138,6 +138,7 @@ RUN_FILES: Sequence[RunFile] = (
     RunFile("environment.json", "train", "chip, memory, system, versions, git revision, seed"),
     RunFile("terms.json", "run, collect, compare", "that Anthropic's terms were acknowledged, and when"),
     RunFile("prompts.jsonl", "collect", "the prompts, each with its split: train, valid or test", records.Prompt),
+    RunFile("headroom.json", "run", "what teacher and base pass of some test prompts, before anything is trained"),
     RunFile("seeds/", "run", "the run under further training seeds (`--training-seeds`), each a run directory"),
     RunFile("ledger.sqlite", "collect, judge", "every attempt and every answer, keyed by what was asked"),
     RunFile("teacher_data.jsonl", "collect", "what the teacher wrote, exported from the ledger", records.Completion),

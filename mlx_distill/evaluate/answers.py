@@ -43,7 +43,7 @@ def settings(job: Job) -> list[Any]:
     ]
 
 
-def _decoding(config: Config) -> Decoding:
+def decoding_of(config: Config) -> Decoding:
     wanted = config.comparison
     return Decoding(
         config.training.system,
@@ -55,23 +55,31 @@ def _decoding(config: Config) -> Decoding:
     )
 
 
+def base_key(config: Config) -> str:
+    """Of what the base's answers depend on."""
+    return digest([students.identity(config.training.student), str(decoding_of(config))])
+
+
 def generate(job: Job) -> None:
     from mlx_distill.models.students.generate import generate
 
-    config, prompts, decoding = job.config, read_test_prompts(job), _decoding(job.config)
+    config, prompts, decoding = job.config, read_test_prompts(job), decoding_of(job.config)
     texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
     known = job.run.read_resumable(GENERATIONS, Generation)
-    baselines, key = Baselines.of(job), digest([students.identity(config.training.student), str(decoding)])
+    baselines, key = Baselines.of(job), base_key(config)
+    earlier = [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
     if not any(generation.role == "base" for generation in known):
-        known += [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
+        known += earlier
         job.run.write_records(GENERATIONS, known)
+    answered = {answer.prompt_id for answer in earlier}
     student = trained.load(job)
     dial = dialled(job, student, wanted.strength)
     with job.view.tracking("generate", len(MODELS) * len(prompts) * (wanted.samples or 1)) as update:
         for role in MODELS:
             dial(role)
             done = {(generation.prompt_id, generation.sample) for generation in known if generation.role == role}
-            for batch in generate(student, role, texts, decoding, done):
+            left = {name: text for name, text in texts.items() if role != "base" or name not in answered}
+            for batch in generate(student, role, left, decoding, done):
                 for generation in batch:
                     job.run.append(GENERATIONS, generation)
                 known += batch
@@ -99,17 +107,19 @@ def speed(batch: Sequence[Generation]) -> float:
 def _teacher_generations(job: Job, prompts: Sequence[Prompt]) -> list[Generation]:
     wanted = {prompt.id for prompt in prompts}
     return [
-        Generation(
-            answer.prompt_id,
-            "teacher",
-            answer.completion,
-            answer.output_tokens,
-            answer.seconds,
-            "stop" if answer.complete else "length" if answer.stop_reason == "max_tokens" else answer.stop_reason,
-        )
-        for answer in job.run.read(TEACHER_DATA, Completion)
-        if answer.prompt_id in wanted
+        teacher_generation(answer) for answer in job.run.read(TEACHER_DATA, Completion) if answer.prompt_id in wanted
     ]
+
+
+def teacher_generation(answer: Completion) -> Generation:
+    return Generation(
+        answer.prompt_id,
+        "teacher",
+        answer.completion,
+        answer.output_tokens,
+        answer.seconds,
+        "stop" if answer.complete else "length" if answer.stop_reason == "max_tokens" else answer.stop_reason,
+    )
 
 
 def _in_order(prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Generation]:

@@ -24,6 +24,11 @@ def agree_on_costs(job: Job, stage_names: Sequence[str]) -> Job:
         estimates.append(estimating.teaching_cost(job))
     if "judge" in stage_names and not STAGES["judge"].is_done(job):
         estimates.append(estimating.judging_cost(job))
+    return agree(job, estimates)
+
+
+def agree(job: Job, estimates: Sequence[str | None]) -> Job:
+    """Says what will be paid for, and asks once. Raises UsageError without a yes."""
     sentences = [sentence for sentence in estimates if sentence]
     for sentence in sentences:
         job.view.note(sentence)

@@ -18,6 +18,7 @@ from mlx_distill.models.asking.opened import ledger_path
 from mlx_distill.pipeline import BENCH_OUTPUTS, SELECTED, STAGES, bench_stage, wants_teacher
 from mlx_distill.pipeline.agree import agree_on_costs, check_judges, check_teacher, check_teachers
 from mlx_distill.pipeline.export import EXPORTS
+from mlx_distill.pipeline.headroom import check_headroom
 from mlx_distill.pipeline.preflight import check_before_paying
 from mlx_distill.pipeline.prepare import write_config
 from mlx_distill.pipeline.seeds import further_seeds, sharing
@@ -50,6 +51,7 @@ def _run_once(job: Job) -> Results:
     check_before_paying(job)
     _run_wanted(job, "prompts")
     job = agree_on_costs(job, _paid_stages(job))
+    check_headroom(job)
     if job.config.training.data is None:
         _run_wanted(job, "collect", "choose", "filter")
     job = _trained(job)
@@ -68,6 +70,14 @@ def _run_wanted(job: Job, *names: str) -> None:
 
 def _paid_stages(job: Job) -> tuple[str, ...]:
     return ("collect", "judge") if wants_teacher(job) else ("judge",)
+
+
+def headroom(job: Job) -> list[tuple[str, str]]:
+    """A row for the plan. Asks teacher and base some test prompts, and nothing else."""
+    check_teacher(job)
+    _run_wanted(job, "prompts")
+    measured = check_headroom(job)
+    return [("Headroom", measured.words.removeprefix("Headroom: "))] if measured else []
 
 
 # ---------------------------------------------------------------- collect and train

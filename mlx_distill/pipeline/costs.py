@@ -7,11 +7,14 @@ estimate. Of many prompts only a sample is read, so that the estimate takes no t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from mlx_distill.collect import answers_asked, request_of
 from mlx_distill.evaluate import judges as compare
 from mlx_distill.models.asking.budget import Forecast
 from mlx_distill.models.asking.ledger import Ledger
 from mlx_distill.models.asking.opened import ledger_path
+from mlx_distill.models.teachers import Request
 from mlx_distill.models.teachers.traits import traits_of
 from mlx_distill.run import prices
 from mlx_distill.run.folder import PROMPTS
@@ -51,6 +54,16 @@ def teaching_cost(job: Job) -> str | None:
     return f"{missing:,} {what} to ask {spec}{' for' * (what == 'answers')}: {likely}; {upper}.{_advice(job, missing)}"
 
 
+def headroom_cost(job: Job, prompts: Sequence[Prompt]) -> str | None:
+    """What the teacher's answers to these will cost at most, in words; None when nothing has to be paid."""
+    spec = job.config.teacher.spec
+    if not traits_of(spec).paid:
+        return None
+    with Ledger(ledger_path(job)) as ledger:
+        missing, most = _unanswered(job, ledger, (request_of(p, spec, job.config.teacher) for p in prompts))
+    return f"{missing:,} prompts to ask {spec} for --headroom: at most ${most:.2f}." if missing else None
+
+
 def judging_cost(job: Job) -> str | None:
     """The upper estimate of what judging will cost, in words; None when nothing has to be paid. The answers that the
     judges will read are not written yet."""
@@ -68,17 +81,26 @@ def judging_cost(job: Job) -> str | None:
 def _missing(job: Job, ledger: Ledger, step: int) -> tuple[int, float]:
     """How many answers are missing, and their cost if every one reaches its token limit. Only every `step`-th prompt is
     read, and stands for `step`."""
-    config, model = job.config.collect, job.config.teacher.spec
-    price = prices.price_of(model, config.price)
-    missing, dollars = 0, 0.0
-    for prompt in job.run.stream(PROMPTS, Prompt, step=step):
-        for sample in range(answers_asked(prompt, job.config.choice.teacher_answers)):
-            request = request_of(prompt, model, job.config.teacher, sample)
-            if ledger.get(request) is None:
-                missing += 1
-                size = len((request.system + request.prompt).encode())
-                dollars += prices.bound(price, size, request.max_tokens, cached=config.cache_prompt, batch=config.batch)
+    model, count = job.config.teacher.spec, job.config.choice.teacher_answers
+    requests = (
+        request_of(prompt, model, job.config.teacher, sample)
+        for prompt in job.run.stream(PROMPTS, Prompt, step=step)
+        for sample in range(answers_asked(prompt, count))
+    )
+    missing, dollars = _unanswered(job, ledger, requests)
     return missing * step, dollars * step
+
+
+def _unanswered(job: Job, ledger: Ledger, requests: Iterable[Request]) -> tuple[int, float]:
+    config = job.config.collect
+    price = prices.price_of(job.config.teacher.spec, config.price)
+    missing, dollars = 0, 0.0
+    for request in requests:
+        if ledger.get(request) is None:
+            missing += 1
+            size = len((request.system + request.prompt).encode())
+            dollars += prices.bound(price, size, request.max_tokens, cached=config.cache_prompt, batch=config.batch)
+    return missing, dollars
 
 
 def _earlier(job: Job, ledger: Ledger, missing: int) -> Estimate:

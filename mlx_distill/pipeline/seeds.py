@@ -39,6 +39,8 @@ def further_seeds(job: Job) -> Iterator[Job]:
         settings = {
             "training.seed": seed,
             "run.training_seeds": 1,
+            "run.headroom": None,
+            "run.require_headroom": False,
             "comparison.human": (),
             "collect.ledger": str(ledger_path(job)),
         }

@@ -1,7 +1,8 @@
-"""What bases have answered, in a folder that runs share: the same question is put to the same base once.
+"""What bases have answered, in a folder that runs share or in the run's own: the same question is put to the same base
+once.
 
 In: a key of what the answers depend on. Out: answers and their scores, a file for each key. Runs that share the folder
-take turns; without one every run asks for itself.
+take turns.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Baselines:
 
     @staticmethod
     def of(job: Job) -> Baselines:
-        return Baselines(Path(job.config.machine.shared) if job.config.machine.shared else None)
+        return Baselines(Path(job.config.machine.shared) if job.config.machine.shared else job.run.path)
 
     def answers(self, key: str) -> list[Generation]:
         return self._files.read(_answers(key), Generation) if self._files else []

@@ -66,6 +66,7 @@ BENCH_SCORES = "bench/scores.jsonl"
 BENCH_MADE = "bench/made.json"
 BENCH_PUBLISHED = "bench/published.json"
 
+HEADROOM = "headroom.json"
 SEEDS = "seeds"
 VISUALS = "visuals"
 EXPORTS = "exports"

@@ -19,7 +19,16 @@ from mlx_distill.run.paths import inputs_of
 WRITTEN = (
     *(files.CONFIG, files.ENVIRONMENT, files.PROMPTS, f"{files.LEDGER}*", files.TEACHER_DATA, files.DATASET),
     *(files.CHOICES, files.CHOSEN_DATA, "choice/*"),
-    *(files.METRICS, files.TRAINING, files.STUDENT, files.DATE, files.TERMS, files.STAGE_STATES, files.SWEEP_RUN),
+    *(
+        files.HEADROOM,
+        files.METRICS,
+        files.TRAINING,
+        files.STUDENT,
+        files.DATE,
+        files.TERMS,
+        files.STAGE_STATES,
+        files.SWEEP_RUN,
+    ),
     *("distilled-student/*", "kept-student/*", "selection/*", files.SELECTION, "prefix-cache/*", "baselines/*"),
     *(files.REPLAY, "logprobs/*"),
     *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "bench/*", "self-check/*"),

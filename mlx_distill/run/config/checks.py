@@ -27,6 +27,8 @@ def check(config: Config) -> None:
     _check_training(config)
     _check_choice(config)
     _check_judging(config)
+    if config.run.require_headroom and config.run.headroom is None:
+        raise UsageError("run.require_headroom (--require-headroom) needs --headroom N: how many prompts to ask.")
     _check_selection(config)
     if config.collect.price is not None:
         parse_price(config.collect.price)

@@ -11,7 +11,7 @@ WHOLE = "The whole run"
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How often the whole run is made. A change makes nothing of it again."""
+    """What is asked before the run, and how often the whole run is made. A change makes nothing of it again."""
 
     training_seeds: int = setting(
         1,
@@ -19,4 +19,17 @@ class RunConfig:
         flag="--training-seeds",
         group=WHOLE,
         above=0,
+    )
+    headroom: int | None = setting(
+        None,
+        "first let teacher and base answer N test prompts with checks, and say whether the teacher is better at all",
+        flag="--headroom",
+        group=WHOLE,
+        above=0,
+    )
+    require_headroom: bool = setting(
+        False,
+        "stop before anything is trained where --headroom does not show the teacher to be better",
+        flag="--require-headroom",
+        group=WHOLE,
     )
