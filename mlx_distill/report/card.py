@@ -36,7 +36,7 @@ def model_card(results: Results) -> str:
     parts = [
         _front_matter(results),
         f"# {inline(results.run.name)}",
-        *map(line, findings.unfinished(results)),
+        *map(line, findings.beforehand(results)),
         section(findings.gate_section(results)) or f"{NOT_BENCHMARKED}",
         section(findings.verdict_section(results)) if results.comparison else "",
         section(benchmarks.scores(results)),

@@ -48,7 +48,7 @@ SHORT = 20
 
 def summary(results: Results, folder: str, width: int) -> Iterable[RenderableType]:
     """A finished run: what was measured, gains and losses in the same place and size."""
-    yield from map(_shown, findings.unfinished(results))
+    yield from map(_shown, findings.beforehand(results))
     if results.training:
         yield _text("")
         yield _heldout(results.training)
@@ -100,7 +100,7 @@ def _measures(title: str, rows: Sequence[Measure], width: int, note: str = "") -
     yield drawn
     if not counted:
         yield from map(_counts, (row for row in rows if row.counts))
-    yield from (_text(sentence, "dim") for sentence in findings.worth(rows))
+    yield from (_text(sentence, "dim") for sentence in [*findings.worth(rows), *findings.shares_closed(rows)])
 
 
 def _counts(row: Measure) -> Text:

@@ -43,15 +43,17 @@ from mlx_distill.run.results.comparison import (
     RoleOnPrompt,
     Unscored,
 )
-from mlx_distill.run.results.part import Tested, fields_of
+from mlx_distill.run.results.part import TeacherGap, Tested, fields_of
 from mlx_distill.run.rubric import Rubric, rubric_of
 from mlx_distill.stats import inference as stats
+from mlx_distill.stats.proportions import bound
 from mlx_distill.summarise.caveats import caveats
 from mlx_distill.summarise.loops import ends_in_loop
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
 from mlx_distill.summarise.scores import (
     CHECKS,
     ByJudge,
+    checks_gap,
     checks_part,
     difference,
     dimensions_part,
@@ -145,17 +147,18 @@ def _decided(compared: Compared) -> tuple[list[PairPreference], list[Dimension],
     decided = iter(stats.decide_together(tests))
     named = [_tested(entry, next(decided)) for entry in primary]
     rows = [Dimension(**fields_of(next(decided)), **fields_of(row)) for row, _ in dimensions]
-    executed = _executed(pairs[0], next(decided)) if pairs else None
+    executed = _executed(pairs[0], next(decided), checks_gap(compared.scores)) if pairs else None
     others = [entry for entry in preferences if entry not in primary]
     return [*named, *others], rows, executed
 
 
-def _executed(counts: stats.PairCounts, test: Tested) -> ExecutedPairs:
-    return ExecutedPairs(**fields_of(test), **counts._asdict(), name="Executed checks")
+def _executed(counts: stats.PairCounts, test: Tested, gap: TeacherGap | None) -> ExecutedPairs:
+    stands = bound((counts.both + counts.lost) / test.n)
+    return ExecutedPairs(**fields_of(test), **counts._asdict(), name="Executed checks", bound=stands, teacher_gap=gap)
 
 
 def _tested(entry: PairPreference, test: Tested) -> PairPreference:
-    values = {name: getattr(test, name) for name in ("n", "difference", "p", "p_holm", "verdict", "smallest")}
+    values = {name: getattr(test, name) for name in ("n", "difference", "p", "p_holm", "verdict", "smallest", "needed")}
     return replace(entry, **values)
 
 

@@ -75,7 +75,7 @@ def _first(results: Results) -> dict[str, Any]:
     """What stands above everything else."""
     verdict = findings.verdict_section(results).blocks
     return {
-        "unfinished": findings.unfinished(results),
+        "beforehand": findings.beforehand(results),
         "headline": findings.headline(results),
         "rules": findings.rules(results.gate) if results.gate else None,
         "warnings": findings.warnings(results),

@@ -17,7 +17,8 @@ PREFERRED = "The preference is the share of pairs won; a tie counts half."
 SCORES = (
     "Scores go from 0 to 10. Verdicts are adjusted for "
     "looking at several measures (Holm). Detectable: the smallest difference that so many prompts, with so much "
-    "scatter, would have shown with 80 % power, beside the other measures."
+    "scatter, would have shown with 80 % power, beside the other measures; needed to tell: how many more would show "
+    "one as large as the one seen."
 )
 
 

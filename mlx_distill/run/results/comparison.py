@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlx_distill.run.records import ROLES, Estimate, Role
-from mlx_distill.run.results.part import Part, Tested, TestedOfBoth
+from mlx_distill.run.results.part import Part, TeacherGap, Tested, TestedOfBoth
 
 
 class Kappa(Part, frozen=True, kw_only=True):
@@ -60,6 +60,7 @@ class PairPreference(Part, frozen=True, kw_only=True):
     p_holm: float | None = None
     verdict: str = ""
     smallest: float | None = None
+    needed: int | None = None
 
 
 class Dimension(TestedOfBoth, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class Dimension(TestedOfBoth, frozen=True, kw_only=True):
     from_checks: int
     agreement: Estimate | None
     repeat_agreement: Estimate | None
+    teacher_gap: TeacherGap | None
 
 
 class CheckCounts(Part, frozen=True, kw_only=True):
@@ -92,13 +94,16 @@ class Packages(Part, frozen=True, kw_only=True):
 
 
 class ExecutedPairs(Tested, frozen=True, kw_only=True):
-    """Executed checks of distilled against base, by prompt (McNemar)."""
+    """Executed checks of distilled against base, by prompt (McNemar). `bound`: where the base stands ("", floor,
+    ceiling)."""
 
     name: str
     gained: int
     lost: int
     both: int
     neither: int
+    bound: str
+    teacher_gap: TeacherGap | None
 
 
 Measure = PairPreference | Dimension | ExecutedPairs
