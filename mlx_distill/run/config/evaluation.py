@@ -178,6 +178,12 @@ class BenchConfig:
         flag="--published",
         group=BENCHMARKS,
     )
+    teacher_answers: tuple[str, ...] = setting(
+        (),
+        "JSON Lines file of the teacher's answers (task_id or prompt, and text), to show the share of its gap closed",
+        flag="--teacher-answers",
+        group=BENCHMARKS,
+    )
     # the default window is the one that most reports use: 454 problems
     since: str = setting("2024-08-01", "first contest date of LiveCodeBench", flag="--since", group=BENCHMARKS)
     until: str = setting("2025-05-01", "last contest date of LiveCodeBench", flag="--until", group=BENCHMARKS)
