@@ -43,10 +43,10 @@ def settings(job: Job) -> list[Any]:
     ]
 
 
-def _decoding(config: Config) -> Decoding:
+def decoding_of(config: Config, system: str) -> Decoding:
     wanted = config.comparison
     return Decoding(
-        config.training.system,
+        system,
         wanted.max_tokens,
         wanted.batch_size,
         wanted.samples,
@@ -58,7 +58,7 @@ def _decoding(config: Config) -> Decoding:
 def generate(job: Job) -> None:
     from mlx_distill.models.students.generate import generate
 
-    config, prompts, decoding = job.config, read_test_prompts(job), _decoding(job.config)
+    config, prompts, decoding = job.config, read_test_prompts(job), decoding_of(job.config, job.config.training.system)
     texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
     known = job.run.read_resumable(GENERATIONS, Generation)
     baselines, key = Baselines.of(job), digest([students.identity(config.training.student), str(decoding)])

@@ -145,6 +145,7 @@ def _comparison(comparison: Comparison, width: int) -> Iterable[RenderableType]:
                 f"Won minus lost {estimate(first.difference, 2, '+')}; at equal length and Markdown "
                 f"{estimate(first.adjusted, 2, '+')}; length ratio {estimate(first.length_ratio)}"
             )
+    yield from (_text(sentence, "dim") for sentence in findings.prompted(comparison))
     more = f" (n = {comparison.n}; {comparison.verdict_in_words}; {answers_made(comparison)})."
     yield _line("\nVerdict: ", comparison.verdict, more)
 

@@ -20,7 +20,7 @@ WRITTEN = (
     *(files.CONFIG, files.ENVIRONMENT, files.PROMPTS, f"{files.LEDGER}*", files.TEACHER_DATA, files.DATASET),
     *(files.METRICS, files.TRAINING, files.STUDENT, files.DATE, files.TERMS, files.STAGE_STATES, files.SWEEP_RUN),
     *("distilled-student/*", "kept-student/*", "selection/*", files.SELECTION, "prefix-cache/*", "baselines/*"),
-    *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "bench/*", "self-check/*"),
+    *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "prompted/*", "bench/*", "self-check/*"),
     *(files.RESULTS, "report.html", "results.md", f"{files.VISUALS}/*", files.LOG),
 )
 """What a run writes into its folder, in lower case: some disks do not tell cases apart. Not in the list: `judge_data/`,

@@ -14,7 +14,15 @@ from msgspec.structs import replace
 from mlx_distill.evaluate.judges import MEASURED, PEOPLE, STATIC_JUDGE
 from mlx_distill.evaluate.judges.pairwise import PAIRS
 from mlx_distill.run.config import Config
-from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, PROMPTS, SCORES, TEACHER_DATA, RunDir
+from mlx_distill.run.folder import (
+    GENERATIONS,
+    JUDGMENTS,
+    PREFERENCES,
+    PROMPTS,
+    SCORES,
+    TEACHER_DATA,
+    RunDir,
+)
 from mlx_distill.run.paths import shown
 from mlx_distill.run.prompts import shorten
 from mlx_distill.run.records import (
@@ -32,7 +40,6 @@ from mlx_distill.run.results.comparison import (
     Answer,
     AnswerChecks,
     AnswerJudgment,
-    AnswersOfRole,
     Comparison,
     Dimension,
     ExecutedPairs,
@@ -50,9 +57,11 @@ from mlx_distill.stats.proportions import bound
 from mlx_distill.summarise.caveats import caveats
 from mlx_distill.summarise.loops import ends_in_loop
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
+from mlx_distill.summarise.prompted import Measured, prompted_part
 from mlx_distill.summarise.scores import (
     CHECKS,
     ByJudge,
+    answers_part,
     checks_gap,
     checks_part,
     difference,
@@ -96,6 +105,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
     )
     if not compared.judgments and not compared.preferences:
         return None
+    measured = Measured(compared.judgments, compared.scores)
     part = Comparison(
         **_measured(compared),
         samples=config.comparison.samples,
@@ -104,6 +114,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
         teacher_models=tuple(sorted({answer.model for answer in run.read(TEACHER_DATA, Completion)})),
         caveats=(),
         prompts=tuple(_prompts(compared)),
+        prompted=prompted_part(run, config, compared.prompts, measured, compared.rubric),
     )
     return replace(part, caveats=caveats(config, part))
 
@@ -131,7 +142,7 @@ def _measured(compared: Compared) -> dict[str, Any]:
         "preferences": tuple(preferences),
         "dimensions": tuple(dimensions),
         "checks": checks_part(compared.scores, pairs, compared.roles),
-        "answers": {role: _answers(compared.generations, role) for role in compared.roles},
+        "answers": {role: answers_part(compared.generations, role) for role in compared.roles},
     }
 
 
@@ -177,21 +188,6 @@ def _named(rows: Sequence[Measure]) -> str:
     if len({row.n for row in rows}) == 1:
         return f"{', '.join(str(row.name) for row in rows)}, n = {rows[0].n}"
     return "; ".join(f"{row.name}, n = {row.n}" for row in rows)
-
-
-def _answers(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
-    mine = [generation for generation in generations if generation.role == role]
-    lengths = stats.by_prompt((g.prompt_id, float(len(g.answer_text))) for g in mine)
-    tokens, seconds = sum(g.tokens for g in mine), sum(g.seconds for g in mine)
-    return AnswersOfRole(
-        count=len(mine),
-        cut_off=sum(generation.finish_reason == "length" for generation in mine),
-        loops=sum(ends_in_loop(generation.text) for generation in mine),
-        characters=stats.estimate(list(lengths.values())) if mine else None,
-        tokens=tokens,
-        seconds=seconds,
-        tokens_per_second=tokens / seconds if seconds else None,
-    )
 
 
 # ---------------------------------------------------------------- prompt by prompt

@@ -11,14 +11,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
-from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
+from mlx_distill.run.records import MODELS, ROLES, Estimate, Generation, Judgment, Prompt, Role, Score
+from mlx_distill.run.results.comparison import AnswersOfRole, CheckCounts, Checks, ExecutedPairs
 from mlx_distill.run.results.part import Part, TeacherGap
 from mlx_distill.run.rubric import Rubric
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
 from mlx_distill.stats.gap import teacher_gap
 from mlx_distill.summarise.form import packages_part
+from mlx_distill.summarise.loops import ends_in_loop
 
 ByJudge = dict[tuple[str, Role, str], dict[str, float]]
 """(prompt, role, dimension) → judge → mean score over samples and repeats."""
@@ -198,3 +199,21 @@ def _passed(scores: Sequence[Score]) -> dict[tuple[str, Role], bool]:
             key = (score.item_id, score.role)
             passed[key] = passed.get(key, True) and score.passed
     return passed
+
+
+# ---------------------------------------------------------------- how they came out
+
+
+def answers_part(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
+    mine = [generation for generation in generations if generation.role == role]
+    lengths = stats.by_prompt((g.prompt_id, float(len(g.answer_text))) for g in mine)
+    tokens, seconds = sum(g.tokens for g in mine), sum(g.seconds for g in mine)
+    return AnswersOfRole(
+        count=len(mine),
+        cut_off=sum(generation.finish_reason == "length" for generation in mine),
+        loops=sum(ends_in_loop(generation.text) for generation in mine),
+        characters=stats.estimate(list(lengths.values())) if mine else None,
+        tokens=tokens,
+        seconds=seconds,
+        tokens_per_second=tokens / seconds if seconds else None,
+    )

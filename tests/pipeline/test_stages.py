@@ -35,7 +35,7 @@ def wanted(job: Job) -> list[str]:
 
 
 def test_the_stages_stand_in_the_order_of_the_work(tmp_path: Path) -> None:
-    assert list(STAGES) == ["prompts", "collect", "filter", "train", "select", "generate", "judge", "bench"]
+    assert list(STAGES) == ["prompts", "collect", "filter", "train", "select", "generate", "judge", "prompted", "bench"]
     assert wanted(job(tmp_path)) == ["prompts", "collect", "filter", "train", "generate", "judge"]
     assert wanted(job(tmp_path, bench__benchmarks=("gsm8k",), selection__items=10))[-4:] == (
         ["select", "generate", "judge", "bench"]

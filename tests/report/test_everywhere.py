@@ -22,7 +22,9 @@ from mlx_distill.report.page import page
 from mlx_distill.report.sections import findings
 from mlx_distill.report.sections.measures import benchmark_measures, comparison_measures, domain_measures
 from mlx_distill.report.terminal import summary
+from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import PromptedBase, PromptedScore
 from mlx_distill.summarise import history
 
 
@@ -121,6 +123,15 @@ def test_a_test_that_can_show_nothing_is_said_first_and_everywhere(
         assert text.index(f"Executed checks {word}") < text.index(
             "Verdict" if name != "report.html" else "Read with"
         ), name
+
+
+def test_what_a_prompt_buys_without_training_is_in_all_reports(compared: Results) -> None:
+    assert compared.comparison
+    score = PromptedScore(name="Form", prompted=Estimate(6.0, 28), gain=Estimate(1.25, 28), ahead=Estimate(-0.75, 28))
+    base = PromptedBase(examples=3, answers=compared.comparison.answers["base"], scores=(score,))
+    results = replace(compared, comparison=replace(compared.comparison, prompted=base))
+    assert set(found_in(results, ["Form", "-0.75"])) == set()
+    assert set(found_in(results, ["3 training examples", "+1.25"])) == {"terminal"}
 
 
 def test_a_teacher_that_answered_no_test_prompt_is_in_no_column(tmp_path: Path) -> None:

@@ -90,7 +90,14 @@ def _first(results: Results) -> dict[str, Any]:
 def _parts(results: Results) -> dict[str, list[Section]]:
     """The sections of each chapter."""
     asked = (benchmarks.scores, benchmarks.forgetting, benchmarks.changed_items, benchmarks.details, benchmarks.others)
-    compared = (comparison.scorecard, comparison.preference, comparison.checks, comparison.judges, comparison.answers)
+    compared = (
+        comparison.scorecard,
+        comparison.preference,
+        comparison.checks,
+        comparison.prompted,
+        comparison.judges,
+        comparison.answers,
+    )
     chapters = {
         "benchmarks": [make(results) for make in asked],
         "selection": [selection.selection(results)],

@@ -172,6 +172,15 @@ def _change(measure: Measure) -> Line:
     return Line("; ".join(part for part in parts if part), f"{measure.name}:")
 
 
+def prompted(comparison: Comparison) -> list[str]:
+    """What distilled is ahead of the prompted base, in one sentence."""
+    rows = comparison.prompted.scores if comparison.prompted else ()
+    ahead = [f"{row.name} {estimate(row.ahead, 2, '+')}" for row in rows]
+    return (
+        [f"Distilled less the prompted base, which took no training: {', '.join(ahead)} (untested)."] if ahead else []
+    )
+
+
 def worth(rows: Sequence[Measure]) -> list[str]:
     """What "no difference shown" is worth, in sentences; it is never the same as no difference."""
     detectable = [f"{row.name} {row.detectable}" for row in rows if row.detectable and not row.equivalent]

@@ -75,6 +75,12 @@ class ComparisonConfig:
     against_teacher: bool = setting(
         False, "also compare distilled answers with the teacher's", flag="--against-teacher", group=COMPARISON
     )
+    prompted_base: bool = setting(
+        False,
+        "also let the base answer with the teacher's system prompt and up to 3 training examples",
+        flag="--prompted-base",
+        group=COMPARISON,
+    )
     human: tuple[str, ...] = setting(
         (), "CSV file with people's votes, from `mlx-distill export votes`", flag="--human", group=COMPARISON
     )

@@ -129,6 +129,24 @@ class AnswersOfRole(Part, frozen=True, kw_only=True):
     tokens_per_second: float | None
 
 
+class PromptedScore(Part, frozen=True, kw_only=True):
+    """A dimension of 10, or the share of executed checks. `gain`: prompted base less base; `ahead`: distilled less
+    prompted base. Neither is tested."""
+
+    name: str
+    prompted: Estimate
+    gain: Estimate | None
+    ahead: Estimate | None
+
+
+class PromptedBase(Part, frozen=True, kw_only=True):
+    """The base under the teacher's system prompt, with so many training examples before each question."""
+
+    examples: int
+    answers: AnswersOfRole
+    scores: tuple[PromptedScore, ...]
+
+
 class Unscored(Part, frozen=True, kw_only=True):
     answers: int
     pairs: int
@@ -219,6 +237,7 @@ class Comparison(Part, frozen=True, kw_only=True):
     dimensions: tuple[Dimension, ...]
     checks: Checks
     answers: dict[Role, AnswersOfRole]
+    prompted: PromptedBase | None = None
     samples: int | None
     temperature: float | None
     repeats: int
