@@ -170,6 +170,7 @@ RUN_FILES: Sequence[RunFile] = (
     RunFile("scores.jsonl", "compare", "the results of executed checks", records.Score),
     RunFile("judgments.jsonl", "compare", "scores of single answers", records.Judgment),
     RunFile("preferences.jsonl", "compare", "answers side by side, and which is better", records.Preference),
+    RunFile("prompted/", "compare", "with `--prompted-base`, its answers, their executed checks, and static analysis"),
     RunFile("judge_data/", "compare", "what each judge was asked and said, for `--judge recorded:FILE`"),
     RunFile("bench/items.jsonl", "bench", "the items that were asked"),
     RunFile("bench/answers.jsonl", "bench", "what base and distilled answered", records.Generation),

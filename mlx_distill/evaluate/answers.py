@@ -43,10 +43,10 @@ def settings(job: Job) -> list[Any]:
     ]
 
 
-def decoding_of(config: Config) -> Decoding:
+def decoding_of(config: Config, system: str) -> Decoding:
     wanted = config.comparison
     return Decoding(
-        config.training.system,
+        system,
         wanted.max_tokens,
         wanted.batch_size,
         wanted.samples,
@@ -57,13 +57,13 @@ def decoding_of(config: Config) -> Decoding:
 
 def base_key(config: Config) -> str:
     """Of what the base's answers depend on."""
-    return digest([students.identity(config.training.student), str(decoding_of(config))])
+    return digest([students.identity(config.training.student), str(decoding_of(config, config.training.system))])
 
 
 def generate(job: Job) -> None:
     from mlx_distill.models.students.generate import generate
 
-    config, prompts, decoding = job.config, read_test_prompts(job), decoding_of(job.config)
+    config, prompts, decoding = job.config, read_test_prompts(job), decoding_of(job.config, job.config.training.system)
     texts, wanted = {prompt.id: prompt.text for prompt in prompts}, config.comparison
     known = job.run.read_resumable(GENERATIONS, Generation)
     baselines, key = Baselines.of(job), base_key(config)

@@ -6,10 +6,12 @@ answers, scores, and the protocol that they were made under. Answers and scores 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlx_distill.evaluate import benchmarks as bench
@@ -22,6 +24,8 @@ from mlx_distill.evaluate.benchmarks.published import PUBLISHED, read_published
 from mlx_distill.machine import environment, sandbox
 from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
+from mlx_distill.run.config import Config
+from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import BENCH_ITEMS, BENCH_PROTOCOL
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Generation, Role, Score
@@ -35,7 +39,8 @@ FOUND = 200
 def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
     """What the stage's outputs depend on, beside the adapter; another version of a scorer scores anew."""
     config = job.config
-    files = [*config.bench.data, *config.bench.published, *(str(file.path) for file in given)]
+    named = (config.bench.data, config.bench.published, config.bench.teacher_answers)
+    files = [*itertools.chain(*named), *(str(file.path) for file in given)]
     return [
         config.bench,
         (config.selection.items, config.selection.most),
@@ -52,6 +57,7 @@ def made_from(job: Job, given: Sequence[Given]) -> list[Any]:
 def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
     published = read_published(job.config.bench.published)  # what is wrong with a file is said first
     asked = everything(job)
+    taught = teacher_answers(job.config, asked)
     store = made_of(job, asked, given)
     if given:
         answers = bench.read_answers(given, [item for one in asked for item in one.items])
@@ -59,12 +65,27 @@ def run_benchmarks(job: Job, given: Sequence[Given] = ()) -> None:
         job.run.write_records(ANSWERS, [*store.answers(), *answers])
     else:
         answer_items(job, asked, store)
+    store.add_missing(taught)
     job.run.write_records(ITEMS, [_line(item) for one in asked for item in one.items])
     _score(job, asked, store)
     store.save_shared()
     job.run.write_json(PUBLISHED, published)
     elsewhere = bool(given)
     job.run.write_json(PROTOCOL, [protocol(job, one, store.template(one.benchmark.name), elsewhere) for one in asked])
+
+
+def teacher_answers(config: Config, asked: Sequence[BenchmarkPlan]) -> list[Generation]:
+    """What the user's files say that the teacher answered to the items that are asked; they may answer others of the
+    same benchmarks. Raises DataError where they answer none of them."""
+    files = [Given(Path(file), "teacher") for file in config.bench.teacher_answers]
+    if not files:
+        return []
+    items = {item.key for one in asked for item in one.items}
+    answers = bench.read_answers(files, [item for one in asked for item in one.loaded.items])
+    taught = [answer for answer in answers if answer.role == "teacher" and answer.prompt_id in items]
+    if not taught:
+        raise DataError(f"{files[0].path} holds no answer of the teacher to an item that is asked: correct it.")
+    return taught
 
 
 @dataclass(frozen=True)

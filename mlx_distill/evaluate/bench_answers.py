@@ -87,6 +87,12 @@ class AnswerStore:
     def add(self, answer: Generation) -> None:
         self._run.append(ANSWERS, answer)
 
+    def add_missing(self, answers: Sequence[Generation]) -> None:
+        there = {(answer.prompt_id, answer.role, answer.sample) for answer in self.answers()}
+        for answer in answers:
+            if (answer.prompt_id, answer.role, answer.sample) not in there:
+                self.add(answer)
+
     def add_score(self, score: Score) -> None:
         self._run.append(SCORES, score)
 
@@ -105,11 +111,13 @@ def store(job: Job, asked: Sequence[BenchmarkPlan], given: Sequence[Given]) -> A
 
 
 def _keys(job: Job, asked: BenchmarkPlan, given: Sequence[Given]) -> dict[str, str]:
+    taught = [str(environment.hash_of(file)) for file in job.config.bench.teacher_answers]
     if given:
-        files = digest(f"{file.role} {environment.hash_of(str(file.path))}" for file in given)
+        files = digest([*(f"{file.role} {environment.hash_of(str(file.path))}" for file in given), *taught])
         return dict.fromkeys(("teacher", *MODELS), files) | {"scores": scorer_key(job, asked)}
     adapter = digest([file_hash(job.run / adapter_file(job.run)), str(job.config.comparison.strength)])
-    return {role: answers_key(job, asked, role, adapter) for role in MODELS} | {"scores": scorer_key(job, asked)}
+    keys = {role: answers_key(job, asked, role, adapter) for role in MODELS} | {"teacher": digest(taught)}
+    return keys | {"scores": scorer_key(job, asked)}
 
 
 def scorer_key(job: Job, asked: BenchmarkPlan) -> str:

@@ -56,7 +56,11 @@ def base_passes(job: Job, prompts: Sequence[Prompt]) -> dict[str, bool]:
     from mlx_distill.models import students
     from mlx_distill.models.students.generate import generate
 
-    decoding, key, baselines = decoding_of(job.config), base_key(job.config), Baselines.of(job)
+    decoding, key, baselines = (
+        decoding_of(job.config, job.config.training.system),
+        base_key(job.config),
+        Baselines.of(job),
+    )
     texts = {prompt.id: prompt.text for prompt in prompts}
     answers = [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
     done = {(answer.prompt_id, answer.sample) for answer in answers}

@@ -67,12 +67,12 @@ def judge(job: Job) -> None:
 
     prompts = read_test_prompts(job)
     generations = job.run.read(GENERATIONS, Generation)
-    scores, verdicts = _check(job, prompts, generations), Verdicts()
+    scores, verdicts = check_answers(job, prompts, generations), Verdicts()
     for spec in job.config.comparison.judges:
         if spec != STATIC:
             asyncio.run(_ask(job, spec, prompts, generations, verdicts))
     if STATIC in job.config.comparison.judges:
-        verdicts.judgments += _measure(job, prompts, generations)
+        verdicts.judgments += measure_answers(job, prompts, generations)
     for file in job.config.comparison.human:
         verdicts.preferences += read_votes(Path(file), prompts, generations)
     _refuse_double_votes(verdicts.preferences)
@@ -98,7 +98,7 @@ def _refuse_double_votes(preferences: Sequence[Preference]) -> None:
         )
 
 
-def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Score]:
+def check_answers(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Score]:
     by_id, config, scores = {prompt.id: prompt for prompt in prompts}, job.config.comparison, []
     check = functools.partial(
         checks.run_checks, unsandboxed=config.unsandboxed, packages=sandbox.names_of(config.sandbox_packages)
@@ -118,7 +118,7 @@ def _check(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation
     return passed
 
 
-def _measure(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Judgment]:
+def measure_answers(job: Job, prompts: Sequence[Prompt], generations: Sequence[Generation]) -> list[Judgment]:
     from mlx_distill.evaluate.judges import static_judge
 
     by_id, config = {prompt.id: prompt for prompt in prompts}, job.config.comparison

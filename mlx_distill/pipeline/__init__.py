@@ -5,6 +5,7 @@
     both ──train──▶ distilled-student/, metrics.jsonl, training.json
     checkpoints ──select──▶ selection.json, kept-student/
     test prompts ──generate──▶ generations.jsonl ──judge──▶ scores.jsonl, judgments.jsonl, preferences.jsonl
+    test prompts ──prompted──▶ prompted/
     benchmarks ──bench──▶ bench/
     all of it ──report──▶ results.json ──▶ RESULTS.md, report.html, visuals/
 
@@ -22,6 +23,7 @@ from mlx_distill.collect import stage as collecting
 from mlx_distill.evaluate import answers as generating
 from mlx_distill.evaluate import bench as benching
 from mlx_distill.evaluate import judge as judging
+from mlx_distill.evaluate import prompted as prompting
 from mlx_distill.evaluate import select as selecting
 from mlx_distill.evaluate.benchmarks.elsewhere import Given
 from mlx_distill.models.students import trained
@@ -38,6 +40,10 @@ from mlx_distill.run.folder import (
     JUDGMENTS,
     METRICS,
     PREFERENCES,
+    PROMPTED,
+    PROMPTED_EXAMPLES,
+    PROMPTED_JUDGMENTS,
+    PROMPTED_SCORES,
     PROMPTS,
     REPLAY,
     SCORES,
@@ -165,6 +171,15 @@ STAGES: Mapping[str, Stage] = {
             writes=(SCORES, JUDGMENTS, PREFERENCES),
             run=judging.judge,
             wanted=lambda job: bool(job.config.prompts.test),
+        ),
+        Stage(
+            "prompted",
+            settings=prompting.made_from,
+            reads=(PROMPTS,),
+            writes=(PROMPTED, PROMPTED_EXAMPLES, PROMPTED_SCORES, PROMPTED_JUDGMENTS),
+            run=prompting.answer_prompted,
+            wanted=lambda job: bool(job.config.prompts.test) and job.config.comparison.prompted_base,
+            stale=(PROMPTED,),
         ),
         bench_stage(),
     )

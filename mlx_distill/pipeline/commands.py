@@ -165,6 +165,7 @@ def _answer_and_judge(job: Job) -> None:
     if not job.yes:  # not asked yet, or the answers are other ones than those that were judged
         agree_on_costs(job, ("judge",))
     run_stage(job, STAGES["judge"])
+    _run_wanted(job, "prompted")
 
 
 def _ask_about_tests(job: Job) -> None:
@@ -188,6 +189,7 @@ def self_check(job: Job) -> Results:
         "comparison.strength": 0.0,
         "comparison.samples": job.config.comparison.samples or 1,
         "comparison.against_teacher": False,
+        "comparison.prompted_base": False,
         "comparison.human": (),
         "training.data": None,
         "collect.ledger": str(ledger_path(job)),

@@ -120,10 +120,13 @@ def _judges(config: Config, run: Path) -> None:
 
 
 def _benchmark_files(config: Config, run: Path) -> None:
+    for file in config.bench.teacher_answers:
+        environment.hash_of(file)
     _load(config, hub=False)
 
 
 def _every_benchmark(config: Config, run: Path) -> None:
+    _benchmark_files(config, run)
     _load(config, hub=True)
 
 

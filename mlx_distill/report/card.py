@@ -14,7 +14,7 @@ from mlx_distill.models.students import STUDENTS
 from mlx_distill.report.document import Bullets, Line, Section
 from mlx_distill.report.markdown import document, line, section
 from mlx_distill.report.markdown_text import inline
-from mlx_distill.report.sections import benchmarks, findings, making, selection
+from mlx_distill.report.sections import benchmarks, comparison, findings, making, selection
 from mlx_distill.run.results import Results, Teacher
 from mlx_distill.run.results.selection import Selection
 from mlx_distill.run.results.training import Training
@@ -36,10 +36,11 @@ def model_card(results: Results) -> str:
     parts = [
         _front_matter(results),
         f"# {inline(results.run.name)}",
-        *map(line, findings.unfinished(results)),
+        *map(line, findings.beforehand(results)),
         section(findings.gate_section(results)) or f"{NOT_BENCHMARKED}",
         section(findings.verdict_section(results)) if results.comparison else "",
         section(benchmarks.scores(results)),
+        section(comparison.prompted(results)),
         section(_selected(results.selection)),
         section(findings.changes_section(results)),
         section(findings.warnings_section(results)),

@@ -78,8 +78,9 @@ class Table:
 class Measure:
     """Something that was tested, base against distilled. `values`: what each role reached, on `scale`; `difference` is
     in `unit` and lies within ± `reach`; `counts`: items gained, lost and so on; `detectable`: the smallest
-    difference that could have been detected, where none was shown; `equivalent`: within what bounds both models are
-    shown to be alike; `further`: more columns of a table."""
+    difference that could have been detected, where none was shown; `needed`: how many more would show one as large as
+    the one seen; `closed`: the share of the teacher's lead that distilled gained; `equivalent`: within what bounds both
+    models are shown to be alike; `further`: more columns of a table."""
 
     name: str
     n: int
@@ -93,6 +94,8 @@ class Measure:
     p_holm: float | None
     verdict: str
     detectable: str = ""
+    needed: str = ""
+    closed: str = ""
     equivalent: str = ""
     counts: Sequence[tuple[str, int]] = ()
     notes: Sequence[str] = ()
@@ -114,6 +117,14 @@ class Measure:
     def worth(self) -> str:
         """What "no difference shown" is worth; it is never the same as no difference."""
         return self.equivalent or (f"detectable: {self.detectable}" if self.detectable else "")
+
+    @property
+    def to_tell(self) -> str:
+        return f"{self.needed} would be needed to tell" if self.needed and not self.equivalent else ""
+
+    @property
+    def share_closed(self) -> str:
+        return f"share of the teacher gap closed: {self.closed}" if self.closed else ""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def results_markdown(results: Results, charts: Sequence[str], visuals: Path) -> 
     comparison = results.comparison
     parts = [
         f"# Results: {inline(results.run.name)}",
-        *map(line, findings.unfinished(results)),
+        *map(line, findings.beforehand(results)),
         *map(section, sections.first(results)),
         *map(section, sections.measured(results)),
         pictures("Charts", charts, visuals),
@@ -128,20 +128,26 @@ def _measures(measures: Measures) -> str:
     further = list(dict.fromkeys(name for row in measures.rows for name, _ in row.further))
     about = any(row.notes for row in measures.rows)
     header = (measures.first.capitalize(), "n", *roles, "distilled − base", *counts)
-    header += ("p", "p (Holm)", "verdict", "detectable", *further)
-    header += ("about",) if about else ()
-    rows = [_measure(row, roles, counts, further) + [cell("; ".join(row.notes))] * about for row in measures.rows]
+    header += ("p", "p (Holm)", "verdict", "detectable", "needed to tell", *further)
+    closed = any(row.closed for row in measures.rows)
+    header += (*("share of the teacher gap closed",) * closed, *("about",) * about)
+    rows = [_measure(row, roles, counts, further, (closed, about)) for row in measures.rows]
     warnings = [f"{inline(row.name)}, {inline(warning)}." for row in measures.rows for warning in row.warnings]
     return "\n\n".join(filter(None, (table(map(inline, header), rows), bullets(warnings))))
 
 
-def _measure(row: Measure, roles: Sequence[Role], counts: Sequence[str], further: Sequence[str]) -> list[str]:
+def _measure(
+    row: Measure, roles: Sequence[Role], counts: Sequence[str], further: Sequence[str], last: tuple[bool, bool]
+) -> list[str]:
+    """`last`: whether there are columns of the teacher gap and of notes."""
     values = {role: text for role, _, text in row.values}
     counted, more = dict(row.counts), dict(row.further)
     cells: list[Cell | str] = [row.name, row.counted.rpartition(" ")[0], *(values.get(role, NOTHING) for role in roles)]
     cells += [f"{row.difference_text} {row.unit}".strip(), *(str(counted.get(word, NOTHING)) for word in counts)]
     cells += [p_value(row.p), p_value(row.p_holm)]
-    after = [row.equivalent or row.detectable or NOTHING, *(more.get(name, NOTHING) for name in further)]
+    after = [row.equivalent or row.detectable or NOTHING, row.needed if row.to_tell else NOTHING]
+    after += [*(more.get(name, NOTHING) for name in further)]
+    after += [*[row.closed or NOTHING] * last[0], *["; ".join(row.notes)] * last[1]]
     return [*map(cell, [*cells, Cell(row.verdict, row.verdict), *after])]
 
 

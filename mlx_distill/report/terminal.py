@@ -50,7 +50,7 @@ SHORT = 20
 
 def summary(results: Results, folder: str, width: int) -> Iterable[RenderableType]:
     """A finished run: what was measured, gains and losses in the same place and size."""
-    yield from map(_shown, findings.unfinished(results))
+    yield from map(_shown, findings.beforehand(results))
     if results.choice:
         yield _text(f"\n{choice(results.choice)}")
     if results.training:
@@ -105,7 +105,7 @@ def _measures(title: str, rows: Sequence[Measure], width: int, note: str = "") -
     yield drawn
     if not counted:
         yield from map(_counts, (row for row in rows if row.counts))
-    yield from (_text(sentence, "dim") for sentence in findings.worth(rows))
+    yield from (_text(sentence, "dim") for sentence in [*findings.worth(rows), *findings.shares_closed(rows)])
 
 
 def _counts(row: Measure) -> Text:
@@ -150,6 +150,7 @@ def _comparison(comparison: Comparison, width: int) -> Iterable[RenderableType]:
                 f"Won minus lost {estimate(first.difference, 2, '+')}; at equal length and Markdown "
                 f"{estimate(first.adjusted, 2, '+')}; length ratio {estimate(first.length_ratio)}"
             )
+    yield from (_text(sentence, "dim") for sentence in findings.prompted(comparison))
     more = f" (n = {comparison.n}; {comparison.verdict_in_words}; {answers_made(comparison)})."
     yield _line("\nVerdict: ", comparison.verdict, more)
 

@@ -59,6 +59,11 @@ SCORES = "scores.jsonl"
 JUDGMENTS = "judgments.jsonl"
 PREFERENCES = "preferences.jsonl"
 
+PROMPTED = "prompted/answers.jsonl"
+PROMPTED_EXAMPLES = "prompted/examples.jsonl"
+PROMPTED_SCORES = "prompted/scores.jsonl"
+PROMPTED_JUDGMENTS = "prompted/judgments.jsonl"
+
 BENCH_PROTOCOL = "bench/protocol.json"
 BENCH_ITEMS = "bench/items.jsonl"
 BENCH_ANSWERS = "bench/answers.jsonl"

@@ -31,7 +31,7 @@ WRITTEN = (
     ),
     *("distilled-student/*", "kept-student/*", "selection/*", files.SELECTION, "prefix-cache/*", "baselines/*"),
     *(files.REPLAY, "logprobs/*"),
-    *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "bench/*", "self-check/*"),
+    *(files.GENERATIONS, files.SCORES, files.JUDGMENTS, files.PREFERENCES, "prompted/*", "bench/*", "self-check/*"),
     *(files.RESULTS, "report.html", "results.md", f"{files.VISUALS}/*", files.LOG),
 )
 """What a run writes into its folder, in lower case: some disks do not tell cases apart. Not in the list: `judge_data/`,

@@ -25,6 +25,7 @@ INPUTS = (
         "comparison.rubric",
         "bench.data",
         "bench.published",
+        "bench.teacher_answers",
         "training.student",
     ),
 )

@@ -102,6 +102,12 @@ def capital(words: str) -> str:
 
 UNSHOWN = "no difference shown"
 
+BOUNDS = {
+    "floor": "on the floor: a loss cannot be seen here",
+    "ceiling": "at the ceiling: a gain cannot be seen here",
+}
+"""Where a base stands that passes below 5 % or above 95 %."""
+
 
 ELSEWHERE = "made elsewhere"
 """The answers of a benchmark that came in a file."""

@@ -7,6 +7,7 @@ prompt become one number first (`by_prompt`), and move together.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 from collections import defaultdict
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mlx_distill.run.records import Estimate
-from mlx_distill.run.results.part import Tested
+from mlx_distill.run.results.part import MOST_NEEDED, Tested
 from mlx_distill.stats.bootstrap import SEED, resampled_sums
 
 CONFIDENCE = 0.95
@@ -146,16 +147,42 @@ def smallest_difference(differences: Sequence[float], tests: int = 1, step: floa
     step     what one prompt changes by, where few change: enough must change for any test to pass
     returns  in the unit of `differences`; None where no result could pass
     """
-    import numpy as np
+    n = len(differences)
+    return _smallest(n, _spread(differences), tests, step) if n >= _least_changed(tests) else None
+
+
+def needed_prompts(differences: Sequence[float], tests: int = 1, step: float = 1.0) -> int | None:
+    """How many prompts would show a mean difference as large as this one four times of five, if they scatter so.
+
+    It is the least n at which `smallest_difference` comes down to the difference d that was seen: n = ((t₁₋ₐ/₂ + t₀.₈)
+    s / d)², with Student's quantiles at n - 1 (Cohen 1988, Statistical Power Analysis, chapter 2), and at least as many
+    as change often enough for the test to pass. None for fewer than SMALLEST_TEST prompts, and where MOST_NEEDED would
+    not do.
+    """
+    if len(differences) < SMALLEST_TEST:
+        return None
+    seen, spread, least = abs(sum(differences) / len(differences)), _spread(differences), _least_changed(tests)
+    counts = range(least, MOST_NEEDED + 1)
+    place = bisect.bisect_left(counts, True, key=lambda n: _smallest(n, spread, tests, step) <= seen)
+    return counts[place] if place < len(counts) else None
+
+
+def _smallest(n: int, spread: float, tests: int, step: float) -> float:
     from scipy.special import stdtrit
 
-    n, level = len(differences), (1 - CONFIDENCE) / tests
-    least = next((k for k in range(2, n + 1) if 2.0 ** (1 - k) < level), None)
-    if least is None:
-        return None
-    spread = float(np.std(differences, ddof=1))
-    reach = stdtrit(n - 1, 1 - level / 2) + stdtrit(n - 1, POWER)
-    return max(float(reach * spread / n**0.5), step * least / n)
+    reach = stdtrit(n - 1, 1 - (1 - CONFIDENCE) / tests / 2) + stdtrit(n - 1, POWER)
+    return max(float(reach * spread / n**0.5), step * _least_changed(tests) / n)
+
+
+def _spread(differences: Sequence[float]) -> float:
+    import numpy as np
+
+    return float(np.std(differences, ddof=1))
+
+
+def _least_changed(tests: int) -> int:
+    """Of how many prompts all must change, and one way, for the first of so many tests to pass."""
+    return next(k for k in itertools.count(2) if 2.0 ** (1 - k) < (1 - CONFIDENCE) / tests)
 
 
 def at_equal_style(differences: Sequence[float], styles: Sequence[Sequence[float]]) -> Estimate | None:
@@ -245,6 +272,7 @@ def _decided(measure: Measure, p_holm: float | None, tests: int) -> Tested:
     n, mean = len(measure.differences), estimate(measure.differences) if measure.differences else None
     word = verdict(mean.mean, n, p_holm, tests) if mean else "not scored"
     smallest = smallest_difference(measure.differences, tests) if word == UNSHOWN else None
+    needed = needed_prompts(measure.differences, tests) if word == UNSHOWN else None
     return Tested(
         n=n,
         difference=mean,
@@ -252,6 +280,7 @@ def _decided(measure: Measure, p_holm: float | None, tests: int) -> Tested:
         p_holm=p_holm,
         verdict=word,
         smallest=smallest if smallest is not None and smallest <= measure.most else None,
+        needed=None if needed is None else max(needed, n + 1),
     )
 
 

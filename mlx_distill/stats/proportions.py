@@ -16,6 +16,15 @@ MARGIN = 0.03
 """A difference that is taken for none: three points of a hundred."""
 
 
+FLOOR, CEILING = 0.05, 0.95
+"""Below the one next to nothing can be lost, and an answer found by chance is a gain; above the other next to nothing
+can be gained."""
+
+
+def bound(share: float) -> str:
+    return "floor" if share < FLOOR else "ceiling" if share > CEILING else ""
+
+
 def wilson(passed: int, n: int) -> Estimate:
     """The share passed with its score interval (Wilson 1927), which holds near 0 and 1 too. Raises ValueError for no
     items."""

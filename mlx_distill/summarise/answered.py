@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from mlx_distill.run.records import MODELS, Estimate, Role
+from mlx_distill.run.records import MODELS, ROLES, Estimate, Role
 from mlx_distill.run.results.benchmarks import CategoryLength, RoleCounts
 from mlx_distill.stats import inference as stats
 from mlx_distill.summarise.loops import ends_in_loop
@@ -22,7 +22,8 @@ SMALLEST_CATEGORY = 5
 
 
 def roles_part(asked: ScoredBenchmark) -> dict[Role, RoleCounts]:
-    return {role: _role(asked, role) for role in MODELS}
+    answered = {role for _, role, _ in asked.answers}
+    return {role: _role(asked, role) for role in ROLES if role in MODELS or role in answered}
 
 
 def _role(asked: ScoredBenchmark, role: Role) -> RoleCounts:
@@ -42,11 +43,12 @@ def _role(asked: ScoredBenchmark, role: Role) -> RoleCounts:
 
 
 def degraded(asked: ScoredBenchmark, roles: Mapping[Role, RoleCounts]) -> tuple[str, ...]:
-    """A sentence for whatever goes above DEGRADED."""
+    """A sentence for whatever goes above DEGRADED; what the teacher lacks makes base against distilled not doubtful."""
     limit = asked.protocol.max_tokens
     at = f" at {limit:,} tokens" if limit else ""
     sentences = []
-    for role, counts in roles.items():
+    for role in MODELS:
+        counts = roles[role]
         answers, everything = counts.answers, counts.answers + counts.missing
         sentences += [
             f"{role}: {count:,} of {of:,} answers {what} ({100 * count / of:.1f} %)"

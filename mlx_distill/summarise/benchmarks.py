@@ -19,16 +19,14 @@ from mlx_distill.run.results.part import fields_of
 from mlx_distill.run.unfinished import unfinished_training
 from mlx_distill.run.wording import ELSEWHERE
 from mlx_distill.stats import inference as stats
-from mlx_distill.stats.proportions import equivalence
+from mlx_distill.stats.gap import teacher_gap
+from mlx_distill.stats.proportions import bound, equivalence
 from mlx_distill.summarise.answered import degraded, lengths_part, roles_part
 from mlx_distill.summarise.breakdown import changes_part, groups_part, parts_part, pass_at_k_part
 from mlx_distill.summarise.forgetting import coverage_part, forgetting_part
 from mlx_distill.summarise.form import formats_part, packages_part
 from mlx_distill.summarise.gate import gate_part
 from mlx_distill.summarise.scored import ScoredBenchmark, read_scored
-
-FLOOR = 0.05
-"""Below this share passed by the base nothing can be lost, and an answer found by chance is a gain."""
 
 
 def benchmarks_part(run: RunDir, config: Config) -> tuple[tuple[Benchmark, ...], Gate | None]:
@@ -93,7 +91,7 @@ def _row(asked: ScoredBenchmark, own: Sequence[str]) -> dict[str, Any]:
         role: asked.share([pair[index] for pair in asked.pairs.values()] or list(asked.shares(role).values()))
         for index, role in enumerate(MODELS)
     }
-    roles, base = roles_part(asked), shares["base"]
+    roles, base, teacher = roles_part(asked), shares["base"], list(asked.shares("teacher").values())
     length_ratio, length_by_category = lengths_part(asked)
     return {
         **fields_of(asked.protocol),
@@ -102,7 +100,9 @@ def _row(asked: ScoredBenchmark, own: Sequence[str]) -> dict[str, Any]:
         "domain": domain(asked.protocol, own),
         "roles": roles,
         "degraded": degraded(asked, roles),
-        "at_floor": base is not None and base.mean < FLOOR,
+        "bound": bound(base.mean) if base else "",
+        "teacher": asked.share(teacher),
+        "teacher_gap": teacher_gap(asked.reached),
         "parts": parts_part(asked),
         "pass_at_k": pass_at_k_part(asked),
         "categories": groups_part(asked, "category"),

@@ -14,7 +14,15 @@ from msgspec.structs import replace
 from mlx_distill.evaluate.judges import MEASURED, PEOPLE, STATIC_JUDGE
 from mlx_distill.evaluate.judges.pairwise import PAIRS
 from mlx_distill.run.config import Config
-from mlx_distill.run.folder import GENERATIONS, JUDGMENTS, PREFERENCES, PROMPTS, SCORES, TEACHER_DATA, RunDir
+from mlx_distill.run.folder import (
+    GENERATIONS,
+    JUDGMENTS,
+    PREFERENCES,
+    PROMPTS,
+    SCORES,
+    TEACHER_DATA,
+    RunDir,
+)
 from mlx_distill.run.paths import shown
 from mlx_distill.run.prompts import shorten
 from mlx_distill.run.records import (
@@ -32,7 +40,6 @@ from mlx_distill.run.results.comparison import (
     Answer,
     AnswerChecks,
     AnswerJudgment,
-    AnswersOfRole,
     Comparison,
     Dimension,
     ExecutedPairs,
@@ -43,15 +50,19 @@ from mlx_distill.run.results.comparison import (
     RoleOnPrompt,
     Unscored,
 )
-from mlx_distill.run.results.part import Tested, fields_of
+from mlx_distill.run.results.part import TeacherGap, Tested, fields_of
 from mlx_distill.run.rubric import Rubric, rubric_of
 from mlx_distill.stats import inference as stats
+from mlx_distill.stats.proportions import bound
 from mlx_distill.summarise.caveats import caveats
 from mlx_distill.summarise.loops import ends_in_loop
 from mlx_distill.summarise.preferences import outcomes, preferences_part, prompt_values
+from mlx_distill.summarise.prompted import Measured, prompted_part
 from mlx_distill.summarise.scores import (
     CHECKS,
     ByJudge,
+    answers_part,
+    checks_gap,
     checks_part,
     difference,
     dimensions_part,
@@ -94,6 +105,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
     )
     if not compared.judgments and not compared.preferences:
         return None
+    measured = Measured(compared.judgments, compared.scores)
     part = Comparison(
         **_measured(compared),
         samples=config.comparison.samples,
@@ -102,6 +114,7 @@ def comparison_part(run: RunDir, config: Config) -> Comparison | None:
         teacher_models=tuple(sorted({answer.model for answer in run.read(TEACHER_DATA, Completion)})),
         caveats=(),
         prompts=tuple(_prompts(compared)),
+        prompted=prompted_part(run, config, compared.prompts, measured, compared.rubric),
     )
     return replace(part, caveats=caveats(config, part))
 
@@ -129,7 +142,7 @@ def _measured(compared: Compared) -> dict[str, Any]:
         "preferences": tuple(preferences),
         "dimensions": tuple(dimensions),
         "checks": checks_part(compared.scores, pairs, compared.roles),
-        "answers": {role: _answers(compared.generations, role) for role in compared.roles},
+        "answers": {role: answers_part(compared.generations, role) for role in compared.roles},
     }
 
 
@@ -145,17 +158,18 @@ def _decided(compared: Compared) -> tuple[list[PairPreference], list[Dimension],
     decided = iter(stats.decide_together(tests))
     named = [_tested(entry, next(decided)) for entry in primary]
     rows = [Dimension(**fields_of(next(decided)), **fields_of(row)) for row, _ in dimensions]
-    executed = _executed(pairs[0], next(decided)) if pairs else None
+    executed = _executed(pairs[0], next(decided), checks_gap(compared.scores)) if pairs else None
     others = [entry for entry in preferences if entry not in primary]
     return [*named, *others], rows, executed
 
 
-def _executed(counts: stats.PairCounts, test: Tested) -> ExecutedPairs:
-    return ExecutedPairs(**fields_of(test), **counts._asdict(), name="Executed checks")
+def _executed(counts: stats.PairCounts, test: Tested, gap: TeacherGap | None) -> ExecutedPairs:
+    stands = bound((counts.both + counts.lost) / test.n)
+    return ExecutedPairs(**fields_of(test), **counts._asdict(), name="Executed checks", bound=stands, teacher_gap=gap)
 
 
 def _tested(entry: PairPreference, test: Tested) -> PairPreference:
-    values = {name: getattr(test, name) for name in ("n", "difference", "p", "p_holm", "verdict", "smallest")}
+    values = {name: getattr(test, name) for name in ("n", "difference", "p", "p_holm", "verdict", "smallest", "needed")}
     return replace(entry, **values)
 
 
@@ -174,21 +188,6 @@ def _named(rows: Sequence[Measure]) -> str:
     if len({row.n for row in rows}) == 1:
         return f"{', '.join(str(row.name) for row in rows)}, n = {rows[0].n}"
     return "; ".join(f"{row.name}, n = {row.n}" for row in rows)
-
-
-def _answers(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
-    mine = [generation for generation in generations if generation.role == role]
-    lengths = stats.by_prompt((g.prompt_id, float(len(g.answer_text))) for g in mine)
-    tokens, seconds = sum(g.tokens for g in mine), sum(g.seconds for g in mine)
-    return AnswersOfRole(
-        count=len(mine),
-        cut_off=sum(generation.finish_reason == "length" for generation in mine),
-        loops=sum(ends_in_loop(generation.text) for generation in mine),
-        characters=stats.estimate(list(lengths.values())) if mine else None,
-        tokens=tokens,
-        seconds=seconds,
-        tokens_per_second=tokens / seconds if seconds else None,
-    )
 
 
 # ---------------------------------------------------------------- prompt by prompt

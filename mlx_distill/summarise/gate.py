@@ -246,11 +246,6 @@ def caveats(rows: Sequence[Benchmark], domains: Sequence[DomainRow] = (), sandbo
     sentences = [f"No benchmark shows it alone, but {clause}." for clause in _lost_together(rows, domains)]
     sentences += [f"{row.title}, {sentence}." for row in rows for sentence in row.degraded]
     sentences += [f"{why}." for row in rows if (why := why_undetectable(row, _tests(rows)))]
-    sentences += [
-        f"{row.title} is at the floor: the base passes {_percent(row.base)} %, and nothing can be lost there."
-        for row in rows
-        if row.at_floor and not why_undetectable(row, _tests(rows))
-    ]
     sentences += _about_what_is_not_shown(rows) + _about_overlap(rows)
     sentences += [f"{row.title} was asked in part: {row.subset}." for row in rows if row.subset]
     sentences += [

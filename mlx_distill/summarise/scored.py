@@ -52,6 +52,12 @@ class ScoredBenchmark:
         base, distilled = (self.shares(role) for role in MODELS)
         return {item: (base[item], distilled[item]) for item in self.items if item in base and item in distilled}
 
+    @functools.cached_property
+    def reached(self) -> list[tuple[float, float, float]]:
+        """The shares of teacher, base and distilled, of each item that all three have a scored answer to."""
+        teacher = self.shares("teacher")
+        return [(teacher[item], *pair) for item, pair in self.pairs.items() if item in teacher]
+
     def shares(self, role: Role) -> dict[str, float]:
         scored = (score for (_, whose, _), score in self.scores.items() if whose == role)
         return stats.by_prompt((score.item_id, float(score.passed)) for score in scored if score.passed is not None)

@@ -11,13 +11,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlx_distill.run.records import MODELS, ROLES, Estimate, Judgment, Prompt, Role, Score
-from mlx_distill.run.results.comparison import CheckCounts, Checks, ExecutedPairs
-from mlx_distill.run.results.part import Part
+from mlx_distill.run.records import MODELS, ROLES, Estimate, Generation, Judgment, Prompt, Role, Score
+from mlx_distill.run.results.comparison import AnswersOfRole, CheckCounts, Checks, ExecutedPairs
+from mlx_distill.run.results.part import Part, TeacherGap
 from mlx_distill.run.rubric import Rubric
 from mlx_distill.stats import agreement
 from mlx_distill.stats import inference as stats
+from mlx_distill.stats.gap import teacher_gap
 from mlx_distill.summarise.form import packages_part
+from mlx_distill.summarise.loops import ends_in_loop
 
 ByJudge = dict[tuple[str, Role, str], dict[str, float]]
 """(prompt, role, dimension) → judge → mean score over samples and repeats."""
@@ -80,6 +82,7 @@ class Scores(Part, frozen=True, kw_only=True):
     from_checks: int
     agreement: Estimate | None
     repeat_agreement: Estimate | None
+    teacher_gap: TeacherGap | None
 
 
 def dimensions_part(
@@ -104,8 +107,17 @@ def _dimension(
         from_checks=len(checked & set(by_prompt)),
         agreement=_agreement(judgments, name),
         repeat_agreement=_repeat_agreement(judgments, name),
+        teacher_gap=teacher_gap([reached for p in prompts if (reached := _reached(known, p, name))]),
     )
     return row, stats.Measure(differences, stats.paired_p(differences), 10)
+
+
+def _reached(known: ByJudge, prompt: str, dimension: str) -> tuple[float, float, float] | None:
+    """The marks of teacher, base and distilled, by the judges who scored all three."""
+    teacher, base, distilled = (known.get((prompt, role, dimension), {}) for role in ROLES)
+    judges = [judge for judge in teacher if judge in base and judge in distilled]
+    marks = [_mean([by[judge] for judge in judges]) for by in (teacher, base, distilled)] if judges else []
+    return (marks[0], marks[1], marks[2]) if marks else None
 
 
 def _estimate(values: Sequence[float]) -> Estimate | None:
@@ -161,6 +173,15 @@ def checks_part(scores: Sequence[Score], pairs: ExecutedPairs | None, roles: Seq
     return Checks(sandbox=sandboxes, roles=counted, packages=packages_part(scores, ROLES), pairs=pairs)
 
 
+def checks_gap(scores: Sequence[Score]) -> TeacherGap | None:
+    """Over the prompts whose checks were run for all three."""
+    passed = _passed(scores)
+    items = sorted({item for item, _ in passed})
+    whole = [item for item in items if all((item, role) in passed for role in ROLES)]
+    reached = ([float(passed[item, role]) for role in ROLES] for item in whole)
+    return teacher_gap([(teacher, base, distilled) for teacher, base, distilled in reached])
+
+
 def pairs_part(scores: Sequence[Score]) -> tuple[stats.PairCounts, stats.Measure] | None:
     """Distilled against base, paired by prompt, with the exact McNemar test; None where nothing was run for both."""
     passed = _passed(scores)
@@ -178,3 +199,21 @@ def _passed(scores: Sequence[Score]) -> dict[tuple[str, Role], bool]:
             key = (score.item_id, score.role)
             passed[key] = passed.get(key, True) and score.passed
     return passed
+
+
+# ---------------------------------------------------------------- how they came out
+
+
+def answers_part(generations: Sequence[Generation], role: Role) -> AnswersOfRole:
+    mine = [generation for generation in generations if generation.role == role]
+    lengths = stats.by_prompt((g.prompt_id, float(len(g.answer_text))) for g in mine)
+    tokens, seconds = sum(g.tokens for g in mine), sum(g.seconds for g in mine)
+    return AnswersOfRole(
+        count=len(mine),
+        cut_off=sum(generation.finish_reason == "length" for generation in mine),
+        loops=sum(ends_in_loop(generation.text) for generation in mine),
+        characters=stats.estimate(list(lengths.values())) if mine else None,
+        tokens=tokens,
+        seconds=seconds,
+        tokens_per_second=tokens / seconds if seconds else None,
+    )

@@ -78,7 +78,13 @@ def test_base_and_distilled_are_asked_scored_and_kept(finished: Path, data: Path
         json.dumps(a | {"seconds": 0}) for a in answers
     }
 
-    benched("--run", run, "--data", data, "--max-tokens", "2")
+    (row,) = benched(*first, "--teacher-answers", answers(tmp_path / "teacher.jsonl", 24))["benchmarks"]
+    assert (row["teacher"]["mean"], row["teacher_gap"]["gap"]["mean"]) == (1.0, 1.0 - row["base"]["mean"])
+    assert len(lines(run / "bench/answers.jsonl")) == 72
+    assert "share of the teacher gap closed" in (run / "RESULTS.md").read_text()
+
+    (row,) = benched("--run", run, "--data", data, "--max-tokens", "2", "--teacher-answers", "none")["benchmarks"]
+    assert (row["teacher"], row["teacher_gap"]) == (None, None)
     assert all(a["tokens"] <= 2 for a in lines(run / "bench/answers.jsonl"))
     report = (run / "RESULTS.md").read_text()
     assert "colours" in report
@@ -123,6 +129,19 @@ def test_answers_made_elsewhere_need_no_model_and_the_gate_decides(scored: Any, 
     same = scored("same", 4, 4)
     assert (same["benchmarks"][0]["verdict"], same["gate"]["verdict"]) == ("no difference shown", "do not ship")
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_of_a_teachers_answers_the_share_of_its_gap_that_was_closed_is_told(data: Path, tmp_path: Path) -> None:
+    base, distilled, teacher = (answers(tmp_path / f"{right}.jsonl", right) for right in (4, 10, 20))
+    given = ("--answers", f"base={base}", "--answers", f"distilled={distilled}", "--teacher-answers", teacher)
+    run = tmp_path / "taught"
+    (row,) = benched("--run", run, "--data", data, *given)["benchmarks"]
+    assert row["teacher"]["mean"] == pytest.approx(20 / 24)
+    assert row["teacher_gap"]["closed"]["mean"] == pytest.approx(6 / 16)
+    assert 0 < row["teacher_gap"]["closed"]["low"] < row["teacher_gap"]["closed"]["high"] < 1
+    written(tmp_path / "other.jsonl", [{"task_id": ROWS[0]["id"], "role": "base", "text": "blue"}])
+    wrong = ("--teacher-answers", tmp_path / "other.jsonl")
+    fails(3, "holds no answer of the teacher", "bench", "--run", run, "--data", data, *given[:4], *wrong)
 
 
 def test_several_answers_to_an_item_made_elsewhere_are_samples(data: Path, tmp_path: Path) -> None:

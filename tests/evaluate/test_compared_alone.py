@@ -82,9 +82,14 @@ def test_a_recording_of_the_training_answers_alone_is_a_teacher_of_no_test_promp
 
 @pytest.mark.real
 def test_a_whole_run_on_own_data_needs_no_key(files: Path, short: Options) -> None:
-    done = invoke("run", *options(files, short))
+    done = invoke("run", *options(files, short), "--prompted-base")
     assert done.returncode == 0, done.stderr
     assert ALONE in " ".join(done.stdout.split()).lower()
+    prompted = json.loads((files / "run" / "results.json").read_text())["comparison"]["prompted"]
+    assert (prompted["examples"], prompted["answers"]["count"]) == (3, 2)
+    shown = [json.loads(line)["messages"][0]["content"] for line in (files / "run/prompted/examples.jsonl").open()]
+    assert set(shown) < {json.loads(line)["prompt"] for line in (files / "chat.jsonl").open()}
+    assert "The prompted base" in (files / "run" / "RESULTS.md").read_text()
 
 
 def test_a_teacher_that_was_named_is_asked_and_needs_its_key(files: Path, short: Options) -> None:

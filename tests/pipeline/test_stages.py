@@ -35,7 +35,8 @@ def wanted(job: Job) -> list[str]:
 
 
 def test_the_stages_stand_in_the_order_of_the_work(tmp_path: Path) -> None:
-    assert list(STAGES) == ["prompts", "collect", "choose", "filter", "train", "select", "generate", "judge", "bench"]
+    stages = ["prompts", "collect", "choose", "filter", "replay", "train", "select", "generate", "judge", "prompted"]
+    assert list(STAGES) == [*stages, "bench"]
     assert wanted(job(tmp_path)) == ["prompts", "collect", "filter", "train", "generate", "judge"]
     assert wanted(job(tmp_path, bench__benchmarks=("gsm8k",), selection__items=10))[-4:] == (
         ["select", "generate", "judge", "bench"]

@@ -38,7 +38,9 @@ def made(bare: Results, tmp_path_factory: pytest.TempPathFactory) -> dict[str, R
 
 @pytest.fixture
 def results(made: dict[str, Results]) -> Results:
-    return copy.deepcopy(made["study"])
+    study = copy.deepcopy(made["study"])
+    study["comparison"]["checks"]["pairs"]["bound"] = ""  # what is said of it stands above everything
+    return study
 
 
 def text_of(results: Results) -> str:
@@ -131,8 +133,8 @@ def test_what_makes_a_score_doubtful_is_said(results: Results) -> None:
     assert f"- {said}" in section(text, "Read with care")
     assert f"- {said}" in section(text, "Benchmarks")
     answers = section(folded(text, "IFEval"), "Answers", 3)
-    assert "| distilled | 541 | 14 | 0 | 0 | 0 |" in answers
-    assert "| base | 541 | 0 | 1 | 0 | 0 |" in answers
+    assert "| distilled | 541 | 14 | 0 | 0 | 0 | 0 |" in answers
+    assert "| base | 541 | 0 | 0 | 1 | 0 | 0 |" in answers
 
 
 def test_overlap_deviations_and_the_protocol_are_told(results: Results) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from runs import Made, results_of
 from selected import SELECTIONS, selected
+from tables import every
 from typed import as_dict, typed
 
 from mlx_distill.report.card import model_card
@@ -21,7 +22,9 @@ from mlx_distill.report.page import page
 from mlx_distill.report.sections import findings
 from mlx_distill.report.sections.measures import benchmark_measures, comparison_measures, domain_measures
 from mlx_distill.report.terminal import summary
+from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
+from mlx_distill.run.results.comparison import PromptedBase, PromptedScore
 from mlx_distill.summarise import history
 
 
@@ -90,7 +93,8 @@ def test_every_warning_is_in_all_reports(compared: Results, tmp_path: Path) -> N
 
 
 def test_every_verdict_is_in_all_reports(compared: Results, tmp_path: Path) -> None:
-    """The one of the run, and of each measure that differs: what got better or worse is named with its numbers."""
+    """The one of the run, and of each measure that differs: what got better or worse is named with its numbers, what
+    shows no difference with what it would take, and what a teacher is ahead of with the share closed."""
     lacking = {}
     for name, results in every_kind(compared, tmp_path).items():
         verdicts = [each.word for each in [findings.headline(results)]]
@@ -101,9 +105,33 @@ def test_every_verdict_is_in_all_reports(compared: Results, tmp_path: Path) -> N
         measures = benchmark_measures(results.benchmarks)
         measures += comparison_measures(results.comparison) if results.comparison else []
         verdicts += [text for row in measures if row.difference for text in (row.name, row.difference_text)]
+        verdicts += [text for row in measures for text in (row.needed if row.to_tell else "", row.closed) if text]
         if missing := found_in(results, [verdict[:1].lower() + verdict[1:] for verdict in verdicts[:1]] + verdicts[1:]):
             lacking[name] = missing
     assert lacking == {}
+
+
+@every("base, word", [(0, "on the floor"), (28, "at the ceiling")])
+def test_a_test_that_can_show_nothing_is_said_first_and_everywhere(
+    base: int, word: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made = as_dict(typed(results_of(tmp_path_factory.mktemp("bound"), Made(name=word))))
+    made["comparison"]["checks"]["pairs"] |= {"n": 28, "both": base, "lost": 0, "bound": word.split()[-1]}
+    results = typed(made)
+    for name, text in reports(results).items():
+        assert f"Executed checks {word}" in text, name
+        assert text.index(f"Executed checks {word}") < text.index(
+            "Verdict" if name != "report.html" else "Read with"
+        ), name
+
+
+def test_what_a_prompt_buys_without_training_is_in_all_reports(compared: Results) -> None:
+    assert compared.comparison
+    score = PromptedScore(name="Form", prompted=Estimate(6.0, 28), gain=Estimate(1.25, 28), ahead=Estimate(-0.75, 28))
+    base = PromptedBase(examples=3, answers=compared.comparison.answers["base"], scores=(score,))
+    results = replace(compared, comparison=replace(compared.comparison, prompted=base))
+    assert set(found_in(results, ["Form", "-0.75"])) == set()
+    assert set(found_in(results, ["3 training examples", "+1.25"])) == {"terminal"}
 
 
 def test_a_teacher_that_answered_no_test_prompt_is_in_no_column(tmp_path: Path) -> None:

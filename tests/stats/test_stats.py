@@ -187,6 +187,58 @@ def test_what_was_shown_or_never_could_be_has_no_smallest_difference() -> None:
     assert stats.decide_together([stats.Measure([1.0, -1.0] * 9, 1.0, 0.5)])[0].smallest is None  # beyond its range
 
 
+def passing(n: int, gained: float, lost: float, tests: int) -> float:
+    """The exact chance that McNemar's test passes, for shares of items that gain and lose."""
+    total = 0.0
+    for changed in range(n + 1):
+        weight = scipy.stats.binom.pmf(changed, n, gained + lost)
+        if weight < 1e-9:
+            continue
+        up = np.arange(changed + 1)
+        passes = np.array([stats.mcnemar(int(k), changed - int(k)) < 0.05 / tests for k in up])
+        total += (
+            weight * scipy.stats.binom.pmf(up, changed, gained / (gained + lost))[passes].sum()
+            if weight > 1e-9
+            else 0.0
+        )
+    return total
+
+
+@every("n, gained, lost, tests", [(20, 3, 0, 1), (20, 4, 1, 6), (28, 5, 3, 1), (30, 5, 0, 1), (40, 9, 4, 6)])
+def test_so_many_items_would_show_four_times_of_five_what_was_seen(n: int, gained: int, lost: int, tests: int) -> None:
+    needed = stats.needed_prompts([1.0] * gained + [-1.0] * lost + [0.0] * (n - gained - lost), tests)
+    assert needed
+    assert 0.73 <= passing(needed, gained / n, lost / n, tests) <= 0.91
+
+
+@every("tests", [1, 6])
+def test_so_many_scores_would_show_four_times_of_five_what_was_seen(tests: int) -> None:
+    """Against the t-test's exact power, which is Student's noncentral distribution."""
+    values = np.random.default_rng(6).normal(0, 1, 30)
+    values = 0.3 + (values - values.mean()) / values.std(ddof=1)
+    needed = stats.needed_prompts(list(values), tests)
+    assert needed
+    critical = scipy.stats.t.ppf(1 - 0.025 / tests, needed - 1)
+    assert scipy.stats.nct.sf(critical, needed - 1, 0.3 * needed**0.5) == pytest.approx(0.8, abs=0.005)
+
+
+def test_no_number_shows_what_is_next_to_nothing_and_a_larger_difference_takes_fewer() -> None:
+    assert stats.needed_prompts([1.0, -1.0] * 10) is None
+    assert stats.needed_prompts([1.0, -1.0] * 500 + [0.5]) is None
+    assert stats.needed_prompts([1.0] * 5) is None  # of five nothing is known
+    needed = [stats.needed_prompts([1.0] * gained + [0.0] * (40 - gained)) for gained in (1, 3, 5)]
+    assert needed == sorted(filter(None, needed), reverse=True)
+
+
+@given(st.lists(st.integers(-3, 3), min_size=6, max_size=60), st.integers(1, 7))
+def test_it_is_where_the_detectable_difference_comes_down_to_the_one_seen(values: list[int], tests: int) -> None:
+    """Of as many as are needed, whose spread is the same, it could have been detected."""
+    needed, seen = stats.needed_prompts(values, tests), abs(sum(values) / len(values))
+    smallest = stats.smallest_difference(values, tests)
+    if smallest is not None and needed is not None:
+        assert (needed <= len(values)) == (smallest <= seen)
+
+
 def test_a_difference_of_style_alone_vanishes_at_equal_style_and_one_of_substance_stays() -> None:
     random = np.random.default_rng(5)
     styles = random.normal(0.5, 0.5, (60, 2))

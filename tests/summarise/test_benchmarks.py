@@ -135,10 +135,10 @@ def test_a_line_written_twice_counts_once_and_items_of_an_earlier_subset_do_not_
 def test_a_benchmark_of_no_items_has_nothing_to_say(tmp_path: Path) -> None:
     run = bench_run(tmp_path, [Made("MBPP+", "code", 0, 0, 0, 0), CODE])
     rows, _ = as_dict(benchmarks_part(run, settings()))
-    assert (rows[0]["verdict"], rows[0]["base"], rows[0]["at_floor"], rows[0]["degraded"]) == (
+    assert (rows[0]["verdict"], rows[0]["base"], rows[0]["bound"], rows[0]["degraded"]) == (
         "not scored",
         None,
-        False,
+        "",
         [],
     )
     assert rows[1]["p"] == rows[1]["p_holm"]
@@ -149,9 +149,11 @@ def test_five_items_are_too_few_and_say_so(tmp_path: Path) -> None:
     assert (row["verdict"], row["p"], row["smallest"]) == ("too few prompts to tell", None, None)
 
 
-@pytest.mark.parametrize(("base", "floor"), [(4, True), (5, False)])
-def test_below_five_per_cent_a_base_is_at_the_floor(tmp_path: Path, base: int, floor: bool) -> None:
-    assert row_of(tmp_path, Made("AIME 2024", "mathematics", 100, base, 0, 0))["at_floor"] == floor
+@pytest.mark.parametrize(("base", "bound"), [(4, "floor"), (5, ""), (95, ""), (96, "ceiling")])
+def test_a_base_stands_on_the_floor_or_at_the_ceiling_in_the_outer_twentieths(
+    tmp_path: Path, base: int, bound: str
+) -> None:
+    assert row_of(tmp_path, Made("AIME 2024", "mathematics", 100, base, 0, 0))["bound"] == bound
 
 
 def test_domains_are_told_by_capability_or_by_name(tmp_path: Path) -> None:

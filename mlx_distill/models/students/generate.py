@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +46,19 @@ class Batch:
 
 
 def generate(
-    student: Student, role: Role, prompts: Mapping[str, str], decoding: Decoding, done: Collection[Case] = ()
+    student: Student,
+    role: Role,
+    prompts: Mapping[str, str],
+    decoding: Decoding,
+    done: Collection[Case] = (),
+    before: Sequence[dict[str, str]] = (),
 ) -> Iterator[list[Generation]]:
     """The role's answers to prompts (id → text), batch by batch; batches whose cases are all in `done` are left out.
+    `before`: messages that stand before each question.
 
     A student that does not answer in batches as it does alone writes one answer after another, and says so once.
     """
-    for batch in batches(student, prompts, decoding):
+    for batch in batches(student, prompts, decoding, before):
         if not all(case in done for case in batch.cases):
             yield _together_or_alone(student, role, batch, decoding)
 
@@ -74,10 +80,13 @@ def _together_or_alone(student: Student, role: Role, batch: Batch, decoding: Dec
     ]
 
 
-def batches(student: Student, prompts: Mapping[str, str], decoding: Decoding) -> list[Batch]:
+def batches(
+    student: Student, prompts: Mapping[str, str], decoding: Decoding, before: Sequence[dict[str, str]] = ()
+) -> list[Batch]:
     """The same for every role: the longest prompts first, the samples of one prompt together."""
     asked = {
-        name: student.under(decoding.system, [{"role": "user", "content": text}]) for name, text in prompts.items()
+        name: student.under(decoding.system, [*before, {"role": "user", "content": text}])
+        for name, text in prompts.items()
     }
     tokens = {name: student.tokens(messages) for name, messages in asked.items()}
     ordered = sorted(tokens, key=lambda name: (-len(tokens[name]), name))

@@ -18,7 +18,7 @@ from mlx_distill.report.style import HATCHES
 from mlx_distill.run.records import Estimate, Role
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import CheckCounts, Comparison, Dimension, ExecutedPairs, PairPreference
-from mlx_distill.run.wording import estimate
+from mlx_distill.run.wording import BOUNDS, estimate
 from mlx_distill.run.wording import percent as with_interval
 
 
@@ -111,4 +111,5 @@ def _checks(pairs: ExecutedPairs, roles: Mapping[Role, CheckCounts]) -> Row:
 
     numbers = f"gained {pairs.gained}, lost {pairs.lost}"
     note = f"both {pairs.both}, neither {pairs.neither}"
-    return Row("Executed checks", note, pairs.verdict, numbers, tried(pairs), draw)
+    stands = f"! {BOUNDS[pairs.bound]}" if pairs.bound in BOUNDS else ""
+    return Row("Executed checks", note, pairs.verdict, numbers, tried(pairs), draw, warning=stands)

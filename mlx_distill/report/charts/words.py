@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
 from mlx_distill.run.results.comparison import Comparison, Measure
-from mlx_distill.run.wording import plural, tested
+from mlx_distill.run.wording import BOUNDS, plural, tested
 
 
 def judged_by(comparison: Comparison) -> str:
@@ -33,7 +33,7 @@ def gated(results: Results) -> str:
 
 def doubts(row: Benchmark) -> str:
     """What makes a benchmark's result doubtful, shortly; the reports have all of it."""
-    sentences = [*row.degraded, *(["the base passes next to nothing"] if row.at_floor else [])]
+    sentences = [*row.degraded, *([BOUNDS[row.bound]] if row.bound in BOUNDS else [])]
     more = f", and {len(sentences) - 1} more" if len(sentences) > 1 else ""
     return f"! {sentences[0].split(' (')[0]}{more}" if sentences else ""
 

@@ -75,7 +75,7 @@ def _first(results: Results) -> dict[str, Any]:
     """What stands above everything else."""
     verdict = findings.verdict_section(results).blocks
     return {
-        "unfinished": findings.unfinished(results),
+        "beforehand": findings.beforehand(results),
         "headline": findings.headline(results),
         "rules": findings.rules(results.gate) if results.gate else None,
         "warnings": findings.warnings(results),
@@ -91,7 +91,14 @@ def _first(results: Results) -> dict[str, Any]:
 def _parts(results: Results) -> dict[str, list[Section]]:
     """The sections of each chapter."""
     asked = (benchmarks.scores, benchmarks.forgetting, benchmarks.changed_items, benchmarks.details, benchmarks.others)
-    compared = (comparison.scorecard, comparison.preference, comparison.checks, comparison.judges, comparison.answers)
+    compared = (
+        comparison.scorecard,
+        comparison.preference,
+        comparison.checks,
+        comparison.prompted,
+        comparison.judges,
+        comparison.answers,
+    )
     chapters = {
         "benchmarks": [make(results) for make in asked],
         "seeds": [seeds.training_seeds(results)],

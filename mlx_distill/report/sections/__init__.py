@@ -31,6 +31,7 @@ def measured(results: Results) -> list[Section]:
         comparison.scorecard(results),
         comparison.preference(results),
         comparison.checks(results),
+        comparison.prompted(results),
         comparison.judges(results),
         comparison.answers(results),
         benchmarks.changed_items(results),

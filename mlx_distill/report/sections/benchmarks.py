@@ -28,7 +28,8 @@ SCORES = (
     "brackets are 95 % intervals (Wilson's for shares, resampled items for differences). p is McNemar's exact one, or "
     "of sign flips for several answers an item; verdicts rest on p (Holm), adjusted for looking at several benchmarks. "
     "No difference shown is not the same as no difference. Equivalent: shown to differ by less than 3 points. "
-    "Detectable: the smallest difference that so many items would have shown with 80 % power."
+    "Detectable: the smallest difference that so many items would have shown with 80 % power; needed to tell: how many "
+    "more would show one as large as the one seen."
 )
 FORMATS = "In the asked format: answers that followed it strictly; what passes is read in any format."
 POOLED = "All items of a domain's benchmarks together; the domains are adjusted for each other."
@@ -137,7 +138,7 @@ def _answers(row: Benchmark) -> Table:
             ),
             estimate(answers.characters, 0),
         )
-        for role, answers in ((role, row.roles[role]) for role in MODELS)
+        for role, answers in row.roles.items()
     ]
     header = ("", "answers", "cut at the cap", "end in a loop", "none to be read", "not scored", "missing")
     return Table((*header, "characters"), rows)

@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from mlx_distill.report.document import Block, Bullets, Cell, Facts, Line, Measures, Section, Table, verdict
 from mlx_distill.report.sections.measures import comparison_measures
 from mlx_distill.run.results import Results
-from mlx_distill.run.results.comparison import Agreement, Comparison, PairPreference
+from mlx_distill.run.results.comparison import Agreement, Comparison, PairPreference, PromptedBase
 from mlx_distill.run.wording import NOTHING, answers_made, estimate, p_value, percent, plural, share
 
 PREFERRED = "The preference is the share of pairs won; a tie counts half."
 SCORES = (
     "Scores go from 0 to 10. Verdicts are adjusted for "
     "looking at several measures (Holm). Detectable: the smallest difference that so many prompts, with so much "
-    "scatter, would have shown with 80 % power, beside the other measures."
+    "scatter, would have shown with 80 % power, beside the other measures; needed to tell: how many more would show "
+    "one as large as the one seen."
 )
 
 
@@ -104,6 +105,34 @@ def checks(results: Results) -> Section:
         blocks += [Line("Distilled against base, prompt by prompt:")]
         blocks += [Table(header, [(*counts, *figures, verdict(pairs.verdict))])]
     return Section("checks", "Executed checks", blocks)
+
+
+def prompted(results: Results) -> Section:
+    """What a prompt buys without training."""
+    base = results.comparison.prompted if results.comparison else None
+    if base is None:
+        return Section("prompted", "The prompted base")
+    header = ("", "prompted base", "prompted base − base", "distilled − prompted base", "n")
+    rows = [
+        (
+            row.name,
+            estimate(row.prompted),
+            *(estimate(value, 2, "+") for value in (row.gain, row.ahead)),
+            f"{row.prompted.n}",
+        )
+        for row in base.scores
+    ]
+    return Section("prompted", "The prompted base", [Line(about_prompted(base)), Table(header, rows)])
+
+
+def about_prompted(base: PromptedBase) -> str:
+    answers, examples = base.answers, plural(base.examples, "training example")
+    ended = f"{answers.cut_off} cut at the cap, {answers.loops} in a loop"
+    return (
+        f"The untrained base under the teacher's system prompt, with {examples} before each question "
+        f"({plural(answers.count, 'answer')}, {ended}). What a prompt buys needs no training. Static analysis and "
+        "executed checks alone score it; nothing is tested."
+    )
 
 
 # ---------------------------------------------------------------- how far the judges can be trusted

@@ -15,7 +15,7 @@ from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Gate, RuleResult
 from mlx_distill.run.results.comparison import Comparison
-from mlx_distill.run.wording import UNSHOWN, answers_made, drift_in_words, estimate, plural, tested
+from mlx_distill.run.wording import BOUNDS, UNSHOWN, answers_made, drift_in_words, estimate, plural, tested
 
 BRACKETS = (
     "Brackets are 95 % intervals over whole prompts, for one number at a time. Verdicts are adjusted for looking at "
@@ -33,9 +33,29 @@ class Headline:
     because: str
 
 
-def unfinished(results: Results) -> list[Line]:
-    """What is said before anything else: what follows may rest on a part of the work."""
-    return [Line(lead=sentence, word="worse") for sentence in results.unfinished]
+def beforehand(results: Results) -> list[Line]:
+    """What is said before anything else: what follows may rest on a part of the work, or on a test that can show
+    nothing."""
+    return [*(Line(lead=sentence, word="worse") for sentence in results.unfinished), *_bounds(results)]
+
+
+def _bounds(results: Results) -> list[Line]:
+    """Tests that the base passes nearly never, or nearly always."""
+    pairs = results.comparison.checks.pairs if results.comparison else None
+    lines = [_bound("Executed checks", pairs.bound, f"{pairs.lost + pairs.both} of {pairs.n} prompts")] if pairs else []
+    lines += [
+        _bound(row.title, row.bound, f"{100 * row.base.mean:.1f} % of {plural(row.n, 'item')}")
+        for row in results.benchmarks
+        if row.base
+    ]
+    return [line for line in lines if line]
+
+
+def _bound(name: str, bound: str, passed: str) -> Line | None:
+    if bound not in BOUNDS:
+        return None
+    advice = "Ask easier ones." if bound == "floor" else "Ask harder ones."
+    return Line(f"The base passes {passed}. {advice}", f"{name} {BOUNDS[bound]}.")
 
 
 def headline(results: Results) -> Headline:
@@ -152,8 +172,18 @@ def _change(measure: Measure) -> Line:
     counts = ", ".join(f"{count} {word}" for word, count in measure.counts if word != "unchanged")
     beside = "" if measure.verdict in CHANGES else measure.verdict
     text = f"{measure.difference_text} {measure.unit}".strip()
-    parts = [text, f"n = {measure.n}, {tested(measure.p_holm)}", counts, beside, measure.worth]
+    parts = [text, f"n = {measure.n}, {tested(measure.p_holm)}", counts, beside, measure.worth, measure.to_tell]
+    parts.append(measure.share_closed)
     return Line("; ".join(part for part in parts if part), f"{measure.name}:")
+
+
+def prompted(comparison: Comparison) -> list[str]:
+    """What distilled is ahead of the prompted base, in one sentence."""
+    rows = comparison.prompted.scores if comparison.prompted else ()
+    ahead = [f"{row.name} {estimate(row.ahead, 2, '+')}" for row in rows]
+    return (
+        [f"Distilled less the prompted base, which took no training: {', '.join(ahead)} (untested)."] if ahead else []
+    )
 
 
 def worth(rows: Sequence[Measure]) -> list[str]:
@@ -161,7 +191,17 @@ def worth(rows: Sequence[Measure]) -> list[str]:
     detectable = [f"{row.name} {row.detectable}" for row in rows if row.detectable and not row.equivalent]
     alike = [f"{row.name} {row.equivalent}" for row in rows if row.equivalent]
     sentences = [f"No difference shown. Detectable with 80 % power: {', '.join(detectable)}."] if detectable else []
+    needed = [f"{row.name} {row.needed}" for row in rows if row.to_tell]
+    sentences += (
+        [f"To tell whether a difference as large as the one seen is real: {', '.join(needed)}."] if needed else []
+    )
     return sentences + ([f"No difference shown: {', '.join(alike)}."] if alike else [])
+
+
+def shares_closed(rows: Sequence[Measure]) -> list[str]:
+    """How much of the teacher's lead over the base was gained, in one sentence."""
+    shares = [f"{row.name} {row.closed}" for row in rows if row.closed]
+    return [f"Share of the teacher gap closed: {'; '.join(shares)}."] if shares else []
 
 
 def _direction(change: Estimate) -> str:

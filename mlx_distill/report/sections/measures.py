@@ -11,7 +11,10 @@ from mlx_distill.report.document import Measure
 from mlx_distill.run.records import Estimate, Role
 from mlx_distill.run.results.benchmarks import Benchmark, DomainRow
 from mlx_distill.run.results.comparison import CheckCounts, Comparison, Dimension, ExecutedPairs, PairPreference
+from mlx_distill.run.results.comparison import Measure as Measured
+from mlx_distill.run.results.part import MOST_NEEDED, TeacherGap
 from mlx_distill.run.wording import (
+    BOUNDS,
     NOTHING,
     UNSHOWN,
     equivalence,
@@ -55,6 +58,7 @@ def _preference(row: PairPreference) -> Measure:
         p_holm=row.p_holm,
         verdict=str(row.verdict),
         detectable=_detectable(row.verdict, row.smallest and row.smallest / 2, "{:.0%} from even"),
+        needed=_needed(row),
         counts=(("won", row.won), ("tied", row.tied), ("lost", row.lost)),
     )
 
@@ -73,7 +77,10 @@ def _checks(row: ExecutedPairs, comparison: Comparison) -> Measure:
         p_holm=row.p_holm,
         verdict=row.verdict,
         detectable=_detectable(row.verdict, row.smallest and 100 * row.smallest, "{:.0f} points"),
+        needed=_needed(row),
+        closed=closed(row.teacher_gap),
         counts=(("gained", row.gained), ("lost", row.lost)),
+        warnings=[BOUNDS[row.bound]] if row.bound in BOUNDS else [],
     )
 
 
@@ -98,8 +105,30 @@ def _dimension(row: Dimension, roles: Sequence[Role], reach: float) -> Measure:
         p_holm=row.p_holm,
         verdict=row.verdict,
         detectable=_detectable(row.verdict, row.smallest, "{:.2f}"),
+        needed=_needed(row),
+        closed=closed(row.teacher_gap),
         notes=by_checks,
     )
+
+
+def _needed(row: Measured | Benchmark | DomainRow, of: str = "prompt") -> str:
+    """How many more would show a difference as large as the one seen."""
+    if row.verdict != UNSHOWN:
+        return ""
+    return (
+        f"over {MOST_NEEDED:,} more {of}s"
+        if row.needed is None
+        else f"about {plural(row.needed - row.n, f'more {of}')}"
+    )
+
+
+def closed(gap: TeacherGap | None) -> str:
+    if gap is None:
+        return ""
+    if gap.closed:
+        return percent(gap.closed)
+    behind = gap.gap.high is not None and gap.gap.high < 0
+    return f"not defined, for the teacher is {'worse' if behind else 'not shown to be better'} than the base"
 
 
 def _detectable(verdict: str | None, smallest: float | None, words: str) -> str:
@@ -115,14 +144,16 @@ def benchmark_measures(rows: Sequence[Benchmark]) -> list[Measure]:
 
 
 def _benchmark(row: Benchmark, reach: float) -> Measure:
-    floor = ["the base passes below 5 %: nothing can be lost here"] if row.at_floor else []
+    stands = [BOUNDS[row.bound]] if row.bound in BOUNDS else []
     return _of_both(
         row,
         row.title,
         reach,
         counts=() if row.gained is None or not row.n else _counts(row),
         notes=_notes(row),
-        warnings=[*row.degraded, *floor],
+        warnings=[*row.degraded, *stands],
+        closed=closed(row.teacher_gap),
+        teacher=row.teacher,
         whole=row.items,
         equivalent=_equivalent(row),
         further=(
@@ -176,12 +207,15 @@ def _of_both(
     warnings: Sequence[str] = (),
     further: Sequence[tuple[str, str]] = (),
     equivalent: str = "",
+    closed: str = "",
+    teacher: Estimate | None = None,
     whole: int | None = None,
 ) -> Measure:
+    taught: list[tuple[Role, Estimate | None, str]] = [("teacher", teacher, points(teacher))] if teacher else []
     return Measure(
         name=name,
         n=row.n,
-        values=[(role, row.of(role), points(row.of(role))) for role in MODELS],
+        values=[*taught, *((role, row.of(role), points(row.of(role))) for role in MODELS)],
         scale=(0, 1),
         difference=row.difference and row.difference.times(100),
         difference_text=points(row.difference, sign="+"),
@@ -191,6 +225,8 @@ def _of_both(
         p_holm=row.p_holm,
         verdict=row.verdict,
         detectable=_detectable(row.verdict, row.smallest and 100 * row.smallest, "{:.0f} points"),
+        needed=_needed(row, "item"),
+        closed=closed,
         equivalent=equivalent,
         counts=counts,
         notes=notes,

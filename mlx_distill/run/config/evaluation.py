@@ -83,6 +83,12 @@ class ComparisonConfig:
     against_teacher: bool = setting(
         False, "also compare distilled answers with the teacher's", flag="--against-teacher", group=COMPARISON
     )
+    prompted_base: bool = setting(
+        False,
+        "also let the base answer with the teacher's system prompt and up to 3 training examples",
+        flag="--prompted-base",
+        group=COMPARISON,
+    )
     human: tuple[str, ...] = setting(
         (), "CSV file with people's votes, from `mlx-distill export votes`", flag="--human", group=COMPARISON
     )
@@ -184,6 +190,12 @@ class BenchConfig:
         (),
         "JSON Lines file of other models' published scores to show beside: model, benchmark, score, source",
         flag="--published",
+        group=BENCHMARKS,
+    )
+    teacher_answers: tuple[str, ...] = setting(
+        (),
+        "JSON Lines file of the teacher's answers (task_id or prompt, and text), to show the share of its gap closed",
+        flag="--teacher-answers",
         group=BENCHMARKS,
     )
     # the default window is the one that most reports use: 454 problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlx_distill.run.records import Estimate, Role
 from mlx_distill.run.results.comparison import Packages
-from mlx_distill.run.results.part import OfBoth, Part, TestedOfBoth
+from mlx_distill.run.results.part import OfBoth, Part, TeacherGap, TestedOfBoth
 
 
 class RoleCounts(Part, frozen=True, kw_only=True):
@@ -115,7 +115,8 @@ class BenchProtocol(Part, frozen=True, kw_only=True):
 
 class Benchmark(BenchProtocol, frozen=True, kw_only=True):
     """One benchmark: its protocol, shares passed, and what changed. `passed` has a character for each item: 1 passed,
-    0 did not, . has no score, ~ passed in some samples."""
+    0 did not, . has no score, ~ passed in some samples. `bound`: where the base stands ("",
+    floor, ceiling)."""
 
     n: int
     difference: Estimate | None
@@ -123,12 +124,14 @@ class Benchmark(BenchProtocol, frozen=True, kw_only=True):
     p_holm: float | None
     verdict: str
     smallest: float | None
+    needed: int | None
+    teacher: Estimate | None
     base: Estimate | None
     distilled: Estimate | None
     domain: str
     roles: dict[Role, RoleCounts]
     degraded: tuple[str, ...]
-    at_floor: bool
+    bound: str
     parts: tuple[ScorePart, ...]
     pass_at_k: tuple[PassAtK, ...]
     categories: tuple[Group, ...]
@@ -142,6 +145,7 @@ class Benchmark(BenchProtocol, frozen=True, kw_only=True):
     both: int | None
     neither: int | None
     equivalence: Equivalence | None
+    teacher_gap: TeacherGap | None
     format: Format | None = None
 
     def of(self, role: Role) -> Estimate | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlx_distill.run.records import ROLES, Estimate, Role
-from mlx_distill.run.results.part import Part, Tested, TestedOfBoth
+from mlx_distill.run.results.part import Part, TeacherGap, Tested, TestedOfBoth
 
 
 class Kappa(Part, frozen=True, kw_only=True):
@@ -60,6 +60,7 @@ class PairPreference(Part, frozen=True, kw_only=True):
     p_holm: float | None = None
     verdict: str = ""
     smallest: float | None = None
+    needed: int | None = None
 
 
 class Dimension(TestedOfBoth, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class Dimension(TestedOfBoth, frozen=True, kw_only=True):
     from_checks: int
     agreement: Estimate | None
     repeat_agreement: Estimate | None
+    teacher_gap: TeacherGap | None
 
 
 class CheckCounts(Part, frozen=True, kw_only=True):
@@ -92,13 +94,16 @@ class Packages(Part, frozen=True, kw_only=True):
 
 
 class ExecutedPairs(Tested, frozen=True, kw_only=True):
-    """Executed checks of distilled against base, by prompt (McNemar)."""
+    """Executed checks of distilled against base, by prompt (McNemar). `bound`: where the base stands ("", floor,
+    ceiling)."""
 
     name: str
     gained: int
     lost: int
     both: int
     neither: int
+    bound: str
+    teacher_gap: TeacherGap | None
 
 
 Measure = PairPreference | Dimension | ExecutedPairs
@@ -122,6 +127,24 @@ class AnswersOfRole(Part, frozen=True, kw_only=True):
     tokens: int
     seconds: float
     tokens_per_second: float | None
+
+
+class PromptedScore(Part, frozen=True, kw_only=True):
+    """A dimension of 10, or the share of executed checks. `gain`: prompted base less base; `ahead`: distilled less
+    prompted base. Neither is tested."""
+
+    name: str
+    prompted: Estimate
+    gain: Estimate | None
+    ahead: Estimate | None
+
+
+class PromptedBase(Part, frozen=True, kw_only=True):
+    """The base under the teacher's system prompt, with so many training examples before each question."""
+
+    examples: int
+    answers: AnswersOfRole
+    scores: tuple[PromptedScore, ...]
 
 
 class Unscored(Part, frozen=True, kw_only=True):
@@ -214,6 +237,7 @@ class Comparison(Part, frozen=True, kw_only=True):
     dimensions: tuple[Dimension, ...]
     checks: Checks
     answers: dict[Role, AnswersOfRole]
+    prompted: PromptedBase | None = None
     samples: int | None
     temperature: float | None
     repeats: int

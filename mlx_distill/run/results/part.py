@@ -17,6 +17,18 @@ class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A record of results.json. A key that it does not know is an error, not a guess."""
 
 
+MOST_NEEDED = 100_000
+"""Items beyond which a difference is not told from none."""
+
+
+class TeacherGap(Part, frozen=True, kw_only=True):
+    """How far the teacher is ahead of the base, over what all three answered, and the share of that which distilled
+    gained. `closed` is None where the interval of `gap` does not lie above zero."""
+
+    gap: Estimate
+    closed: Estimate | None
+
+
 class OfBoth(Part, frozen=True, kw_only=True):
     """What was measured of the base and of the distilled model; None where it was not."""
 
@@ -34,6 +46,8 @@ class Tested(Part, frozen=True, kw_only=True):
     n          pairs                  p, p_holm   two-sided; adjusted for what was tested with it (Holm 1979)
     verdict    better, worse, no difference shown, too few prompts to tell, not scored
     smallest   the difference that could have been detected (80 % power); None but where none was shown
+    needed     pairs that would show a difference as large as the one seen (80 % power); None but where none was shown,
+               and where MOST_NEEDED would not do
     """
 
     n: int
@@ -42,6 +56,7 @@ class Tested(Part, frozen=True, kw_only=True):
     p_holm: float | None
     verdict: str
     smallest: float | None
+    needed: int | None
 
 
 class TestedOfBoth(Tested, frozen=True, kw_only=True):
