@@ -18,7 +18,7 @@ from mlx_distill.models.students import Student
 from mlx_distill.models.students.generate import Decoding
 from mlx_distill.pipeline import rounds
 from mlx_distill.run import config as configuration
-from mlx_distill.run.choices import Candidate
+from mlx_distill.run.choices import CandidateAnswer
 from mlx_distill.run.data.material import collected
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
@@ -89,7 +89,7 @@ def job(short: Options, tmp_path: Path) -> Callable[..., Job]:
 
 def chosen(job: Job) -> dict[str, str]:
     choose_answers(job)
-    taken = {row.prompt_id: row.source for row in job.run.read("choices.jsonl", Candidate) if row.chosen}
+    taken = {row.prompt_id: row.source for row in job.run.read("choices.jsonl", CandidateAnswer) if row.chosen}
     texts = {row.prompt_id: row.completion for row in job.run.read("chosen_data.jsonl", Completion)}
     assert len(texts) == len(prompts())
     return {name: f"{taken.get(name, 'none')}: {texts[name]}" for name in texts}
@@ -103,7 +103,7 @@ def test_what_is_chosen_is_filtered_and_trained_on_and_what_is_not_is_counted(jo
     assert found["double"] == f"teacher: {code(RIGHT, 'double')}"
     assert found["negate"] == f"none: {code(WRONG, 'negate')}"
     assert (found["free"], found["held"]) == ("teacher: Hi.", "none: Bye.")
-    rows = work.run.read("choices.jsonl", Candidate)
+    rows = work.run.read("choices.jsonl", CandidateAnswer)
     assert [row.passed for row in rows if row.prompt_id == "double"] == [
         False,
         True,
@@ -144,7 +144,7 @@ def test_the_students_own_answers_compete_where_they_pass(
     assert "Hm." not in found["double"]
     own = chosen(job(rule="own", student_answers=2))
     assert {name for name, text in own.items() if text.startswith("student")} == {"double", "negate"}
-    rows = job().run.read("choices.jsonl", Candidate)
+    rows = job().run.read("choices.jsonl", CandidateAnswer)
     assert {row.problem for row in rows if row.prompt_id == "square" and row.source == "student"} == {"truncated"}
 
 
