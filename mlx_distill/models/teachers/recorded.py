@@ -57,11 +57,13 @@ class RecordedTeacher:
             )
         self._numbered[prompt, sample] = reply
 
-    async def answer(self, request: Request) -> Reply:
+    def _reply(self, request: Request) -> Reply | None:
         in_order = self._in_order.get(request.prompt, [])
-        reply = self._numbered.get((request.prompt, request.sample))
-        if reply is None and in_order:
-            reply = in_order[min(request.sample, len(in_order) - 1)]
+        last = in_order[min(request.sample, len(in_order) - 1)] if in_order else None
+        return self._numbered.get((request.prompt, request.sample)) or last
+
+    async def answer(self, request: Request) -> Reply:
+        reply = self._reply(request)
         if reply is None:
             which = f" (repeat {request.sample})" if request.sample else ""
             raise TeacherError(
