@@ -49,7 +49,11 @@ def prompts() -> list[Prompt]:
 def answers() -> list[Completion]:
     """negate has none that passes; the free prompt has no checks."""
     texts = {name: [code(form, name) for form in (WRONG, LONG, RIGHT, RIGHT)] for name in TASKS}
-    texts |= {"negate": [code(WRONG, "negate")], "free": ["Hello, hello, hello.", "Hi."], "held": ["Bye."]}
+    texts |= {
+        "negate": [code(WRONG, "negate")],
+        "free": ["Hello, hello, hello.", "Hi.\n" * 12, "Hi."],
+        "held": ["Bye."],
+    }
     return [
         Completion(prompt.id, prompt.text, text, "end_turn", "claude", usd=0.01)
         for prompt in prompts()
@@ -109,8 +113,9 @@ def test_what_is_chosen_is_filtered_and_trained_on_and_what_is_not_is_counted(jo
         True,
         True,
     ]  # the same again is no other
+    assert [row.problem for row in rows if row.prompt_id == "free"] == ["", "repetition", ""]
     assert {row.passed for row in rows if row.prompt_id == "free"} == {None}
-    assert all(row.nats and row.tokens and row.usd == 0.01 for row in rows)
+    assert all(row.nats and row.tokens and row.usd == 0.01 for row in rows if not row.problem)
     filter_answers(work)
     dataset = work.run.read_json("dataset.json")
     assert dataset["left_out"] == {"no answer passes its checks": 1}
@@ -246,7 +251,7 @@ def test_a_whole_run_says_what_was_chosen(short: Options, tmp_path: Path) -> Non
     part = json.loads((run / "results.json").read_text())["choice"]
     assert (part["rule"], part["prompts"], part["left_out"]) == ("fit", 5, {"no answer passes its checks": 1})
     counted = {side: [part[side][key] for key in ("candidates", "passed", "chosen")] for side in ("teacher", "student")}
-    assert counted == {"teacher": [12, 6, 4], "student": [4, 0, 0]}
+    assert counted == {"teacher": [13, 6, 4], "student": [4, 0, 0]}
     assert part["nats"]["change"]["mean"] == pytest.approx(
         part["nats"]["chosen"]["mean"] - part["nats"]["first"]["mean"]
     )

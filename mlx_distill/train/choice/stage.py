@@ -8,6 +8,7 @@ choice/ (of the folder that runs share, where they do), apart from the rule: cho
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import CHOICES, CHOSEN_DATA, PROMPTS, TEACHER_DATA, RunDir
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Completion, Generation, Prompt, why_unusable
+from mlx_distill.run.repetition import repeats
 from mlx_distill.run.wording import counts
 from mlx_distill.train.choice.earlier import adapter_hash
 from mlx_distill.train.choice.rules import choose
@@ -67,10 +69,14 @@ class _Entrant:
     sample: int
     completion: Completion
 
-    @property
+    @functools.cached_property
     def problem(self) -> str:
         """Why it cannot be trained on, as far as it can be told without encoding it."""
-        return why_unusable(self.completion.stop_reason, self.completion.completion) or ""
+        from mlx_distill.run.overlap import word_hashes
+
+        text = self.completion.completion
+        unusable = why_unusable(self.completion.stop_reason, text)
+        return unusable or ("repetition" if repeats(text, word_hashes(text)) else "")
 
 
 def choose_answers(job: Job) -> None:
