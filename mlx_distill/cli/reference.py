@@ -143,7 +143,10 @@ RUN_FILES: Sequence[RunFile] = (
     RunFile("ledger.sqlite", "collect, judge", "every attempt and every answer, keyed by what was asked"),
     RunFile("teacher_data.jsonl", "collect", "what the teacher wrote, exported from the ledger", records.Completion),
     RunFile(
-        "choices.jsonl", "train", "where there is a choice, every answer and which one is chosen", choices.Candidate
+        "choices.jsonl",
+        "train",
+        "where there is a choice, every answer and which one is chosen",
+        choices.CandidateAnswer,
     ),
     RunFile(
         "chosen_data.jsonl", "train", "the answers that were chosen, of which the filters judge", records.Completion

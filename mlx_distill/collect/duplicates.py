@@ -1,6 +1,6 @@
-"""What is there twice: within a text (a loop), or in two completions.
+"""What is there twice, in two completions.
 
-In: word hashes. Out: shares, set names, lines. No text is kept, so a completion needs 12 bytes in memory while its
+In: word hashes. Out: lines. No text is kept, so a completion needs 12 bytes in memory while its
 duplicates are sought and 172 in a temporary file; near duplicates are found from MinHash signatures, which estimate
 a Jaccard similarity of 0.8 with a standard error of 0.05. They are computed here, in numpy: 100 µs for a text of 150
 words, its splitting and hashing included, where datasketch 2.0 took 420 µs in the same run (perf/filters.py).
@@ -20,10 +20,6 @@ import numpy.typing as npt
 from mlx_distill.run.overlap import Hashes, grams, mixed
 from mlx_distill.run.records import Completion
 
-LOOP = 10
-"""Words in the n-grams by which a text repeats itself (the longest of Rae et al. 2021, table A1)."""
-
-
 SHINGLE = 5
 PERMUTATIONS = 64
 REACH = 4096
@@ -33,33 +29,6 @@ completions costs linear time."""
 _BLOCK = 128
 _CHUNK = 8192
 _ROW = np.dtype([("line", "<u4"), ("prompt_id", "S32"), ("key", "<u8"), ("signature", "<u2", PERMUTATIONS)])
-
-
-# ---------------------------------------------------------------- within a text
-
-
-def repeated_share(words: Hashes) -> float:
-    """The share of a text's words that lie in a LOOP-gram which has occurred earlier in the text."""
-    repeats = grams(words, LOOP)
-    first = np.unique(repeats, return_index=True)[1]
-    if len(first) == len(repeats):
-        return 0.0
-    starts = np.delete(np.arange(len(repeats)), first)
-    edges = np.zeros(len(words) + 1, np.int64)
-    edges[starts] += 1
-    edges[starts + LOOP] -= 1
-    return float(np.mean(np.cumsum(edges[:-1]) > 0))
-
-
-def longest_run(text: str) -> int:
-    """The length of the longest run of one character."""
-    characters = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    changes = np.flatnonzero(characters[1:] != characters[:-1])
-    edges = np.concatenate([[-1], changes, [len(characters) - 1]])
-    return int((edges[1:] - edges[:-1]).max())
-
-
-# ---------------------------------------------------------------- against the other completions
 
 
 def signature(shingles: Hashes) -> npt.NDArray[np.uint16]:

@@ -13,7 +13,7 @@ from mlx_distill.collect import describe_dataset
 from mlx_distill.collect.stage import has_traces
 from mlx_distill.machine import environment
 from mlx_distill.models import students
-from mlx_distill.run.choices import Candidate, undecided
+from mlx_distill.run.choices import CandidateAnswer, undecided
 from mlx_distill.run.data.material import answers_file
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import CHOICES, DATASET, PROMPTS, TRACES
@@ -52,7 +52,7 @@ def filter_answers(job: Job) -> None:
             heldout.append(prompt)
     training = job.config.training
     answers = job.run.stream(answers_file(job.config), Completion)
-    choices = job.run.stream(CHOICES, Candidate) if job.config.choice.wanted else ()
+    choices = job.run.stream(CHOICES, CandidateAnswer) if job.config.choice.wanted else ()
     summary = describe_dataset(
         (dataclasses.replace(answer, completion=answer.trained(training.thinking)) for answer in answers),
         heldout,

@@ -14,11 +14,11 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from mlx_distill.run import repetition
 from mlx_distill.run.config import FilterConfig
 from mlx_distill.run.data.rows import rows_of, stem
 from mlx_distill.run.errors import DataError, UsageError
@@ -33,15 +33,6 @@ Rule = Callable[["Answer"], list[str]]
 
 TEMPLATE_TOKENS = 64
 """Set aside for the chat template. ChatML adds 15 tokens to three messages; others write a date as well."""
-
-LOOP_WORDS = 50
-LOOP_SHARE = 0.5
-"""Of a text's words, in 10-grams that came before. The bundled answers reach 0.07, MATH-500's solutions 0.46; of
-238 answers of a 135M student half lie above, and none between 0.3 and 0.4. (Rae et al. 2021 cut web pages at 0.1,
-which would take every eighth of MATH-500's longer solutions.)"""
-
-LOOP_LINES, LOOP_CHARACTERS = 10, 300
-"""The same in a row, blank lines not counted. Bundled answers, benchmarks and library code reach 5 and 192."""
 
 LANGUAGE_LETTERS = 100
 LANGUAGE_SURE, LANGUAGE_UNLIKELY = 0.5, 0.01
@@ -179,16 +170,7 @@ def prose(text: str) -> str:
 
 
 def _loops(answer: Answer) -> list[str]:
-    from mlx_distill.collect.duplicates import longest_run, repeated_share
-
-    text = answer.completion.completion
-    lines = (line.rstrip() for line in text.split("\n"))
-    loops = (
-        (len(answer.answered) >= LOOP_WORDS and repeated_share(answer.answered) > LOOP_SHARE)
-        or max((len(list(run)) for _, run in groupby(filter(None, lines))), default=0) >= LOOP_LINES
-        or longest_run(text) >= LOOP_CHARACTERS
-    )
-    return ["repetition"] if loops else []
+    return ["repetition"] if repetition.repeats(answer.completion.completion, answer.answered) else []
 
 
 def _overlaps(protected: Protected) -> Rule:
@@ -288,7 +270,12 @@ def _checked(config: FilterConfig, window: int | None, protected: Protected) -> 
     return {
         "length": length if window else "not checked: there was no tokenizer of the student",
         "language": language if config.language else "not checked: no language was asked for",
-        "repetition": {"share": LOOP_SHARE, "words": LOOP_WORDS, "lines": LOOP_LINES, "characters": LOOP_CHARACTERS},
+        "repetition": {
+            "share": repetition.SHARE,
+            "words": repetition.WORDS,
+            "lines": repetition.LINES,
+            "characters": repetition.CHARACTERS,
+        },
         "near duplicate": {"jaccard": config.near_duplicate},
         "overlap": protected.sizes,
         "benchmarks": list(config.benchmarks) or "not checked: none was named",

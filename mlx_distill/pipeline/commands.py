@@ -48,6 +48,7 @@ def _run_once(job: Job) -> Results:
     check_teachers(job)
     if STAGES["select"].wanted(job):
         selecting.check(job)
+    STAGES["choose"].check(job)
     check_before_paying(job)
     _run_wanted(job, "prompts")
     job = agree_on_costs(job, _paid_stages(job))

@@ -17,7 +17,7 @@ OTHERWISE = "no answer passes its checks"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateAnswer:
     """One answer that could be trained on. `problem`: why it cannot; "" where it can.
 
     `sample` counts the answers of one source to one prompt; `passed` is what the prompt's checks say, None where it has
@@ -37,7 +37,7 @@ class Candidate:
     chosen: bool = False
 
 
-def undecided(candidates: Iterable[Candidate], rule: str) -> dict[str, str]:
+def undecided(candidates: Iterable[CandidateAnswer], rule: str) -> dict[str, str]:
     """The prompts of which no candidate was chosen, and why."""
     chosen: dict[str, bool] = {}
     for candidate in candidates:

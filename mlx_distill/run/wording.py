@@ -12,7 +12,7 @@ from typing import Any
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.benchmarks import Benchmark, Published
-from mlx_distill.run.results.choice import AgainstFirst, Choice, ChoiceSource
+from mlx_distill.run.results.choice import AgainstFirst, AnswerChoice, AnswerSource
 from mlx_distill.run.results.comparison import Comparison
 from mlx_distill.run.results.selection import Candidate, CandidateRow, Selection
 from mlx_distill.run.results.training import Dataset, Training
@@ -155,7 +155,7 @@ def published(row: Benchmark, results: Results) -> list[Published]:
 # ---------------------------------------------------------------- choice
 
 
-def choice_source(side: ChoiceSource, prompts: int) -> str:
+def choice_source(side: AnswerSource, prompts: int) -> str:
     """What became of the answers of one side."""
     checked = f", {side.passed:,} of {side.checked:,} pass their checks" if side.checked else ""
     return f"{side.candidates:,}{checked}; chosen for {side.chosen:,} of {plural(prompts, 'prompt')}"
@@ -167,7 +167,7 @@ def against_first(value: AgainstFirst, digits: int) -> str:
     return f"{means} ({estimate(value.change, digits, '+')})"
 
 
-def choice(made: Choice) -> str:
+def choice(made: AnswerChoice) -> str:
     """The whole of it in a sentence."""
     shares = f"{made.teacher.chosen:,} of the teacher's answers, {made.student.chosen:,} of the student's own"
     left = f"; left out: {counts(made.left_out)}" if made.left_out else ""

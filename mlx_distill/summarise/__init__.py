@@ -87,7 +87,7 @@ def _self_check(run: RunDir, config: Config) -> SelfCheck | None:
 def _teacher(run: RunDir, config: Config, completions: Sequence[Completion]) -> Teacher | None:
     if not completions:
         return None
-    dataset = DatasetFile() if config.training.data else run.read_as(DATASET, DatasetFile)
+    dataset = (None if config.training.data else run.find(DATASET, DatasetFile)) or DatasetFile()
     collect = run.stage("collect")
     flawed = Counter(why_unusable(answer.stop_reason, answer.completion) for answer in completions)
     paid = {  # identical prompts: once

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from hypothesis import strategies as st
 from tables import every
 
 from mlx_distill.collect import duplicates
-from mlx_distill.collect.duplicates import Duplicates, longest_run, repeated_share, signature
+from mlx_distill.collect.duplicates import Duplicates, signature
 from mlx_distill.collect.filters import describe_dataset, prose
 from mlx_distill.run.config import FilterConfig
 from mlx_distill.run.errors import DataError, UsageError
@@ -251,21 +250,6 @@ def test_loops_are_flagged(text: str) -> None:
 )
 def test_what_repeats_a_little_is_kept(text: str) -> None:
     assert reasons(answer(text)) == {}
-
-
-@given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(0, 3))
-def test_the_repeated_share_agrees_with_looking_at_every_pair(letters: list[str], copies: int) -> None:
-    letters = letters * (copies + 1)
-    covered = set()
-    for start in range(len(letters) - 9):
-        if any(letters[early : early + 10] == letters[start : start + 10] for early in range(start)):
-            covered |= set(range(start, start + 10))
-    assert repeated_share(word_hashes(" ".join(letters))) == pytest.approx(len(covered) / max(1, len(letters)))
-
-
-@given(st.text(st.sampled_from("ab\n的"), max_size=30))
-def test_the_longest_run_agrees_with_grouping(text: str) -> None:
-    assert longest_run(text) == max((len(list(run)) for _, run in groupby(text)), default=0)
 
 
 # ---------------------------------------------------------------- duplicates

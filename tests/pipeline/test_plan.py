@@ -1,6 +1,7 @@
 """What `plan` says: from what is there, and what it calls unknown."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,22 @@ def test_the_parts_of_memory_are_told_and_add_up(tmp_path: Path) -> None:
     assert "not calibrated yet" in found["Peak memory, about"]
     assert found["Weights"] == "0.50 GiB"
     assert found["Examples"].startswith("104, assumed to have 1,000 tokens each")
+
+
+def test_further_answers_to_training_prompts_are_counted(tmp_path: Path) -> None:
+    claude = {"teacher__spec": "claude-sonnet-4-6"}
+    usd, tokens = (
+        [
+            float(re.sub("[$,]", "", rows(tmp_path, **claude, **more)[name].split()[0]))
+            for more in ({}, {"choice__teacher_answers": 3})
+        ]
+        for name in ("Teacher's cost, at most", "Output tokens, at most")
+    )
+    counts = [int(part.split()[0]) for part in rows(tmp_path)["Prompts"].split(", ")]
+    assert tokens[1] - tokens[0] == 2 * counts[0] * 3072
+    assert usd[1] / usd[0] == pytest.approx((sum(counts) + 2 * counts[0]) / sum(counts), rel=0.02)
+    asked = rows(tmp_path, choice__teacher_answers=3)["Answers to ask for, at most"]
+    assert int(asked) == sum(counts) + 2 * counts[0]
 
 
 def test_a_student_that_is_not_here_is_planned_from_its_published_shape(tmp_path: Path) -> None:

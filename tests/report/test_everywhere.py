@@ -26,6 +26,7 @@ from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import PromptedBase, PromptedScore
 from mlx_distill.summarise import history
+from mlx_distill.train.choice.lengths import long_answers
 
 
 def in_a_terminal(results: Results) -> str:
@@ -79,6 +80,9 @@ def every_kind(compared: Results, folder: Path) -> dict[str, Results]:
     study = as_dict(kinds["study"])
     kinds |= {f"selected, {name}": typed(selected(study, name)) for name in SELECTIONS}
     kinds["unfinished"] = typed(study | {"unfinished": ["The training is not finished: 3 of 9 steps are done."]})
+    assert compared.training
+    words = tuple(long_answers(10**9, [2000], own_data=False))
+    kinds["long answers"] = replace(compared, training=replace(compared.training, warnings=words))
     return kinds
 
 

@@ -18,7 +18,7 @@ from mlx_distill.models.students import Student
 from mlx_distill.models.students.generate import Decoding
 from mlx_distill.pipeline import rounds
 from mlx_distill.run import config as configuration
-from mlx_distill.run.choices import Candidate
+from mlx_distill.run.choices import CandidateAnswer
 from mlx_distill.run.data.material import collected
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
@@ -49,7 +49,11 @@ def prompts() -> list[Prompt]:
 def answers() -> list[Completion]:
     """negate has none that passes; the free prompt has no checks."""
     texts = {name: [code(form, name) for form in (WRONG, LONG, RIGHT, RIGHT)] for name in TASKS}
-    texts |= {"negate": [code(WRONG, "negate")], "free": ["Hello, hello, hello.", "Hi."], "held": ["Bye."]}
+    texts |= {
+        "negate": [code(WRONG, "negate")],
+        "free": ["Hello, hello, hello.", "Hi.\n" * 12, "Hi."],
+        "held": ["Bye."],
+    }
     return [
         Completion(prompt.id, prompt.text, text, "end_turn", "claude", usd=0.01)
         for prompt in prompts()
@@ -89,7 +93,7 @@ def job(short: Options, tmp_path: Path) -> Callable[..., Job]:
 
 def chosen(job: Job) -> dict[str, str]:
     choose_answers(job)
-    taken = {row.prompt_id: row.source for row in job.run.read("choices.jsonl", Candidate) if row.chosen}
+    taken = {row.prompt_id: row.source for row in job.run.read("choices.jsonl", CandidateAnswer) if row.chosen}
     texts = {row.prompt_id: row.completion for row in job.run.read("chosen_data.jsonl", Completion)}
     assert len(texts) == len(prompts())
     return {name: f"{taken.get(name, 'none')}: {texts[name]}" for name in texts}
@@ -103,14 +107,15 @@ def test_what_is_chosen_is_filtered_and_trained_on_and_what_is_not_is_counted(jo
     assert found["double"] == f"teacher: {code(RIGHT, 'double')}"
     assert found["negate"] == f"none: {code(WRONG, 'negate')}"
     assert (found["free"], found["held"]) == ("teacher: Hi.", "none: Bye.")
-    rows = work.run.read("choices.jsonl", Candidate)
+    rows = work.run.read("choices.jsonl", CandidateAnswer)
     assert [row.passed for row in rows if row.prompt_id == "double"] == [
         False,
         True,
         True,
     ]  # the same again is no other
+    assert [row.problem for row in rows if row.prompt_id == "free"] == ["", "repetition", ""]
     assert {row.passed for row in rows if row.prompt_id == "free"} == {None}
-    assert all(row.nats and row.tokens and row.usd == 0.01 for row in rows)
+    assert all(row.nats and row.tokens and row.usd == 0.01 for row in rows if not row.problem)
     filter_answers(work)
     dataset = work.run.read_json("dataset.json")
     assert dataset["left_out"] == {"no answer passes its checks": 1}
@@ -144,7 +149,7 @@ def test_the_students_own_answers_compete_where_they_pass(
     assert "Hm." not in found["double"]
     own = chosen(job(rule="own", student_answers=2))
     assert {name for name, text in own.items() if text.startswith("student")} == {"double", "negate"}
-    rows = job().run.read("choices.jsonl", Candidate)
+    rows = job().run.read("choices.jsonl", CandidateAnswer)
     assert {row.problem for row in rows if row.prompt_id == "square" and row.source == "student"} == {"truncated"}
 
 
@@ -246,7 +251,7 @@ def test_a_whole_run_says_what_was_chosen(short: Options, tmp_path: Path) -> Non
     part = json.loads((run / "results.json").read_text())["choice"]
     assert (part["rule"], part["prompts"], part["left_out"]) == ("fit", 5, {"no answer passes its checks": 1})
     counted = {side: [part[side][key] for key in ("candidates", "passed", "chosen")] for side in ("teacher", "student")}
-    assert counted == {"teacher": [12, 6, 4], "student": [4, 0, 0]}
+    assert counted == {"teacher": [13, 6, 4], "student": [4, 0, 0]}
     assert part["nats"]["change"]["mean"] == pytest.approx(
         part["nats"]["chosen"]["mean"] - part["nats"]["first"]["mean"]
     )

@@ -10,22 +10,22 @@ from tiny import tiny
 from training_data import conversations
 
 from mlx_distill.models.students import Student
-from mlx_distill.run.choices import Candidate, Source
-from mlx_distill.run.config.collecting import RULES as NAMED
+from mlx_distill.run.choices import CandidateAnswer, Source
+from mlx_distill.run.config.collecting import CHOICE_RULES
 from mlx_distill.train.choice.lengths import LONG, SMALL, long_answers
 from mlx_distill.train.choice.rules import RULES, choose
 from mlx_distill.train.choice.scoring import Base
 from mlx_distill.train.encode import encode_all
 
 
-def candidate(words: str) -> Candidate:
+def candidate(words: str) -> CandidateAnswer:
     """`teacher pass 0.5 20`: source, what the checks say (pass, fail, none), nats and tokens; or a problem instead."""
     source, marks, *numbers = words.split()
     sources: dict[str, Source] = {"teacher": "teacher", "own": "student"}
     if not numbers:
-        return Candidate("p", sources[source], 0, None, None, None, None, problem=marks)
+        return CandidateAnswer("p", sources[source], 0, None, None, None, None, problem=marks)
     passed = {"pass": True, "fail": False, "none": None}[marks]
-    return Candidate("p", sources[source], 0, passed, float(numbers[0]), int(numbers[1]), None)
+    return CandidateAnswer("p", sources[source], 0, passed, float(numbers[0]), int(numbers[1]), None)
 
 
 CHECKED = ("teacher fail .1 9", "teacher pass .8 30", "teacher pass .5 40", "own pass .4 50", "own pass .3 60")
@@ -54,7 +54,7 @@ def test_each_rule_chooses_as_documented(candidates: tuple[str, ...], chosen: di
 
 
 def test_every_rule_that_can_be_named_is_there() -> None:
-    assert set(NAMED) == set(RULES)
+    assert set(CHOICE_RULES) == set(RULES)
 
 
 SOME = st.builds(
@@ -73,7 +73,7 @@ def test_no_candidate_would_have_been_better(words: list[str], rule: str) -> Non
     made = [candidate(text) for text in words]
     ran = [c.passed for c in made if not c.problem and c.passed is not None]
 
-    def allowed(c: Candidate) -> bool:
+    def allowed(c: CandidateAnswer) -> bool:
         if c.problem or (c.source == "student" and (not ran or rule in ("first", "shortest"))):
             return False
         return c.passed is True if ran and rule != "first" else True

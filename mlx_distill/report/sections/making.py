@@ -10,7 +10,7 @@ import re
 from mlx_distill.report.document import Block, Diagram, Facts, Line, Section, Table
 from mlx_distill.run.records import MODELS
 from mlx_distill.run.results import Results, RunSummary
-from mlx_distill.run.results.choice import Choice
+from mlx_distill.run.results.choice import AnswerChoice
 from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
     NOTHING,
@@ -95,7 +95,7 @@ def choice(results: Results) -> Section:
     return Section("choice", "Choice among answers", [Facts([*facts, ("Cost of all answers", _cost_of(chosen))])])
 
 
-def _cost_of(chosen: Choice) -> str:
+def _cost_of(chosen: AnswerChoice) -> str:
     return "nothing" if chosen.teacher.usd is None else money(chosen.teacher.usd)
 
 

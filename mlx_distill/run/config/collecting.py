@@ -12,7 +12,7 @@ REQUESTS = "Requests and cost"
 FILTERS = "Filters"
 CHOICE = "Choice among answers"
 
-RULES = ("first", "shortest", "fit", "own")
+CHOICE_RULES = ("first", "shortest", "fit", "own")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class ChoiceConfig:
         "which answer is trained on: the teacher's first or shortest, the student's own, or the one that fits it",
         flag="--choose",
         group=CHOICE,
-        choices=RULES,
+        choices=CHOICE_RULES,
     )
     temperature: float = setting(0.7, "sampling temperature of --student-answers", group=CHOICE, above=0)
     max_tokens: int = setting(1024, "token limit of --student-answers", group=CHOICE, above=0)

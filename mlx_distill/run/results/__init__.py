@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results.benchmarks import Benchmark, Gate, Published
-from mlx_distill.run.results.choice import Choice
+from mlx_distill.run.results.choice import AnswerChoice
 from mlx_distill.run.results.comparison import Comparison, SelfCheck
 from mlx_distill.run.results.hardware import Hardware
 from mlx_distill.run.results.part import Part
@@ -94,7 +94,7 @@ class Results(Part, frozen=True, kw_only=True):
     unfinished: tuple[str, ...] = ()
     run: RunPart
     teacher: Teacher | None
-    choice: Choice | None = None
+    choice: AnswerChoice | None = None
     training: Training | None
     comparison: Comparison | None
     self_check: SelfCheck | None

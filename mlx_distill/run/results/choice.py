@@ -6,7 +6,7 @@ from mlx_distill.run.records import Estimate
 from mlx_distill.run.results.part import Part
 
 
-class ChoiceSource(Part, frozen=True, kw_only=True):
+class AnswerSource(Part, frozen=True, kw_only=True):
     """One side's answers: how many competed, had their checks run, passed them and were chosen; what they cost."""
 
     candidates: int
@@ -24,7 +24,7 @@ class AgainstFirst(Part, frozen=True, kw_only=True):
     change: Estimate
 
 
-class Choice(Part, frozen=True, kw_only=True):
+class AnswerChoice(Part, frozen=True, kw_only=True):
     """`answers_of`: the run whose distilled student gave the student's own answers, None for the base. `left_out`:
     prompts of which nothing was chosen, by reason. `nats`: a token under the base, end of turn included; `tokens`: of
     an answer. Both are None where no prompt has two answers to compare."""
@@ -32,8 +32,8 @@ class Choice(Part, frozen=True, kw_only=True):
     rule: str
     answers_of: str | None
     prompts: int
-    teacher: ChoiceSource
-    student: ChoiceSource
+    teacher: AnswerSource
+    student: AnswerSource
     left_out: dict[str, int]
     nats: AgainstFirst | None
     tokens: AgainstFirst | None

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mlx_distill.run.choices import Candidate
+from mlx_distill.run.choices import CandidateAnswer
 
-Rule = Callable[[Sequence[Candidate], Sequence[Candidate]], Candidate | None]
+Rule = Callable[[Sequence[CandidateAnswer], Sequence[CandidateAnswer]], CandidateAnswer | None]
 """Chooses among the teacher's answers and the student's own, of those that may be trained on."""
 
 
-def choose(rule: str, candidates: Sequence[Candidate]) -> int | None:
+def choose(rule: str, candidates: Sequence[CandidateAnswer]) -> int | None:
     """Where some of a prompt's candidates were checked, those that did not pass drop out; without checks the student's
     own do. `first` alone takes the teacher's answer unchecked."""
     usable = [candidate for candidate in candidates if not candidate.problem]
@@ -29,25 +29,25 @@ def choose(rule: str, candidates: Sequence[Candidate]) -> int | None:
     return None if chosen is None else candidates.index(chosen)
 
 
-def first(teacher: Sequence[Candidate], own: Sequence[Candidate]) -> Candidate | None:
+def first(teacher: Sequence[CandidateAnswer], own: Sequence[CandidateAnswer]) -> CandidateAnswer | None:
     return next(iter(teacher), None)
 
 
-def shortest(teacher: Sequence[Candidate], own: Sequence[Candidate]) -> Candidate | None:
+def shortest(teacher: Sequence[CandidateAnswer], own: Sequence[CandidateAnswer]) -> CandidateAnswer | None:
     return min(teacher, key=lambda candidate: candidate.tokens or 0, default=None)
 
 
-def likeliest(candidates: Sequence[Candidate]) -> Candidate | None:
+def likeliest(candidates: Sequence[CandidateAnswer]) -> CandidateAnswer | None:
     """The one whose tokens cost the base least, on the mean."""
     return min(candidates, key=lambda candidate: candidate.nats or 0.0, default=None)
 
 
-def fit(teacher: Sequence[Candidate], own: Sequence[Candidate]) -> Candidate | None:
+def fit(teacher: Sequence[CandidateAnswer], own: Sequence[CandidateAnswer]) -> CandidateAnswer | None:
     """What the student can do it keeps as it does it; the rest it learns from the likeliest of the teacher's."""
     return likeliest(own) or likeliest(teacher)
 
 
-def own(teacher: Sequence[Candidate], own: Sequence[Candidate]) -> Candidate | None:
+def own(teacher: Sequence[CandidateAnswer], own: Sequence[CandidateAnswer]) -> CandidateAnswer | None:
     """The student's alone, as in rejection sampling (arXiv 2308.01825): where none of its own passes, nothing."""
     return likeliest(own)
 

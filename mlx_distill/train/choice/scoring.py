@@ -1,6 +1,6 @@
 """What a candidate is worth: whether its prompt's checks pass, and what its tokens cost the base.
 
-In: candidates as conversations. Out: a Score each, kept in a file by what it depends on, so that another rule, another
+In: candidates as conversations. Out: a Worth each, kept in a file by what it depends on, so that another rule, another
 number of answers or a kill computes none again. Every candidate goes through the base alone, at a width of its own:
 the trade-off is a batch's better use of the machine, for figures that depend on nothing but the candidate.
 """
@@ -30,7 +30,7 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True)
-class Score:
+class Worth:
     """`key`: of what it depends on. `nats` is the mean of a scored token, of which there are `tokens`; `passed` None:
     without checks, or they were not run; `sandbox`: the level at which they were."""
 
@@ -43,7 +43,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Contender:
     """A candidate that can be trained on: the prompt that it answers, and the example that it becomes."""
 
     prompt: Prompt
@@ -64,7 +64,7 @@ class Base:
         return [(nats / count, count) for nats, _, count in measured]
 
 
-def key_of(config: Config, answer: Answer, level: str) -> str:
+def key_of(config: Config, answer: Contender, level: str) -> str:
     """`level`: of the sandbox. The tokens tell of the template, the system prompt and the date in it, too."""
     example, prompt = answer.example, answer.prompt
     rows = [students.identity(config.training.student), repr(example.tokens), repr(example.scored)]
@@ -74,12 +74,14 @@ def key_of(config: Config, answer: Answer, level: str) -> str:
     return digest(rows)[:24]
 
 
-def scored(student: Student, config: Config, answers: Mapping[str, Answer], threads: Executor) -> Iterator[list[Score]]:
+def scored(
+    student: Student, config: Config, answers: Mapping[str, Contender], threads: Executor
+) -> Iterator[list[Worth]]:
     """A few at a time, in the order given; checks are run while the base computes."""
     packages, unsandboxed = names_of(config.comparison.sandbox_packages), config.comparison.unsandboxed
     base, keys = Base(student), list(answers)
 
-    def check(answer: Answer) -> tuple[bool | None, str, str]:
+    def check(answer: Contender) -> tuple[bool | None, str, str]:
         text = answer.completion.completion
         result = run_checks(answer.prompt, "teacher", text, unsandboxed=unsandboxed, packages=packages)
         return (result.passed, result.detail, result.sandbox) if result else (None, "", "")
@@ -88,4 +90,4 @@ def scored(student: Student, config: Config, answers: Mapping[str, Answer], thre
         part = keys[start : start + TOGETHER]
         checked = threads.map(check, [answers[key] for key in part])
         nats = base.nats([answers[key].example for key in part])
-        yield [Score(key, mean, count, *marks) for key, (mean, count), marks in zip(part, nats, checked, strict=True)]
+        yield [Worth(key, mean, count, *marks) for key, (mean, count), marks in zip(part, nats, checked, strict=True)]

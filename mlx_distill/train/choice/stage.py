@@ -8,6 +8,7 @@ choice/ (of the folder that runs share, where they do), apart from the rule: cho
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,19 +23,20 @@ from mlx_distill.machine.sandbox.packages import shown_packages
 from mlx_distill.models import students
 from mlx_distill.models.students import trained
 from mlx_distill.run import reasoning
-from mlx_distill.run.choices import Candidate, Source
+from mlx_distill.run.choices import CandidateAnswer, Source
 from mlx_distill.run.data.material import conversation_of
 from mlx_distill.run.errors import DataError
 from mlx_distill.run.folder import CHOICES, CHOSEN_DATA, PROMPTS, TEACHER_DATA, RunDir
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Completion, Generation, Prompt, why_unusable
+from mlx_distill.run.repetition import repeats
 from mlx_distill.run.wording import counts
 from mlx_distill.train.choice.earlier import adapter_hash
 from mlx_distill.train.choice.rules import choose
 
 if TYPE_CHECKING:
     from mlx_distill.models.students import Student
-    from mlx_distill.train.choice.scoring import Answer, Score
+    from mlx_distill.train.choice.scoring import Contender, Worth
     from mlx_distill.train.encode import Example
 
 FOLDER = "choice"
@@ -59,7 +61,7 @@ def settings(job: Job) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class _Case:
+class _Entrant:
     """A candidate with its text. `sample` counts those of its source to its prompt."""
 
     prompt: Prompt
@@ -67,10 +69,14 @@ class _Case:
     sample: int
     completion: Completion
 
-    @property
+    @functools.cached_property
     def problem(self) -> str:
         """Why it cannot be trained on, as far as it can be told without encoding it."""
-        return why_unusable(self.completion.stop_reason, self.completion.completion) or ""
+        from mlx_distill.run.overlap import word_hashes
+
+        text = self.completion.completion
+        unusable = why_unusable(self.completion.stop_reason, text)
+        return unusable or ("repetition" if repeats(text, word_hashes(text)) else "")
 
 
 def choose_answers(job: Job) -> None:
@@ -104,7 +110,7 @@ def _store(job: Job) -> RunDir:
     return RunDir(Path(job.config.machine.shared)) if job.config.machine.shared else job.run
 
 
-def _chosen(job: Job, candidates: Sequence[Candidate], places: Sequence[int]) -> int | None:
+def _chosen(job: Job, candidates: Sequence[CandidateAnswer], places: Sequence[int]) -> int | None:
     place = choose(job.config.choice.rule, [candidates[place] for place in places])
     return None if place is None else places[place]
 
@@ -112,20 +118,20 @@ def _chosen(job: Job, candidates: Sequence[Candidate], places: Sequence[int]) ->
 # ---------------------------------------------------------------- who competes
 
 
-def _teachers(prompts: Mapping[str, Prompt], answers: Sequence[Completion]) -> list[_Case]:
+def _teachers(prompts: Mapping[str, Prompt], answers: Sequence[Completion]) -> list[_Entrant]:
     """In the order of the prompts; the same answer again is no other candidate."""
     different: dict[str, dict[str, Completion]] = {prompt: {} for prompt in prompts}
     for answer in answers:
         if answer.prompt_id in different:
             different[answer.prompt_id].setdefault(answer.completion, answer)
     return [
-        _Case(prompts[prompt], "teacher", sample, answer)
+        _Entrant(prompts[prompt], "teacher", sample, answer)
         for prompt, mine in different.items()
         for sample, answer in enumerate(mine.values())
     ]
 
 
-def _students(job: Job, student: Student, prompts: Mapping[str, Prompt]) -> list[_Case]:
+def _students(job: Job, student: Student, prompts: Mapping[str, Prompt]) -> list[_Entrant]:
     """Only where checks say which of them are right."""
     checked = {prompt.id: prompt.text for prompt in prompts.values() if prompt.checks}
     if not job.config.choice.student_answers:
@@ -136,7 +142,7 @@ def _students(job: Job, student: Student, prompts: Mapping[str, Prompt]) -> list
     from mlx_distill.train.choice.sampling import own_answers
 
     drawn = own_answers(job, student, checked, _store(job), FOLDER)
-    return [_Case(prompts[g.prompt_id], "student", g.sample, _completion(g, prompts, student)) for g in drawn]
+    return [_Entrant(prompts[g.prompt_id], "student", g.sample, _completion(g, prompts, student)) for g in drawn]
 
 
 def _completion(drawn: Generation, prompts: Mapping[str, Prompt], student: Student) -> Completion:
@@ -156,15 +162,15 @@ def _completion(drawn: Generation, prompts: Mapping[str, Prompt], student: Stude
 # ---------------------------------------------------------------- what they are worth
 
 
-def _candidates(job: Job, student: Student, cases: Sequence[_Case]) -> list[Candidate]:
+def _candidates(job: Job, student: Student, cases: Sequence[_Entrant]) -> list[CandidateAnswer]:
     """Each with its marks. What cannot be trained on is neither checked nor scored."""
     examples = _examples(job, student, {place: case for place, case in enumerate(cases) if not case.problem})
     scores = _scores(job, student, cases, examples)
     return [_candidate(case, scores.get(place)) for place, case in enumerate(cases)]
 
 
-def _candidate(case: _Case, score: Score | None) -> Candidate:
-    return Candidate(
+def _candidate(case: _Entrant, score: Worth | None) -> CandidateAnswer:
+    return CandidateAnswer(
         case.prompt.id,
         case.source,
         case.sample,
@@ -177,7 +183,7 @@ def _candidate(case: _Case, score: Score | None) -> Candidate:
     )
 
 
-def _examples(job: Job, student: Student, cases: Mapping[int, _Case]) -> dict[int, Example]:
+def _examples(job: Job, student: Student, cases: Mapping[int, _Entrant]) -> dict[int, Example]:
     """By place; those that the window does not hold are not among them."""
     from mlx_distill.train.encode import encode_all
 
@@ -190,13 +196,13 @@ def _examples(job: Job, student: Student, cases: Mapping[int, _Case]) -> dict[in
     return {int(example.id): example for example in encoded.examples}
 
 
-def _scores(job: Job, student: Student, cases: Sequence[_Case], examples: Mapping[int, Example]) -> dict[int, Score]:
+def _scores(job: Job, student: Student, cases: Sequence[_Entrant], examples: Mapping[int, Example]) -> dict[int, Worth]:
     """By place. Computes what is not on disk yet, a few at a time, so that a kill loses no more."""
-    from mlx_distill.train.choice.scoring import Answer, Score, key_of
+    from mlx_distill.train.choice.scoring import Contender, Worth, key_of
 
     level = environment.sandbox_level()
-    known = {score.key: score for score in _store(job).read_resumable(SCORES, Score)}
-    answers = {place: Answer(cases[place].prompt, cases[place].completion, examples[place]) for place in examples}
+    known = {score.key: score for score in _store(job).read_resumable(SCORES, Worth)}
+    answers = {place: Contender(cases[place].prompt, cases[place].completion, examples[place]) for place in examples}
     keys = {place: key_of(job.config, answer, level) for place, answer in answers.items()}
     missing = {key: answers[place] for place, key in keys.items() if key not in known}
     if missing:
@@ -204,7 +210,7 @@ def _scores(job: Job, student: Student, cases: Sequence[_Case], examples: Mappin
     return {place: known[key] for place, key in keys.items()}
 
 
-def _score_missing(job: Job, student: Student, missing: Mapping[str, Answer], known: dict[str, Score]) -> None:
+def _score_missing(job: Job, student: Student, missing: Mapping[str, Contender], known: dict[str, Worth]) -> None:
     from mlx_distill.train.choice.scoring import scored
 
     student.read_weights()
@@ -221,7 +227,7 @@ def _score_missing(job: Job, student: Student, missing: Mapping[str, Answer], kn
 # ---------------------------------------------------------------- what is said
 
 
-def _tell(job: Job, rows: Sequence[Candidate]) -> None:
+def _tell(job: Job, rows: Sequence[CandidateAnswer]) -> None:
     chosen = Counter[str](row.source for row in rows if row.chosen)
     if not chosen:
         raise DataError(
