@@ -30,6 +30,7 @@ from mlx_distill.run.results.training import Training
 from mlx_distill.run.wording import (
     NOTHING,
     answers_made,
+    drift_in_words,
     estimate,
     form,
     p_value,
@@ -52,6 +53,8 @@ def summary(results: Results, folder: str, width: int) -> Iterable[RenderableTyp
     if results.training:
         yield _text("")
         yield _heldout(results.training)
+        if drift := drift_in_words(results.training):
+            yield _text(f"{drift}.")
     if results.comparison:
         yield from _comparison(results.comparison, width)
     if results.selection:
