@@ -35,10 +35,15 @@ PREFIX = "prefix-cache"
 all of them, in that."""
 
 
+LATER = {"token_weight": "uniform"}
+"""Settings of later versions: with these values a training is the one that it was without them."""
+
+
 def settings(job: Job) -> list[Any]:
     """What the adapter depends on: the training's settings, the examples, the student."""
     config, replay = job.config.training, job.config.replay
-    rows = [plain_settings(config), material.digest_of(job.config, job.run), identity(config.student)]
+    values = {name: value for name, value in plain_settings(config).items() if (name, value) not in LATER.items()}
+    rows = [values, material.digest_of(job.config, job.run), identity(config.student)]
     return [*rows, plain_settings(replay)] if replay.wanted else rows
 
 
