@@ -15,7 +15,7 @@ from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import material
 from mlx_distill.run.digest import digest
-from mlx_distill.run.files import DriftFile, Heldout, TrainingFile
+from mlx_distill.run.files import Heldout, TrainingFile
 from mlx_distill.run.folder import ENVIRONMENT, METRICS, REPLAY, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
 from mlx_distill.run.records import StepMetrics
@@ -81,7 +81,9 @@ def train(job: Job) -> None:
         replay = None if general is None else _replay(job, student, trainee, general, parts["valid"])
         launched().broadcast(_work(config, room, parts, replay))
         _train(job, trainee, parts, replay)
-        job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER, replay))
+        strengths = job.config.selection.strengths if job.config.selection.items is not None else ()
+        summary = _training_summary(student, trainee, parts, job.run / ADAPTER, replay, strengths)
+        job.run.write_json(TRAINING, summary)
     store.remove()
 
 
@@ -197,16 +199,22 @@ def _describe(student: Student, trainee: Trainee, parts: dict[str, list[Example]
 
 
 def _training_summary(
-    student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path, replay: Replay | None
+    student: Student,
+    trainee: Trainee,
+    parts: dict[str, list[Example]],
+    folder: Path,
+    replay: Replay | None,
+    strengths: Sequence[float],
 ) -> TrainingFile:
     """training.json: counts, lengths, for each held-out example (nats, hits, tokens) of base and best, and drift."""
     from mlx_distill.models.students.adapter import read_weights
     from mlx_distill.models.students.files import total_parameters
+    from mlx_distill.train.drift import drift
     from mlx_distill.train.evaluate import evaluate
 
     trainee.adapter.set_weights(read_weights(folder))
     best = evaluate(trainee, parts["valid"])
-    drift = None if replay is None else _drift(trainee, parts["valid"], replay)
+    drifted = None if replay is None else drift(trainee, parts["valid"], replay, folder, strengths)
     trainee.adapter.dial(0)
     base = evaluate(trainee, parts["valid"])
     return TrainingFile(
@@ -217,20 +225,10 @@ def _training_summary(
         replay_tokens=_lengths(replay.training) if replay else (),
         layout=dataclasses.asdict(trainee.split.layout),
         heldout=Heldout(ids=tuple(example.id for example in parts["valid"]), base=tuple(base), best=tuple(best)),
-        drift=drift,
+        drift=drifted,
     )
 
 
 def _lengths(examples: Sequence[Example]) -> tuple[tuple[int, int], ...]:
     """(asked, scored) tokens of each."""
     return tuple((len(example.tokens) - example.scored_count, example.scored_count) for example in examples)
-
-
-def _drift(trainee: Trainee, heldout: Sequence[Example], replay: Replay) -> DriftFile:
-    from mlx_distill.train.evaluate import evaluate_with_drift
-
-    def rows(examples: Sequence[Example]) -> tuple[tuple[float, int], ...]:
-        measured, drift = evaluate_with_drift(trainee, examples, replay.base)
-        return tuple((each, row[2]) for each, row in zip(drift, measured, strict=True))
-
-    return DriftFile(own=rows(heldout), replay=rows(replay.heldout))
