@@ -111,7 +111,7 @@ def _replay(
         Path(shared, FOLDER) if shared else job.run / FOLDER, weights_digest(student.folder), config.top
     )
     training, others = general
-    needed = [*training, *others, *heldout]
+    needed = list(dict.fromkeys([*training, *others, *heldout]))
     trainee.adapter.dial(0)
     with job.view.tracking("log-probabilities", len(needed)) as update:
         base = scored(trainee.split, trainee.prefix, store, needed, lambda count: update(count, "of the base"))
