@@ -35,7 +35,7 @@ def wanted(job: Job) -> list[str]:
 
 
 def test_the_stages_stand_in_the_order_of_the_work(tmp_path: Path) -> None:
-    assert list(STAGES) == ["prompts", "collect", "filter", "train", "select", "generate", "judge", "bench"]
+    assert list(STAGES) == ["prompts", "collect", "filter", "replay", "train", "select", "generate", "judge", "bench"]
     assert wanted(job(tmp_path)) == ["prompts", "collect", "filter", "train", "generate", "judge"]
     assert wanted(job(tmp_path, bench__benchmarks=("gsm8k",), selection__items=10))[-4:] == (
         ["select", "generate", "judge", "bench"]
@@ -43,6 +43,9 @@ def test_the_stages_stand_in_the_order_of_the_work(tmp_path: Path) -> None:
     assert wanted(job(tmp_path, prompts__test=()))[-1] == "train"
     assert wanted(job(tmp_path, training__data="chat.jsonl", prompts__test=())) == ["train"]
     assert wanted(job(tmp_path, teacher__spec="hf:a/b"))[0] == "collect"
+    own = {"training__data": "chat.jsonl", "prompts__test": ()}
+    for more in ({"replay__share": 0.25}, {"replay__drift": True}):
+        assert wanted(job(tmp_path, **own, **more)) == ["replay", "train"]
 
 
 def test_what_a_stage_reads_an_earlier_one_writes(tmp_path: Path) -> None:
