@@ -190,7 +190,8 @@ def _heldout(training: Training) -> Text:
     if last is not best:
         worse = base is not None and (last.valid_loss or 0.0) > (base.valid_loss or 0.0)
         places.append(_place(last, "last", "red" if worse else ""))
-    return Text(" → ").join(places)
+    drift = Text("" if last.drift is None else f"   drift {last.drift:.3f}")
+    return Text(" → ").join(places) + drift
 
 
 def _place(row: StepMetrics, word: str, style: str) -> Text:
@@ -242,4 +243,6 @@ def line(row: StepMetrics, total: int) -> str:
         parts.append(f"{row.peak_memory / GIB:.1f} GiB")
     if row.valid_loss is not None:
         parts.append(f"held-out loss {row.valid_loss:.3f}")
+    if row.drift is not None:
+        parts.append(f"drift {row.drift:.3f}")
     return "  ".join(parts)

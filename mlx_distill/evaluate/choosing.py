@@ -112,11 +112,13 @@ def deciding_items(change: Change) -> int | None:
 
 
 def order(
-    changes: Mapping[Candidate, Mapping[str, Change]], own: Collection[str], drift: Mapping[int, float] | None = None
+    changes: Mapping[Candidate, Mapping[str, Change]],
+    own: Collection[str],
+    drift: Mapping[Candidate, float] | None = None,
 ) -> list[Candidate]:
     """Who is put to confirmation, until one holds: of those that lose on no benchmark, the one that gains most over the
-    items of the `own` ones (of equals the weaker, then the one whose step has drifted less where `drift` says so, then
-    the earlier), and then weaker strengths of the same checkpoint, which lose less. Not the second best of all: whoever
+    items of the `own` ones (of equals the one that drifted less, where `drift` says so, then the weaker, then the
+    earlier), and then weaker strengths of the same checkpoint, which lose less. Not the second best of all: whoever
     tries many finds one that passes by luck. Empty where nothing gains."""
     eligible = [
         candidate
@@ -125,8 +127,8 @@ def order(
     ]
 
     def first(candidate: Candidate) -> tuple[float, float, float, int]:
-        strayed = (drift or {}).get(candidate.step, math.inf)
-        return -gain(changes[candidate], own), candidate.strength, strayed, candidate.step
+        strayed = (drift or {}).get(candidate, math.inf)
+        return -gain(changes[candidate], own), strayed, candidate.strength, candidate.step
 
     best = min(eligible, key=first, default=None)
     weaker = [c for c in eligible if best and c.step == best.step and c.strength < best.strength]

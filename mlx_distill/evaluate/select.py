@@ -30,9 +30,10 @@ from mlx_distill.models.students import trained
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.digest import digest
 from mlx_distill.run.errors import DataError, UsageError
-from mlx_distill.run.folder import METRICS, SELECTION, RunDir, file_hash
+from mlx_distill.run.files import TrainingFile
+from mlx_distill.run.folder import SELECTION, TRAINING, RunDir, file_hash
 from mlx_distill.run.job import ADAPTER, KEPT, WEIGHTS, Job
-from mlx_distill.run.records import Role, StepMetrics
+from mlx_distill.run.records import Role
 from mlx_distill.run.results.selection import Candidate, Selection
 from mlx_distill.run.wording import candidate as named
 
@@ -191,9 +192,11 @@ def _joined(passed: Passed, further: Passed) -> Passed:
     return {**passed, **{name: {**passed.get(name, {}), **items} for name, items in further.items()}}
 
 
-def _drifts(run: RunDir) -> dict[int, float]:
-    """Of each step at which it was measured."""
-    return {row.step: row.drift for row in run.read(METRICS, StepMetrics) if row.drift is not None}
+def _drifts(run: RunDir) -> dict[Candidate, float]:
+    """On held-out answers, of each candidate of which training measured it."""
+    training = run.find(TRAINING, TrainingFile)
+    candidates = training.drift.candidates if training and training.drift else ()
+    return {Candidate(step=each.step, strength=each.strength): each.own for each in candidates}
 
 
 @dataclass

@@ -50,12 +50,12 @@ class Ground:
 @dataclass(frozen=True)
 class Tried:
     """`candidates`: what each passed of the choosing items, and those put to confirmation of the others too; `drift` of
-    each step for which it is known."""
+    each for which it is known."""
 
     grounds: Sequence[Ground]
     base: Passed
     candidates: Mapping[Candidate, Passed]
-    drift: Mapping[int, float] = field(default_factory=dict)
+    drift: Mapping[Candidate, float] = field(default_factory=dict)
 
     @property
     def own(self) -> list[str]:

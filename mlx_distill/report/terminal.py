@@ -32,6 +32,7 @@ from mlx_distill.run.wording import (
     NOTHING,
     answers_made,
     choice,
+    drift_in_words,
     estimate,
     form,
     p_value,
@@ -56,6 +57,8 @@ def summary(results: Results, folder: str, width: int) -> Iterable[RenderableTyp
     if results.training:
         yield _text("")
         yield _heldout(results.training)
+        if drift := drift_in_words(results.training):
+            yield _text(f"{drift}.")
     if results.comparison:
         yield from _comparison(results.comparison, width)
     if results.selection:

@@ -86,12 +86,23 @@ class Heldout(File, frozen=True, kw_only=True):
     best: Measured
 
 
+class CandidateDrift(File, frozen=True, kw_only=True):
+    """Nats per token of a saved step at a strength of its adapter."""
+
+    step: int
+    strength: float
+    own: float
+    replay: float
+
+
 class DriftFile(File, frozen=True, kw_only=True):
     """(divergence, tokens) of each example, of the best step: on the run's held-out examples, in the order of their
-    ids, and on held-out general prompts. Divergence is KL(base ‖ student) in nats."""
+    ids, and on held-out general prompts; `candidates`: of what a selection tries. Divergence is KL(base ‖ student) in
+    nats."""
 
     own: tuple[tuple[float, int], ...]
     replay: tuple[tuple[float, int], ...]
+    candidates: tuple[CandidateDrift, ...] = ()
 
 
 class TrainingFile(File, frozen=True, kw_only=True):

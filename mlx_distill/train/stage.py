@@ -15,7 +15,7 @@ from mlx_distill.models.students import identity, trained
 from mlx_distill.run.config import TrainingConfig
 from mlx_distill.run.data import material
 from mlx_distill.run.digest import digest
-from mlx_distill.run.files import DriftFile, Heldout, TrainingFile
+from mlx_distill.run.files import Heldout, TrainingFile
 from mlx_distill.run.folder import ENVIRONMENT, METRICS, REPLAY, TRAINING
 from mlx_distill.run.job import ADAPTER, Job
 from mlx_distill.run.records import StepMetrics
@@ -36,10 +36,15 @@ PREFIX = "prefix-cache"
 all of them, in that."""
 
 
+LATER = {"token_weight": "uniform"}
+"""Settings of later versions: with these values a training is the one that it was without them."""
+
+
 def settings(job: Job) -> list[Any]:
     """What the adapter depends on: the training's settings, the examples, the student."""
     config, replay = job.config.training, job.config.replay
-    rows = [plain_settings(config), material.digest_of(job.config, job.run), identity(config.student)]
+    values = {name: value for name, value in plain_settings(config).items() if (name, value) not in LATER.items()}
+    rows = [values, material.digest_of(job.config, job.run), identity(config.student)]
     return [*rows, plain_settings(replay)] if replay.wanted else rows
 
 
@@ -78,7 +83,9 @@ def train(job: Job) -> None:
         replay = None if general is None else _replay(job, student, trainee, general, parts["valid"])
         launched().broadcast(_work(config, room, parts, replay))
         _train(job, trainee, parts, replay)
-        job.run.write_json(TRAINING, _training_summary(student, trainee, parts, job.run / ADAPTER, replay))
+        strengths = job.config.selection.strengths if job.config.selection.items is not None else ()
+        summary = _training_summary(student, trainee, parts, job.run / ADAPTER, replay, strengths)
+        job.run.write_json(TRAINING, summary)
     store.remove()
 
 
@@ -106,7 +113,7 @@ def _replay(
         Path(shared, FOLDER) if shared else job.run / FOLDER, weights_digest(student.folder), config.top
     )
     training, others = general
-    needed = [*training, *others, *heldout]
+    needed = list(dict.fromkeys([*training, *others, *heldout]))
     trainee.adapter.dial(0)
     with job.view.tracking("log-probabilities", len(needed)) as update:
         base = scored(trainee.split, trainee.prefix, store, needed, lambda count: update(count, "of the base"))
@@ -202,16 +209,22 @@ def _warn(job: Job, student: Student, parts: dict[str, list[Example]]) -> None:
 
 
 def _training_summary(
-    student: Student, trainee: Trainee, parts: dict[str, list[Example]], folder: Path, replay: Replay | None
+    student: Student,
+    trainee: Trainee,
+    parts: dict[str, list[Example]],
+    folder: Path,
+    replay: Replay | None,
+    strengths: Sequence[float],
 ) -> TrainingFile:
     """training.json: counts, lengths, for each held-out example (nats, hits, tokens) of base and best, and drift."""
     from mlx_distill.models.students.adapter import read_weights
     from mlx_distill.models.students.files import total_parameters
+    from mlx_distill.train.drift import drift
     from mlx_distill.train.evaluate import evaluate
 
     trainee.adapter.set_weights(read_weights(folder))
     best = evaluate(trainee, parts["valid"])
-    drift = None if replay is None else _drift(trainee, parts["valid"], replay)
+    drifted = None if replay is None else drift(trainee, parts["valid"], replay, folder, strengths)
     trainee.adapter.dial(0)
     base = evaluate(trainee, parts["valid"])
     return TrainingFile(
@@ -222,20 +235,10 @@ def _training_summary(
         replay_tokens=_lengths(replay.training) if replay else (),
         layout=dataclasses.asdict(trainee.split.layout),
         heldout=Heldout(ids=tuple(example.id for example in parts["valid"]), base=tuple(base), best=tuple(best)),
-        drift=drift,
+        drift=drifted,
     )
 
 
 def _lengths(examples: Sequence[Example]) -> tuple[tuple[int, int], ...]:
     """(asked, scored) tokens of each."""
     return tuple((len(example.tokens) - example.scored_count, example.scored_count) for example in examples)
-
-
-def _drift(trainee: Trainee, heldout: Sequence[Example], replay: Replay) -> DriftFile:
-    from mlx_distill.train.evaluate import evaluate_with_drift
-
-    def rows(examples: Sequence[Example]) -> tuple[tuple[float, int], ...]:
-        measured, drift = evaluate_with_drift(trainee, examples, replay.base)
-        return tuple((each, row[2]) for each, row in zip(drift, measured, strict=True))
-
-    return DriftFile(own=rows(heldout), replay=rows(replay.heldout))

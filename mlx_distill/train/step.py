@@ -23,6 +23,7 @@ from mlx_distill.train.evaluate import references
 from mlx_distill.train.loss import token_losses_in_lanes
 from mlx_distill.train.replay.examples import Replay
 from mlx_distill.train.trainee import Trainee
+from mlx_distill.train.weights import weighted
 
 Arrays = dict[str, mx.array]
 
@@ -114,12 +115,14 @@ class Stepper:
 
     def _part(self, part: Part, tokens: int, seed: int) -> Arrays:
         """Gradients of the mean over the step's tokens, with the sums of nats and hits beside them."""
+        kind = self._trainee.config.token_weight
 
         def mean_loss(masters: Arrays) -> tuple[mx.array, mx.array, mx.array]:
             self._trainee.adapter.place(masters)
             losses = token_losses_in_lanes(self._trainee.split, part.batches, part.entering, seed)
+            counted = [weighted(kind, each[0], batch) for each, batch in zip(losses, part.batches, strict=True)]
             nats, hits = (mx.concatenate(list(column)) for column in zip(*losses, strict=True))
-            return nats.sum() / tokens, nats.sum(), hits.sum()
+            return mx.concatenate(counted).sum() / tokens, nats.sum(), hits.sum()
 
         (_, nats, hits), gradients = mx.value_and_grad(mean_loss)(self.masters)
         self._trainee.adapter.place(self.masters)  # what was traced is of no use outside

@@ -97,6 +97,15 @@ def test_of_equals_the_weaker_then_the_earlier_is_first() -> None:
     assert order({Candidate(step, strength): same for step, strength in places}, ["own"]) == [Candidate(10, 0.5)]
 
 
+def test_of_equals_the_one_that_drifted_less_is_before_the_earlier() -> None:
+    same = {"own": made(5, 0, 20)}
+    tried = {Candidate(step, 1.0): same for step in (10, 20, 30)}
+    drift = {Candidate(10, 1.0): 0.3, Candidate(20, 1.0): 0.1}
+    assert order(tried, ["own"], drift) == [Candidate(20, 1.0)]
+    better = tried | {Candidate(30, 1.0): {"own": made(6, 0, 20)}}
+    assert order(better, ["own"], drift | {Candidate(30, 1.0): 0.9}) == [Candidate(30, 1.0)]
+
+
 def test_after_the_best_come_weaker_strengths_of_its_checkpoint_that_lose_nowhere_either() -> None:
     found = {
         Candidate(10, 1.0): {"own": made(9, 0, 30), "other": made(1, 1, 30)},

@@ -44,6 +44,9 @@ def test_the_stages_stand_in_the_order_of_the_work(tmp_path: Path) -> None:
     assert wanted(job(tmp_path, prompts__test=()))[-1] == "train"
     assert wanted(job(tmp_path, training__data="chat.jsonl", prompts__test=())) == ["train"]
     assert wanted(job(tmp_path, teacher__spec="hf:a/b"))[0] == "collect"
+    own = {"training__data": "chat.jsonl", "prompts__test": ()}
+    for more in ({"replay__share": 0.25}, {"replay__drift": True}):
+        assert wanted(job(tmp_path, **own, **more)) == ["replay", "train"]
 
 
 def test_what_a_stage_reads_an_earlier_one_writes(tmp_path: Path) -> None:

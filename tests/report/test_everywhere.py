@@ -25,6 +25,7 @@ from mlx_distill.report.terminal import summary
 from mlx_distill.run.records import Estimate
 from mlx_distill.run.results import Results
 from mlx_distill.run.results.comparison import PromptedBase, PromptedScore
+from mlx_distill.run.wording import drift_in_words
 from mlx_distill.summarise import history
 from mlx_distill.train.choice.lengths import long_answers
 
@@ -106,6 +107,7 @@ def test_every_verdict_is_in_all_reports(compared: Results, tmp_path: Path) -> N
         verdicts += [results.comparison.verdict_in_words] if results.comparison else []
         verdicts += [f"{rule.rule} ({'holds' if rule.holds else 'does not hold'})" for rule in rules_of(results)]
         verdicts += [f"Kept: {'' if results.selection.chosen else 'the base'}"] if results.selection else []
+        verdicts += [drift_in_words(results.training)] if results.training else []
         measures = benchmark_measures(results.benchmarks)
         measures += comparison_measures(results.comparison) if results.comparison else []
         verdicts += [text for row in measures if row.difference for text in (row.name, row.difference_text)]

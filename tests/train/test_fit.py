@@ -11,6 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.optimizers as optim
+import numpy as np
 import pytest
 import tomli_w
 from command_line import invoke, started
@@ -37,7 +38,9 @@ from mlx_distill.train.encode import Example
 from mlx_distill.train.fit import Layout, Lengths, Machine, Shape, Task
 from mlx_distill.train.fit.lengths import LONGEST, SAMPLE, sizes_of
 from mlx_distill.train.fit.shape import KNOWN_SHAPES
+from mlx_distill.train.logprobs.store import TopLogprobs, name_of
 from mlx_distill.train.loop import train
+from mlx_distill.train.replay.examples import Replay
 from mlx_distill.train.split import SplitModel
 from mlx_distill.train.trainee import attach
 
@@ -98,12 +101,20 @@ def middling() -> Student:
 
 
 def measured_and_predicted(
-    student: Student, folder: Path, lengths: tuple[int, ...], layout: Layout, **settings: Any
+    student: Student,
+    folder: Path,
+    lengths: tuple[int, ...],
+    layout: Layout,
+    *,
+    replayed: tuple[int, ...] = (),
+    ratio: float = 0.0,
+    **settings: Any,
 ) -> tuple[float, float]:
     """Bytes at the peak of two real steps, the weights included."""
     config = TrainingConfig(student="smollm2-135m", batch_size=len(lengths), steps=2, epochs=1, **settings)
     train_on = [example(f"e{place}", length) for place, length in enumerate(lengths)]
     heldout = [example("heldout", 40)]
+    general = [example(f"g{place}", length) for place, length in enumerate(replayed)]
     parameters: Any = tree_flatten(student.model.parameters())
     weights = sum(array.nbytes for _, array in parameters)
     mx.eval(parameters)  # weights are read when they are first used
@@ -111,16 +122,27 @@ def measured_and_predicted(
     mx.reset_peak_memory()
     trainee = attach(student, config, layout)
     try:
-        list(train(trainee, train_on, heldout, folder))
+        list(train(trainee, train_on, heldout, folder, replay_of(general, heldout, ratio) if ratio else None))
     finally:
         trainee.adapter.dial(0)
     taken = weights + mx.get_peak_memory() - before
     built = fit.find("smollm2-135m") if student.spec == "smollm2-135m" else fit.shape_of(MIDDLING)
     assert built is not None
-    sizes = [tuple((len(e.tokens) - 1, e.scored_count) for e in part) for part in (train_on, heldout)]
+    sizes = [tuple((len(e.tokens) - 1, e.scored_count) for e in part) for part in (train_on, heldout, general)]
     machine = Machine.of(environment.hardware())
-    prediction = fit.predict(Task(built, config, Lengths(*sizes), machine), layout)
+    prediction = fit.predict(Task(built, config, Lengths(*sizes, ratio=ratio), machine), layout)
     return taken, prediction.needed + prediction.prefix
+
+
+def replay_of(general: list[Example], heldout: list[Example], ratio: float) -> Replay:
+    """With log-probabilities that no model gave: what they are changes no memory."""
+    tops = {
+        name_of(e): TopLogprobs(
+            np.tile(np.arange(21, dtype=np.int32), (e.scored_count, 1)), np.full((e.scored_count, 21), -4, np.float16)
+        )
+        for e in (*general, *heldout)
+    }
+    return Replay(ratio, 1.0, general, heldout, tops)
 
 
 FAST = [
@@ -166,6 +188,17 @@ def test_so_is_that_of_a_smaller_model_in_every_layout(
 ) -> None:
     taken, predicted = measured_and_predicted(middling, tmp_path, lengths, layout, **settings)
     print(f"{settings} {layout} {lengths}: {predicted / MIB:.0f} of {taken / MIB:.0f} MiB, {predicted / taken:.2f}")
+    assert predicted == pytest.approx(taken, rel=0.2)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("lengths", "replayed", "ratio"), [((257,) * 4, (129,) * 6, 0.3), ((65, 65), (257,) * 8, 6.5)])
+def test_so_is_that_of_steps_with_replay(
+    middling: Student, tmp_path: Path, lengths: tuple[int, ...], replayed: tuple[int, ...], ratio: float
+) -> None:
+    settings: dict[str, Any] = {"layers": 8, "replayed": replayed, "ratio": ratio}
+    taken, predicted = measured_and_predicted(middling, tmp_path, lengths, Layout(), **settings)
+    print(f"{settings} {lengths}: {predicted / MIB:.0f} of {taken / MIB:.0f} MiB, {predicted / taken:.2f}")
     assert predicted == pytest.approx(taken, rel=0.2)
 
 
@@ -409,6 +442,16 @@ def test_flops_are_two_for_each_weight_and_token_in_each_direction() -> None:
     assert found == pytest.approx(2 * 2 * weights + 4 * head, rel=2e-3)
     assert fit.flops.epoch(subject, Layout(2048, True)) - found == pytest.approx(2 * weights, rel=2e-3)
     assert fit.flops.prefix(subject) == 0
+
+
+def test_an_epoch_with_replay_takes_as_much_more_as_tokens_are_replayed() -> None:
+    plain = task([(100, 50)] * 8, layers=8)
+    sizes = ((100, 50),) * 3
+    lengths = dataclasses.replace(plain.lengths, replayed=sizes, general=sizes[:1], ratio=0.5)
+    replayed = dataclasses.replace(plain, lengths=lengths)
+    assert fit.flops.epoch(replayed, Layout()) == pytest.approx(1.5 * fit.flops.epoch(plain, Layout()))
+    assert fit.flops.prefix(replayed) == pytest.approx(12 / 8 * fit.flops.prefix(plain))
+    assert fit.flops.heldout(replayed) > fit.flops.heldout(plain) == 0
 
 
 # ---------------------------------------------------------------- lengths

@@ -63,7 +63,7 @@ def test_a_second_run_computes_nothing(
     first = all_of(trainee, tmp_path, data)
     computed: list[str] = []
     compute = scoring._score
-    monkeypatch.setattr(scoring, "_score", lambda *given: computed.append(name_of(given[2])) or compute(*given))
+    monkeypatch.setattr(scoring, "_score", lambda *given: computed.extend(map(name_of, given[2])) or compute(*given))
     again = all_of(trainee, tmp_path, data)
     assert computed == []
     assert all(top.to_bytes() == first[name].to_bytes() for name, top in again.items())

@@ -20,6 +20,7 @@ from mlx_distill.models.students.layout import Layout
 from mlx_distill.run import config as configuration
 from mlx_distill.run.prompts import load_prompts, load_set, overlaps
 from mlx_distill.run.records import StepMetrics
+from mlx_distill.train.drift import drift
 from mlx_distill.train.encode import Example, encode_all
 from mlx_distill.train.logprobs.scoring import scored
 from mlx_distill.train.logprobs.store import LogprobStore
@@ -124,6 +125,23 @@ def test_a_step_with_replay_is_the_same_however_it_is_computed(
         np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=1e-6)
     assert [row.replay_tokens for row in one] == [row.replay_tokens for row in many]
     assert all(mx.allclose(weights[name], others[name], atol=2e-4) for name in weights)
+
+
+def test_drift_is_known_of_every_saved_step_at_every_strength(
+    smollm: Student, data: Data, replay: Replay, tmp_path: Path
+) -> None:
+    trainee = attach(tiny(smollm), dataclasses.replace(CONFIG, save_every=3, learning_rate=0.02))
+    metrics = {row.step: row for row in train(trainee, *data, tmp_path, replay)}
+    before = trainee.adapter.weights()
+    measured = drift(trainee, data[1], replay, tmp_path, (0.25, 1.0))
+    assert same(before, trainee.adapter.weights())
+    found = {(each.step, each.strength): each for each in measured.candidates}
+    assert sorted(found) == [(3, 0.25), (3, 1.0), (6, 0.25), (6, 1.0)]
+    for step in (3, 6):
+        assert found[step, 1.0].own == pytest.approx(metrics[step].drift, rel=1e-3)
+        assert found[step, 1.0].replay == pytest.approx(metrics[step].replay_drift, rel=1e-3)
+        assert found[step, 0.25].own < found[step, 1.0].own
+    assert drift(trainee, data[1], replay, tmp_path, ()).candidates == ()
 
 
 def test_what_other_processes_get_is_the_same(replay: Replay) -> None:

@@ -14,6 +14,7 @@ MEMORY = "Memory"
 
 SCHEDULES = ("cosine", "linear", "constant")
 FINE_TUNES = ("lora", "dora", "full")
+TOKEN_WEIGHTS = ("uniform", "dft", "likely")
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,13 @@ class TrainingConfig:
         None, "stop after N held-out losses in a row without a better one", flag="--patience", group=TRAINING, above=0
     )
     checkpoint_every: int = setting(10, "steps between two checkpoints to resume from", group=TRAINING, above=0)
+    token_weight: str = setting(
+        "uniform",
+        "how much a token counts: all the same, by the student's probability of it, or not where it is least likely",
+        flag="--token-weight",
+        group=TRAINING,
+        choices=TOKEN_WEIGHTS,
+    )
     save_every: int | None = setting(
         None, "also save the adapter every N steps, as checkpoints/N", flag="--save-every", group=TRAINING, above=0
     )

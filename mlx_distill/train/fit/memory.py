@@ -90,11 +90,12 @@ class Lengths:
         return self.ratio * sum(count for _, count in self.train) / scored if scored else 0.0
 
     def replayed_beside(self, size: int) -> int:
-        """Replayed examples of the step that has most, at most."""
+        """Replayed examples of the step that has most: up to half of one is owed from the steps before."""
         if not self.replayed or not self.ratio:
             return 0
         most = sum(sorted(scored for _, scored in self.train)[-size:])
-        return math.ceil(self.ratio * most * len(self.replayed) / sum(scored for _, scored in self.replayed)) + 1
+        each = sum(scored for _, scored in self.replayed) / len(self.replayed)
+        return math.ceil(self.ratio * most / each + 0.5)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Scoring: a model's likeliest tokens at the scored positions of examples.
 
 In: a model cut as for training, whose adapter is dialled by the caller; examples. Out: their log-probabilities, from
-the store where they are there. The model may be any one with the examples' tokenizer. Every example goes alone: what
-is kept does not depend on whom it was batched with, so that a stopped run goes on with the same bits.
+the store where they are there. The model may be any one with the examples' tokenizer. Every example is a batch of its
+own, in a lane of its own: what is kept does not depend on who goes beside it, so that a stopped run goes on with the
+same bits.
 """
 
 from __future__ import annotations
@@ -34,25 +35,33 @@ def scored(
     update: Callable[[int], None] = lambda count: None,
 ) -> Scored:
     """Of every example; computes and keeps what the store lacks. `update` is told how many are done."""
-    tops: Scored = {}
-    for count, example in enumerate(examples, 1):
-        top = store.get(example)
-        if top is None:
-            top = _score(split, prefix, example, store.k)
+    different = {name_of(example): example for example in examples}
+    stored = {name: store.get(example) for name, example in different.items()}
+    tops: Scored = {name: top for name, top in stored.items() if top is not None}
+    missing = [example for name, example in different.items() if name not in tops]
+    for start in range(0, len(missing), len(split.lanes)):
+        group = missing[start : start + len(split.lanes)]
+        for example, top in zip(group, _score(split, prefix, group, store.k), strict=True):
             store.put(example, top)
-        tops[name_of(example)] = top
-        update(count)
+            tops[name_of(example)] = top
+            update(len(tops))
     return tops
 
 
-def _score(split: SplitModel, prefix: FrozenPrefix, example: Example, k: int) -> TopLogprobs:
-    batch = make_batch([example], ())
-    entering = prefix.entering(batch)
-    if entering is None:
-        ids, logprobs = top_logprobs(lambda logits: logits, split.whole_logits(batch), batch.targets, k)
-    else:
-        ids, logprobs = top_logprobs(split.head, split.hidden(batch, entering), batch.targets, k)
-    return TopLogprobs(np.array(ids, np.int32), np.array(logprobs).astype(np.float16))
+def _score(split: SplitModel, prefix: FrozenPrefix, group: Sequence[Example], k: int) -> list[TopLogprobs]:
+    """Of at most as many examples as there are lanes, side by side."""
+    together = prefix.entering(make_batch(group, ()))
+    arrays = []
+    for place, (example, lane) in enumerate(zip(group, split.lanes, strict=False)):
+        batch = make_batch([example], ())
+        with mx.stream(lane):
+            if together is None:
+                arrays.append(top_logprobs(lambda logits: logits, split.whole_logits(batch), batch.targets, k))
+            else:
+                entering = together[place : place + 1, : batch.width]
+                arrays.append(top_logprobs(split.head, split.hidden(batch, entering), batch.targets, k))
+    mx.eval(arrays)
+    return [TopLogprobs(np.array(ids, np.int32), np.array(tops).astype(np.float16)) for ids, tops in arrays]
 
 
 def top_logprobs(head: Head, hidden: mx.array, targets: mx.array, k: int) -> tuple[mx.array, mx.array]:
