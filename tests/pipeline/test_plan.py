@@ -89,7 +89,7 @@ def test_time_is_unknown_until_a_run_has_measured_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr("mlx_distill.machine.environment.chip", lambda: "Test")
     known = rows(tmp_path)
     assert known["Step time, about"].endswith("at the 50 GFLOP/s of earlier")
-    assert known["Training time, about"].endswith("for 48 steps")
+    assert known["Training time, about"].endswith("for 96 steps")
     assert known["Peak memory, about"].endswith("(calibrated by 1 earlier run)")
 
 

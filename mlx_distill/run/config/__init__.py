@@ -84,7 +84,7 @@ _DEMO: dict[str, Any] = {
     "prompts.test": ("functions-test",),
     "teacher.spec": "recorded",
     "training.student": "smollm2-135m",
-    "training.epochs": 2,
+    "training.epochs": 4,
     "training.learning_rate": 5e-4,
     "training.layers": 8,
     "training.window": 1024,

@@ -21,7 +21,7 @@ class PromptConfig:
 
     train: tuple[str, ...] = setting(
         ("coding",),
-        "training prompts: coding, coding:base, a TOML, JSON Lines or text file, or hf:DATASET",
+        "training prompts: coding, coding:base, functions, a TOML, JSON Lines or text file, or hf:DATASET",
         flag="--prompts",
         group=PROMPTS,
         common=True,
