@@ -169,6 +169,7 @@ RUN_FILES: Sequence[RunFile] = (
     RunFile("selection.json", "select", "which candidate is kept, and why"),
     RunFile("selection/", "select", "what each candidate answered, and its scores"),
     RunFile("kept-student/", "select", "the candidate that is kept, as an adapter of its own"),
+    RunFile("baselines/", "compare, select", "what the base has answered, kept when the student is trained again"),
     RunFile("generations.jsonl", "compare", "every answer that is compared", records.Generation),
     RunFile("scores.jsonl", "compare", "the results of executed checks", records.Score),
     RunFile("judgments.jsonl", "compare", "scores of single answers", records.Judgment),
