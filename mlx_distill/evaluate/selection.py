@@ -163,7 +163,7 @@ def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[Ca
     best, last = confirmed[0], confirmed[-1]
     if not tried.holds(last):
         weaker = ", ".join(f"{one.strength:g}" for one in confirmed[1:])
-        return _refused(tried, best) + (f"; so does it at strength {weaker}" if weaker else "")
+        return _refused(tried, best) + (f"; so does it at strength {weaker}" if weaker else "") + _open(tried, best)
     further = sum(len(tried.pairs(last, ground, confirming=True)) for ground in tried.grounds)
     nowhere = f"loses nowhere on {plural(further, 'further item')}"
     gained = f"{_name(last)} gains{'' if confirmed[1:] else ' most'} in the own domain ({_gain(tried, last)})"
@@ -183,6 +183,17 @@ def _refused(tried: Tried, candidate: Candidate) -> str:
         f"{_name(candidate)} gained most in the own domain where it was chosen ({_gain(tried, candidate)}), but loses "
         f"on {' and '.join(lost)} where that was to be confirmed"
     )
+
+
+def _open(tried: Tried, candidate: Candidate) -> str:
+    """A loss that so few items make likely and do not show is no fact: how many would have decided it."""
+    clauses = []
+    for ground in tried.grounds:
+        pairs = tried.pairs(candidate, ground, confirming=True)
+        needed = stats.needed_prompts([float(after) - float(before) for before, after in pairs])
+        if tried.changes(candidate, confirming=True)[ground.name].loses and needed and needed > len(pairs):
+            clauses.append(f"; about {needed:,} items of {ground.title}, not {len(pairs):,}, would show such a loss")
+    return "".join(clauses)
 
 
 def _name(candidate: Candidate) -> str:

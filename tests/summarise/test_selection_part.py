@@ -91,6 +91,15 @@ def test_where_no_strength_holds_the_base_is_kept() -> None:
     assert part["words"].endswith("where that was to be confirmed; so does it at strength 0.25")
 
 
+def test_a_likely_loss_that_keeps_the_base_says_how_many_items_would_have_shown_it() -> None:
+    part = as_dict(selection_part(tried(passed(16, 15, 32, more_other=28), passed(25, 5)), 90, 20))
+    assert part["chosen"] is None
+    assert part["words"].endswith(
+        "but loses on Other (-3.3 points, n = 60) where that was to be confirmed; about 234 items of Other, not 60, "
+        "would show such a loss"
+    )
+
+
 def test_where_none_gains_without_losing_the_base_is_kept_and_what_would_have_been_is_said() -> None:
     found = Tried([OWN, OTHER], passed(10, 15, 20), {WILD: passed(25, 5), Candidate(10, 1.0): passed(9, 15)})
     part = as_dict(selection_part(found, 90, 20))
