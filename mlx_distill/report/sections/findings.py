@@ -42,7 +42,11 @@ def beforehand(results: Results) -> list[Line]:
 def _bounds(results: Results) -> list[Line]:
     """Tests that the base passes nearly never, or nearly always."""
     pairs = results.comparison.checks.pairs if results.comparison else None
-    lines = [_bound("Executed checks", pairs.bound, f"{pairs.lost + pairs.both} of {pairs.n} prompts")] if pairs else []
+    lines = []
+    if pairs:
+        lines.append(
+            _bound("Executed checks", pairs.bound, f"{pairs.lost + pairs.both} of {plural(pairs.n, 'prompt')}")
+        )
     lines += [
         _bound(row.title, row.bound, f"{100 * row.base.mean:.1f} % of {plural(row.n, 'item')}")
         for row in results.benchmarks
