@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -24,8 +25,9 @@ from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Check, Completion, Generation, Prompt
 from mlx_distill.train.choice import sampling, scoring
-from mlx_distill.train.choice.stage import SCORES, choose_answers
+from mlx_distill.train.choice.stage import choose_answers
 
+SCORES = "choice/scores.jsonl"
 TASKS = {"double": "x * 2", "triple": "x * 3", "square": "x * x", "negate": "-x"}
 RIGHT, LONG, WRONG = (
     "def {0}(x):\n    return {1}",
@@ -168,6 +170,23 @@ def test_another_rule_draws_checks_and_computes_nothing(
     for rule in ("shortest", "first", "fit"):
         choose_answers(job(rule=rule, student_answers=1))
     assert (work.run / SCORES).read_bytes() == scores
+
+
+def test_runs_that_share_a_folder_draw_and_compute_once_and_each_keeps_what_it_used(
+    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def sharing(work: Job) -> Job:
+        machine = dataclasses.replace(work.config.machine, shared=str(tmp_path / "shared"))
+        return dataclasses.replace(work, config=dataclasses.replace(work.config, machine=machine))
+
+    choose_answers(sharing(job("one", rule="fit", student_answers=1)))
+    for module, name in ((scoring, "measure"), (scoring, "run_checks"), (sampling, "generate")):
+        monkeypatch.setattr(module, name, None)
+    choose_answers(sharing(job("two", rule="fit", student_answers=1)))
+    shutil.rmtree(tmp_path / "shared")
+    for name in ("one", "two"):
+        choose_answers(job(name, rule="shortest", student_answers=1))
+    assert (tmp_path / "one" / "choices.jsonl").read_bytes() == (tmp_path / "two" / "choices.jsonl").read_bytes()
 
 
 def test_one_more_of_the_students_answers_draws_that_one_only(job: Callable[..., Job]) -> None:

@@ -15,19 +15,17 @@ from mlx_distill.models.students import Student
 from mlx_distill.models.students import adapter as adapters
 from mlx_distill.models.students.generate import Decoding, generate
 from mlx_distill.run.digest import content_id, digest
-from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Generation, Role
 from mlx_distill.train.choice.earlier import adapter_hash, adapter_of
+from mlx_distill.train.choice.kept import Kept
 
 
-def own_answers(job: Job, student: Student, prompts: Mapping[str, str], store: RunDir, folder: str) -> list[Generation]:
-    """`choice.student_answers` to each prompt (id → text); those in the store's `folder` are kept, and not drawn
-    again."""
-    count = job.config.choice.student_answers
-    name = f"{folder}/answers-{_key(job)}.jsonl"
-    known = {(g.prompt_id, g.sample): g for g in store.read_resumable(name, Generation)}
-    cases = [(prompt, sample) for prompt in prompts for sample in range(count)]
+def own_answers(job: Job, student: Student, prompts: Mapping[str, str]) -> list[Generation]:
+    """`choice.student_answers` to each prompt (id → text); those that are kept are not drawn again."""
+    cases = [(prompt, sample) for prompt in prompts for sample in range(job.config.choice.student_answers)]
+    kept = Kept(job, f"answers-{_key(job)}.jsonl", Generation, lambda answer: (answer.prompt_id, answer.sample))
+    known = {case: answer for case in cases if (answer := kept.find(case))}
     if missing := [case for case in cases if case not in known]:
         student.read_weights()
         with job.view.tracking("answer", len(cases)) as update, _answering(job, student) as role:
@@ -36,10 +34,8 @@ def own_answers(job: Job, student: Student, prompts: Mapping[str, str], store: R
                 for batch in generate(student, role, prompts, _decoding(job, sample), done):
                     new = [dataclasses.replace(drawn, sample=sample) for drawn in batch]
                     for answer in new:  # a batch that was cut off is drawn again, and comes out the same
-                        if (answer.prompt_id, sample) not in known:
-                            known[answer.prompt_id, sample] = answer
-                            store.append(name, answer)
-                    update(sum(case in known for case in cases), "the student's own")
+                        kept.add(known.setdefault((answer.prompt_id, sample), answer))
+                    update(len(known), "the student's own")
     return [known[case] for case in cases]
 
 

@@ -2,7 +2,7 @@
 
 In: prompts.jsonl, teacher_data.jsonl, the student. Out: choices.jsonl, which says what every candidate is worth, and
 chosen_data.jsonl, which is filtered and trained on instead of teacher_data.jsonl. What was drawn and computed stays in
-choice/ (of the folder that runs share, where they do), apart from the rule: choosing by another one loads no weights.
+choice/, and in that of the folder that runs share, apart from the rule: choosing by another one loads no weights.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import dataclasses
 import functools
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlx_distill.machine import environment
@@ -26,12 +25,13 @@ from mlx_distill.run import reasoning
 from mlx_distill.run.choices import CandidateAnswer, Source
 from mlx_distill.run.data.material import conversation_of
 from mlx_distill.run.errors import DataError
-from mlx_distill.run.folder import CHOICES, CHOSEN_DATA, PROMPTS, TEACHER_DATA, RunDir
+from mlx_distill.run.folder import CHOICES, CHOSEN_DATA, PROMPTS, TEACHER_DATA
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Completion, Generation, Prompt, why_unusable
 from mlx_distill.run.repetition import repeats
 from mlx_distill.run.wording import counts
 from mlx_distill.train.choice.earlier import adapter_hash
+from mlx_distill.train.choice.kept import Kept
 from mlx_distill.train.choice.rules import choose
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from mlx_distill.train.choice.scoring import Contender, Worth
     from mlx_distill.train.encode import Example
 
-FOLDER = "choice"
-SCORES = f"{FOLDER}/scores.jsonl"
+SCORES = "scores.jsonl"
 
 
 def settings(job: Job) -> list[Any]:
@@ -83,7 +82,6 @@ def choose_answers(job: Job) -> None:
     prompts = {prompt.id: prompt for prompt in job.run.stream(PROMPTS, Prompt) if prompt.split == "train"}
     answers = job.run.read(TEACHER_DATA, Completion)
     student = trained.load(job, lazy=True)
-    (_store(job) / FOLDER).mkdir(parents=True, exist_ok=True)
     cases = [*_teachers(prompts, answers), *_students(job, student, prompts)]
     candidates = _candidates(job, student, cases)
     by_prompt: dict[str, list[int]] = {}
@@ -103,11 +101,6 @@ def choose_answers(job: Job) -> None:
     job.run.write_records(CHOSEN_DATA, [*trained_on.values(), *others])
     job.run.write_records(CHOICES, rows)
     _tell(job, rows)
-
-
-def _store(job: Job) -> RunDir:
-    """Where what was drawn and computed is kept: its names and keys say what it depends on."""
-    return RunDir(Path(job.config.machine.shared)) if job.config.machine.shared else job.run
 
 
 def _chosen(job: Job, candidates: Sequence[CandidateAnswer], places: Sequence[int]) -> int | None:
@@ -141,7 +134,7 @@ def _students(job: Job, student: Student, prompts: Mapping[str, Prompt]) -> list
         return []
     from mlx_distill.train.choice.sampling import own_answers
 
-    drawn = own_answers(job, student, checked, _store(job), FOLDER)
+    drawn = own_answers(job, student, checked)
     return [_Entrant(prompts[g.prompt_id], "student", g.sample, _completion(g, prompts, student)) for g in drawn]
 
 
@@ -201,25 +194,25 @@ def _scores(job: Job, student: Student, cases: Sequence[_Entrant], examples: Map
     from mlx_distill.train.choice.scoring import Contender, Worth, key_of
 
     level = environment.sandbox_level()
-    known = {score.key: score for score in _store(job).read_resumable(SCORES, Worth)}
     answers = {place: Contender(cases[place].prompt, cases[place].completion, examples[place]) for place in examples}
     keys = {place: key_of(job.config, answer, level) for place, answer in answers.items()}
-    missing = {key: answers[place] for place, key in keys.items() if key not in known}
-    if missing:
-        _score_missing(job, student, missing, known)
+    kept = Kept(job, SCORES, Worth, lambda worth: worth.key)
+    known = {key: worth for key in keys.values() if (worth := kept.find(key))}
+    if missing := {key: answers[place] for place, key in keys.items() if key not in known}:
+        for worth in _score_missing(job, student, missing):
+            kept.add(worth)
+            known[worth.key] = worth
     return {place: known[key] for place, key in keys.items()}
 
 
-def _score_missing(job: Job, student: Student, missing: Mapping[str, Contender], known: dict[str, Worth]) -> None:
+def _score_missing(job: Job, student: Student, missing: Mapping[str, Contender]) -> Iterator[Worth]:
     from mlx_distill.train.choice.scoring import scored
 
     student.read_weights()
     with job.view.tracking("choose", len(missing)) as update, ThreadPoolExecutor(os.cpu_count()) as threads:
         done = 0
         for part in scored(student, job.config, missing, threads):
-            for score in part:
-                _store(job).append(SCORES, score)
-                known[score.key] = score
+            yield from part
             done += len(part)
             update(done, "")
 
