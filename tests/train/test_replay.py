@@ -221,7 +221,7 @@ FLAGS = (
 )
 
 
-@pytest.mark.real
+@pytest.mark.long
 def test_a_run_with_replay_shares_answers_and_log_probabilities_and_keeps_the_plain_run(
     smollm: Student, tmp_path: Path
 ) -> None:
