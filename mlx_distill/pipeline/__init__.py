@@ -132,7 +132,7 @@ STAGES: Mapping[str, Stage] = {
             writes=(REPLAY,),
             run=replaying.answer,
             wanted=replaying.is_wanted,
-            check=replaying.check,
+            check=lambda job: replaying.check(job.config),
             stale=(REPLAY,),
         ),
         Stage(

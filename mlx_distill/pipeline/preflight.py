@@ -28,6 +28,7 @@ from mlx_distill.run.prompts import heldout_prompts
 from mlx_distill.run.records import Conversation
 from mlx_distill.train import fit
 from mlx_distill.train.fit import in_gib
+from mlx_distill.train.replay import answers as replaying
 
 Check = Callable[[Config, Path], str | None]
 """A check: raises what is wrong, and returns what the user should know."""
@@ -73,7 +74,7 @@ def _problems(config: Config, run: Path) -> Iterator[tuple[bool, str]]:
 
 def checks(whole: bool) -> tuple[Check, ...]:
     """The checks, in the order of their messages. `whole`: benchmarks are loaded from the hub too."""
-    return (_student, _tests, _judges, _every_benchmark if whole else _benchmark_files, _extras, _disk)
+    return (_student, _tests, _replay, _judges, _every_benchmark if whole else _benchmark_files, _extras, _disk)
 
 
 # ---------------------------------------------------------------- the student
@@ -103,6 +104,11 @@ def _check_template(student: Student, config: Config) -> None:
 
 def _tests(config: Config, run: Path) -> None:
     heldout_prompts(config.prompts, ("test",))
+
+
+def _replay(config: Config, run: Path) -> None:
+    if config.replay.wanted:
+        replaying.check(config)
 
 
 def _judges(config: Config, run: Path) -> None:

@@ -6,6 +6,7 @@ In: teacher_data.jsonl or the user's own data. Out: distilled-student/, metrics.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def train(job: Job) -> None:
         trainee = attach(student, config, room.layout, store, launched())
         job.view.note(_describe(student, trainee, parts))
         _warn(job, student, parts)
-        replay = None if general is None else _replay(job, student, trainee, general, parts["valid"])
+        replay = None if general is None else _replay(job, student, trainee, general, parts)
         launched().broadcast(_work(config, room, parts, replay))
         _train(job, trainee, parts, replay)
         strengths = job.config.selection.strengths if job.config.selection.items is not None else ()
@@ -101,19 +102,24 @@ def _general(job: Job, student: Student) -> replaying.Split | None:
 
 
 def _replay(
-    job: Job, student: Student, trainee: Trainee, general: replaying.Split, heldout: Sequence[Example]
+    job: Job, student: Student, trainee: Trainee, general: replaying.Split, parts: dict[str, list[Example]]
 ) -> Replay:
-    """The examples with the base's log-probabilities, from the store where they are there."""
+    """The examples with the base's log-probabilities, of those that this training needs; from the store where they are
+    there."""
     from mlx_distill.models.students.files import weights_digest
     from mlx_distill.train.logprobs.scoring import scored
     from mlx_distill.train.logprobs.store import FOLDER, LogprobStore
+    from mlx_distill.train.replay.order import replayed
 
     config, shared = job.config.replay, job.config.machine.shared
     store = LogprobStore(
         Path(shared, FOLDER) if shared else job.run / FOLDER, weights_digest(student.folder), config.top
     )
     training, others = general
-    needed = list(dict.fromkeys([*training, *others, *heldout]))
+    epochs = math.ceil(trainee.config.all_steps(len(parts["train"])) / trainee.config.epoch_steps(len(parts["train"])))
+    tokens = epochs * sum(example.scored_count for example in parts["train"])
+    mine = replayed(training, config.ratio, trainee.config.seed, tokens)
+    needed = list(dict.fromkeys([*mine, *others, *parts["valid"]]))
     trainee.adapter.dial(0)
     with job.view.tracking("log-probabilities", len(needed)) as update:
         base = scored(trainee.split, trainee.prefix, store, needed, lambda count: update(count, "of the base"))
@@ -232,7 +238,7 @@ def _training_summary(
         total_parameters=total_parameters(student.model),
         examples={name: len(examples) for name, examples in parts.items()},
         tokens=_lengths([example for part in parts.values() for example in part]),
-        replay_tokens=_lengths(replay.training) if replay else (),
+        replay_tokens=_lengths(replay.replayed) if replay else (),
         layout=dataclasses.asdict(trainee.split.layout),
         heldout=Heldout(ids=tuple(example.id for example in parts["valid"]), base=tuple(base), best=tuple(best)),
         drift=drifted,

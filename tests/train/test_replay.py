@@ -18,6 +18,7 @@ from training_data import CONFIG, Data, chat_folder, conversations, examples_of,
 from mlx_distill.models.students import Student
 from mlx_distill.models.students.layout import Layout
 from mlx_distill.run import config as configuration
+from mlx_distill.run.errors import DataError
 from mlx_distill.run.prompts import load_prompts, load_set, overlaps
 from mlx_distill.run.records import StepMetrics
 from mlx_distill.train.drift import drift
@@ -25,8 +26,9 @@ from mlx_distill.train.encode import Example, encode_all
 from mlx_distill.train.logprobs.scoring import scored
 from mlx_distill.train.logprobs.store import LogprobStore
 from mlx_distill.train.loop import train
+from mlx_distill.train.replay.answers import check
 from mlx_distill.train.replay.examples import Replay
-from mlx_distill.train.replay.order import ReplayOrder
+from mlx_distill.train.replay.order import ReplayOrder, replayed
 from mlx_distill.train.trainee import Trainee, attach
 
 K = 4096
@@ -174,6 +176,7 @@ def test_replayed_tokens_are_the_share_to_half_an_answer(answers: list[int], ste
         assert {e.id for e in taken[start : start + len(examples)]} == {e.id for e in examples}
     again = ReplayOrder(examples, ratio, 0)
     assert [example for tokens in steps for example in again.beside(tokens)] == taken
+    assert set(replayed(examples, ratio, 0, sum(steps))) == set(taken)
 
 
 def test_the_general_prompts_are_two_hundred_and_apart_from_every_other_set() -> None:
@@ -196,6 +199,20 @@ def test_the_general_prompts_are_no_questions_of_published_benchmarks(shared: Pa
     assert overlaps(list(load_set("general", "train")), items) == []
 
 
+def test_a_set_that_is_too_small_or_asks_what_is_compared_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    asked = next(iter(load_set("showcase", "test"))).text
+    for text, words in (
+        ("One.\nTwo, please.", "has 2 prompts"),
+        ("\n".join([asked, *"abcde"]), "overlaps the replayed"),
+    ):
+        file.write_text(text)
+        config = configuration.resolve("demo", {"replay.share": 0.25, "replay.prompts": str(file)})
+        with pytest.raises(DataError, match=words):
+            check(config)
+    check(configuration.resolve("demo", {"replay.share": 0.25}))
+
+
 # ---------------------------------------------------------------- from the command line
 
 FLAGS = (
@@ -204,7 +221,7 @@ FLAGS = (
 )
 
 
-@pytest.mark.real
+@pytest.mark.long
 def test_a_run_with_replay_shares_answers_and_log_probabilities_and_keeps_the_plain_run(
     smollm: Student, tmp_path: Path
 ) -> None:

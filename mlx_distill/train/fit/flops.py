@@ -30,8 +30,10 @@ def _steps(task: Task, layout: Layout, examples: tuple[tuple[int, int], ...]) ->
 
 def prefix(task: Task) -> int:
     """The frozen layers, once for every example; in every epoch where the model cannot be cut."""
-    lengths = task.lengths
-    return _forward(task, (*lengths.train, *lengths.replayed, *lengths.general), task.shape.layers - task.layers)
+    lengths, frozen, count = task.lengths, task.shape.layers - task.layers, len(task.lengths.train)
+    epochs = task.config.all_steps(count) / task.config.epoch_steps(count)
+    replayed = min(1.0, epochs * lengths.replays) * _forward(task, lengths.replayed, frozen)
+    return _forward(task, (*lengths.train, *lengths.general), frozen) + round(replayed)
 
 
 def heldout(task: Task) -> int:

@@ -42,12 +42,12 @@ def decoding(config: Config) -> Decoding:
     return Decoding(config.training.system, config.replay.max_tokens, BATCH, 1, 1.0, SEED)
 
 
-def check(job: Job) -> None:
+def check(config: Config) -> None:
     """Raises DataError for a set that is too small, or of which a prompt is asked in the comparison."""
-    prompts = replayed_prompts(job.config)
+    prompts = replayed_prompts(config)
     if len(prompts) < HELD_OUT:
-        raise DataError(f"{job.config.replay.prompts} has {len(prompts)} prompts: replay needs {HELD_OUT} or more.")
-    for held, other, share in overlaps(heldout_prompts(job.config.prompts, ("test",)), prompts):
+        raise DataError(f"{config.replay.prompts} has {len(prompts)} prompts: replay needs {HELD_OUT} or more.")
+    for held, other, share in overlaps(heldout_prompts(config.prompts, ("test",)), prompts):
         raise DataError(
             f"The test prompt {shorten(held.text)!r} ({held.source}) overlaps the replayed prompt "
             f"{shorten(other.text)!r} ({other.source}) by {share:.0%}: remove one of them."

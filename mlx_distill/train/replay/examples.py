@@ -26,13 +26,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Replay:
     """`ratio`: replayed tokens for each other token; `kl_coef`: weight of their divergence; `base`: the base's
-    log-probabilities of these examples, and of the run's own held-out ones."""
+    log-probabilities of what is replayed and of what is held out, the run's own held-out examples included."""
 
     ratio: float
     kl_coef: float
     training: Sequence[Example]
     heldout: Sequence[Example]
     base: Scored
+
+    @property
+    def replayed(self) -> list[Example]:
+        """Those of `training` that this training comes to."""
+        from mlx_distill.train.logprobs.store import name_of
+
+        return [example for example in self.training if name_of(example) in self.base]
 
     def to_row(self) -> dict[str, Any]:
         """As JSON values."""

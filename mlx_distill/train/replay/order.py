@@ -13,6 +13,11 @@ from collections.abc import Sequence
 from mlx_distill.train.encode import Example
 
 
+def replayed(examples: Sequence[Example], ratio: float, seed: int, tokens: int) -> list[Example]:
+    """Those of the examples that a training replays which scores so many tokens otherwise: few, where it is short."""
+    return list(dict.fromkeys(ReplayOrder(examples, ratio, seed).beside(tokens)))
+
+
 class ReplayOrder:
     def __init__(self, examples: Sequence[Example], ratio: float, seed: int) -> None:
         self._examples, self._ratio, self._seed = examples, ratio, seed
