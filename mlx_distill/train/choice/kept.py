@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Generic
+from typing import Generic, TypeVar
 
 from mlx_distill.run.folder import RunDir
 from mlx_distill.run.job import Job
-from mlx_distill.run.records import Record
 
 FOLDER = "choice"
+
+Record = TypeVar("Record")
 
 
 class Kept(Generic[Record]):
