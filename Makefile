@@ -1,5 +1,5 @@
 # make setup   the environment in .venv, with uv when it is there
-# make demo    a whole run on two CPU cores, without a key: about eight minutes
+# make demo    a whole run on two CPU cores, without a key: about seven minutes
 # make test    what should pass on every machine: about 13 minutes on two cores
 # make test-all   with the long tests, which `make test` leaves out: about half an hour
 # make test-sandbox    attacks and right programs at every level, as root and as a user, into docs/sandbox.md: 3 minutes
