@@ -62,7 +62,7 @@ def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) ->
     run.append("metrics.jsonl", ROW)
     before = (run / "config.toml").read_text()
     other = configuration.resolve("demo", {"training.epochs": 9})
-    with pytest.raises(UsageError, match=r"training\.epochs: 2 → 9"):
+    with pytest.raises(UsageError, match=r"training\.epochs: 4 → 9"):
         prepare(run, other)
     assert (run / "config.toml").read_text() == before
     prepare(run, other, update=True)
