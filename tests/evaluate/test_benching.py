@@ -78,7 +78,8 @@ def test_base_and_distilled_are_asked_scored_and_kept(finished: Path, data: Path
         json.dumps(a | {"seconds": 0}) for a in answers
     }
 
-    (row,) = benched(*first, "--teacher-answers", answers(tmp_path / "teacher.jsonl", 24))["benchmarks"]
+    taught = written(tmp_path / "teacher.jsonl", [{"task_id": row["id"], "text": row["answer"]} for row in ROWS])
+    (row,) = benched(*first, "--teacher-answers", taught)["benchmarks"]
     assert (row["teacher"]["mean"], row["teacher_gap"]["gap"]["mean"]) == (1.0, 1.0 - row["base"]["mean"])
     assert len(lines(run / "bench/answers.jsonl")) == 72
     assert "share of the teacher gap closed" in (run / "RESULTS.md").read_text()
