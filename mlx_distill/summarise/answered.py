@@ -55,7 +55,7 @@ def degraded(asked: ScoredBenchmark, roles: Mapping[Role, RoleCounts]) -> tuple[
             for count, of, what in (
                 (counts.missing, everything, "missing"),
                 (counts.cut_off, answers, f"cut off{at}"),
-                (counts.loops, answers, "ending in a loop"),
+                (counts.loops or 0, answers, "ending in a loop"),
                 (counts.no_answer, answers, "without one that could be read"),
                 (counts.not_run, answers, "not scored"),
             )

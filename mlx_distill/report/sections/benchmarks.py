@@ -126,7 +126,7 @@ def _answers(row: Benchmark) -> Table:
         (
             role,
             *(
-                f"{n:,}"
+                NOTHING if n is None else f"{n:,}"
                 for n in (
                     answers.answers,
                     answers.cut_off,

@@ -9,11 +9,12 @@ from mlx_distill.run.results.part import OfBoth, Part, TeacherGap, TestedOfBoth
 
 class RoleCounts(Part, frozen=True, kw_only=True):
     """How a role's answers came out. `missing`: asked for, not answered; `not_run`: answered, not scored; `no_answer`:
-    failed, because no answer could be read out of the text; `loops`: end in a loop, cut off or not."""
+    failed, because no answer could be read out of the text; `loops`: end in a loop, cut off or not; None where an
+    earlier version did not count them."""
 
     answers: int
     cut_off: int
-    loops: int
+    loops: int | None
     no_answer: int
     not_run: int
     missing: int
