@@ -32,7 +32,7 @@ FREE = (
         "training.patience",
     ),
     *("training.save_every", "machine.memory", "machine.batch_tokens", "machine.grad_checkpoint", "machine.shared"),
-    *("comparison.samples", "selection.items", "choice.answers_of"),
+    *("comparison.samples", "selection.items", "selection.most", "choice.answers_of", "run.headroom"),
 )
 GIVEN = {"prompts.limit": 3, "training.steps": 7, "training.patience": 2, "filters.language": "en"}
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -92,7 +93,8 @@ def test_a_judge_that_is_never_readable_is_given_up_after_a_handful(
 
 @pytest.mark.parametrize("good", [1, 4])
 def test_one_readable_reply_is_enough_to_go_on(serve: Serve, tmp_path: Path, good: int) -> None:
-    server = serve(lambda _: message(scores() if len(server.asked) == good else "garbled"))
+    turn = itertools.count(1)
+    server = serve(lambda _: message(scores() if next(turn) == good else "garbled"))
     found = judgments(tmp_path / "ledger", many(12))
     assert sum(judgment.scores is not None for judgment in found) == 1
     assert len(server.asked) == 12 + 11
