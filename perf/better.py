@@ -46,7 +46,7 @@ Passed = Mapping[str, float]
 """Item → share of the seeds under which it was passed."""
 
 
-def command(given: argparse.Namespace, *arguments: str | Path) -> None:
+def command(*arguments: str | Path) -> None:
     """One command of the tool. What is up to date is not done again."""
     line = [sys.executable, "-m", "mlx_distill", *map(str, arguments)]
     done = subprocess.run(line, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False)
@@ -109,9 +109,9 @@ def _replayed(given: argparse.Namespace, name: str, seed: int) -> Path:
         shutil.copytree(same, run)  # the same adapter, dialled down
     if not measuring:
         shared = ("--shared", given.folder / "shared", "--run", run, "--seed", seed)
-        command(given, "train", "--preset", "demo", *HARD, *training, *given.less, *map(str, shared))
+        command("train", "--preset", "demo", *HARD, *training, *given.less, *map(str, shared))
     limit = ("--limit", "4") if given.small else ()
-    command(given, "bench", "--run", run, *BENCH, *measuring, *limit, "--update")
+    command("bench", "--run", run, *BENCH, *measuring, *limit, "--update")
     return run
 
 
@@ -138,7 +138,7 @@ def rounds(given: argparse.Namespace) -> Iterator[Row]:
     for seed, run in zip(given.seeds, first, strict=True):
         further = given.folder / "functions" / f"round-2-{seed}"
         if not (further / "results.json").exists():
-            command(given, "round", "--run", run, "--to", further, "--yes")
+            command("round", "--run", run, "--to", further, "--yes")
         second.append(further)
     yield from _tested("executed checks", {"one round": _checked(first), "two rounds": _checked(second)})
 
@@ -147,7 +147,7 @@ def _functions(given: argparse.Namespace, name: str, flags: Sequence[str], seed:
     run: Path = given.folder / "functions" / f"{name}-{seed}"
     limit = ("--limit", "8") if given.small else ()
     shared = ("--shared", given.folder / "shared", "--run", run, "--seed", seed)
-    command(given, "run", "--preset", "demo", "--drift", *flags, *given.less, *limit, *map(str, shared))
+    command("run", "--preset", "demo", "--drift", *flags, *given.less, *limit, *map(str, shared))
     return run
 
 

@@ -101,16 +101,6 @@ def change(pairs: Pairs, levels: Levels) -> Change:
     return Change(len(pairs), gained, lost, p, p < levels.loses, levels.loses <= p < levels.holds)
 
 
-def deciding_items(change: Change) -> int | None:
-    """How many items would have shown a loss as large as this one clearly; None where nothing speaks for a loss."""
-    from scipy.special import ndtri
-
-    if change.lost <= change.gained or change.p <= 0:
-        return None
-    ratio = float(ndtri(CLEAR_LOSS) / ndtri(min(change.p, 0.499)))
-    return math.ceil(change.n * ratio**2)
-
-
 def order(
     changes: Mapping[Candidate, Mapping[str, Change]],
     own: Collection[str],

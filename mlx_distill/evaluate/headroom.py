@@ -6,12 +6,11 @@ is no better than itself cannot be expected to gain; the trade-off is that few p
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlx_distill.evaluate.answers import base_key, decoding_of
-from mlx_distill.machine import checks, sandbox
+from mlx_distill.evaluate.judge import check_answers
 from mlx_distill.run.baselines import Baselines
 from mlx_distill.run.job import Job
 from mlx_distill.run.records import Generation, Prompt
@@ -56,11 +55,8 @@ def base_passes(job: Job, prompts: Sequence[Prompt]) -> dict[str, bool]:
     from mlx_distill.models import students
     from mlx_distill.models.students.generate import generate
 
-    decoding, key, baselines = (
-        decoding_of(job.config, job.config.training.system),
-        base_key(job.config),
-        Baselines.of(job),
-    )
+    key, baselines = base_key(job.config), Baselines.of(job)
+    decoding = decoding_of(job.config, job.config.training.system)
     texts = {prompt.id: prompt.text for prompt in prompts}
     answers = [answer for answer in baselines.answers(key) if answer.prompt_id in texts]
     done = {(answer.prompt_id, answer.sample) for answer in answers}
@@ -76,13 +72,5 @@ def base_passes(job: Job, prompts: Sequence[Prompt]) -> dict[str, bool]:
 
 def passes(job: Job, prompts: Sequence[Prompt], answers: Sequence[Generation]) -> dict[str, bool]:
     """By prompt, whether its answer passes; what could not be run is left out."""
-    by_id, config = {prompt.id: prompt for prompt in prompts}, job.config.comparison
-    packages = sandbox.names_of(config.sandbox_packages)
-    check = functools.partial(checks.run_checks, unsandboxed=config.unsandboxed, packages=packages)
-    passed: dict[str, bool] = {}
-    for answer in answers:
-        cut = answer.finish_reason == "length"
-        score = check(by_id[answer.prompt_id], answer.role, answer.answer_text, cut=cut)
-        if score is not None and score.passed is not None:
-            passed[answer.prompt_id] = score.passed
-    return passed
+    scores = check_answers(job, prompts, answers)
+    return {score.item_id: score.passed for score in scores if score.passed is not None}

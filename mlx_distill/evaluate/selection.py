@@ -6,7 +6,6 @@ In: what base and candidates passed, by benchmark and item. Out: the Selection o
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,6 @@ from mlx_distill.evaluate.choosing import (
     Change,
     Pairs,
     change,
-    deciding_items,
     look_levels,
     order,
 )
@@ -66,9 +64,11 @@ class Tried:
         return max(len(ground.looks) for ground in self.grounds)
 
     def pairs(self, candidate: Candidate, ground: Ground, confirming: bool = False) -> Pairs:
+        return self._pairs(candidate, ground, ground.confirming if confirming else ground.choosing)
+
+    def _pairs(self, candidate: Candidate, ground: Ground, items: Sequence[str]) -> Pairs:
         base, mine = self.base.get(ground.name, {}), self.candidates[candidate].get(ground.name, {})
-        ids = ground.confirming if confirming else ground.choosing
-        return [(base[item], mine[item]) for item in ids if item in base and item in mine]
+        return [(base[item], mine[item]) for item in items if item in base and item in mine]
 
     def changes(self, candidate: Candidate) -> dict[str, Change]:
         """On what chooses, by benchmark."""
@@ -87,9 +87,8 @@ class Tried:
         return changes
 
     def _seen(self, candidate: Candidate, ground: Ground, look: int) -> Change:
-        until = dataclasses.replace(ground, confirming=ground.confirming[: ground.looks[look]])
         levels = look_levels(ground.looks, len(self.grounds))[look]
-        return change(self.pairs(candidate, until, confirming=True), levels)
+        return change(self._pairs(candidate, ground, ground.confirming[: ground.looks[look]]), levels)
 
     def order(self) -> list[Candidate]:
         """Who is put to confirmation, until one holds."""
@@ -166,10 +165,10 @@ def _candidate(tried: Tried, candidate: Candidate) -> CandidateRow:
 def _confirmed_score(tried: Tried, candidate: Candidate, ground: Ground) -> CandidateScore:
     seen = tried.confirmation(candidate)[ground.name]
     pairs = tried.pairs(candidate, ground, confirming=True)
-    return _score(ground.name, pairs, seen, deciding_items(seen) if seen.loses else None)
+    return _score(ground.name, pairs, seen, _needed(pairs) if seen.loses else None)
 
 
-def _score(name: str, pairs: Pairs, difference: Change, items_to_decide: int | None = None) -> CandidateScore:
+def _score(name: str, pairs: Pairs, difference: Change, needed: int | None = None) -> CandidateScore:
     share = wilson(sum(after for _, after in pairs), len(pairs)) if pairs else None
     before = wilson(sum(before for before, _ in pairs), len(pairs)) if pairs else None
     return CandidateScore(
@@ -181,7 +180,7 @@ def _score(name: str, pairs: Pairs, difference: Change, items_to_decide: int | N
         lost=difference.lost,
         loss_p=difference.p,
         loses=difference.loses,
-        items_to_decide=items_to_decide,
+        needed=needed,
     )
 
 
@@ -190,7 +189,15 @@ def _pooled(tried: Tried, candidate: Candidate, grounds: Sequence[Ground]) -> Es
 
 
 def _difference(pairs: Pairs) -> Estimate | None:
-    return stats.estimate([float(after) - float(before) for before, after in pairs]) if pairs else None
+    return stats.estimate(_differences(pairs)) if pairs else None
+
+
+def _needed(pairs: Pairs) -> int | None:
+    return stats.needed_prompts(_differences(pairs))
+
+
+def _differences(pairs: Pairs) -> list[float]:
+    return [float(after) - float(before) for before, after in pairs]
 
 
 # ---------------------------------------------------------------- words
@@ -217,10 +224,10 @@ def _words(tried: Tried, confirmed: Sequence[Candidate], candidates: Sequence[Ca
 def _refused(tried: Tried, candidate: Candidate) -> str:
     changes = tried.confirmation(candidate)
     lost = [
-        f"{ground.title} ({_points(_difference(tried.pairs(candidate, ground, confirming=True)))}"
-        f"{_to_decide(changes[ground.name])})"
+        f"{ground.title} ({_points(_difference(pairs))}{_to_tell(pairs)})"
         for ground in tried.grounds
         if changes[ground.name].loses
+        for pairs in [tried.pairs(candidate, ground, confirming=True)]
     ]
     return (
         f"{_name(candidate)} gained most in the own domain where it was chosen ({_gain(tried, candidate)}), but loses "
@@ -228,10 +235,10 @@ def _refused(tried: Tried, candidate: Candidate) -> str:
     )
 
 
-def _to_decide(change: Change) -> str:
-    """For a loss that is suspected and not clear."""
-    items = deciding_items(change)
-    return f"; a loss of this size is clear at {items:,} items" if items and items > change.n else ""
+def _to_tell(pairs: Pairs) -> str:
+    """For a loss that is likely and not shown."""
+    items = _needed(pairs)
+    return f"; about {items:,} items would show such a loss" if items and items > len(pairs) else ""
 
 
 def _name(candidate: Candidate) -> str:

@@ -18,7 +18,6 @@ from mlx_distill.evaluate.choosing import (
     WHERE_CHOSEN,
     Change,
     change,
-    deciding_items,
     gain,
     level,
     look_levels,
@@ -70,15 +69,6 @@ def test_a_doubt_asks_twice_and_four_times_as_many_where_there_are(first: int, m
     if first:
         last = level(2, sizes[-1] / first, 0.05 - EARLY * (len(sizes) - 1))
         assert levels[-1].holds == pytest.approx(last)
-
-
-def test_a_suspected_loss_is_clear_at_as_many_items_as_its_size_takes() -> None:
-    seen = change([(False, True)] * 10 + [(True, False)] * 16 + [(True, True)] * 34, WHERE_CHOSEN)
-    items = deciding_items(seen)
-    assert items
-    times = items / 60
-    assert loss_p(round(10 * times), round(16 * times)) == pytest.approx(CLEAR_LOSS, rel=0.1)
-    assert deciding_items(made(10, 10, 60)) is None
 
 
 def test_the_best_that_loses_nowhere_is_confirmed_first() -> None:

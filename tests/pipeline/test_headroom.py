@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from command_line import Options, fails, invoke
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import every
 
 from mlx_distill.evaluate.headroom import compared
 from mlx_distill.stats.inference import mcnemar
@@ -45,6 +47,24 @@ def test_a_teacher_that_is_not_shown_to_be_better_stops_a_run_that_requires_it(s
     options = (*short, "--run", run, "--headroom", "2", "--require-headroom")
     fails(7, "the teacher is not shown to be better", "run", *options, "--limit", "2")
     assert not (run / "metrics.jsonl").exists()
+
+
+@every(
+    "prompts, words",
+    [
+        ('[[prompt]]\ntext = "Say yes."\n', "no test prompt has checks"),
+        ('[[prompt]]\ntext = "Write f()."\nchecks = [{ run = "f()", expected = "1" }]\n', "has no answer to"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_and_the_plan_goes_on(
+    short: Options, tmp_path_factory: pytest.TempPathFactory, prompts: str, words: str
+) -> None:
+    folder = tmp_path_factory.mktemp("headroom")
+    (folder / "mine.toml").write_text(f'name = "mine"\n{prompts}')
+    done = invoke("plan", *short, "--test-prompts", folder / "mine.toml", "--run", folder / "run", "--headroom", "2")
+    assert done.returncode == 0, done.stderr
+    assert words in " ".join((done.stdout + done.stderr).split())
+    assert not (folder / "run" / "headroom.json").exists()
 
 
 def test_what_the_base_answered_for_it_is_not_asked_again(short: Options, tmp_path: Path) -> None:

@@ -170,6 +170,6 @@ def test_a_suspected_loss_says_how_many_items_would_tell() -> None:
     part = selection_part(doubted((3, 5), (4, 5), (6, 14)), 90, 20)
     assert part.chosen is None
     (other,) = [row for row in part.confirmation if row.name == "other"]
-    assert other.items_to_decide is not None
-    assert other.items_to_decide > 240
-    assert f"a loss of this size is clear at {other.items_to_decide:,} items" in part.words
+    assert other.needed is not None
+    assert other.needed > 240
+    assert f"about {other.needed:,} items would show such a loss" in part.words

@@ -27,8 +27,8 @@ class SelectionBenchmark(Part, frozen=True, kw_only=True):
 
 
 class CandidateScore(Part, frozen=True, kw_only=True):
-    """A candidate on one benchmark; `loss_p` is one-sided. `items_to_decide`: where it is refused, how many items would
-    show a loss as large as this one clearly."""
+    """A candidate on one benchmark; `loss_p` is one-sided. `needed`: where it is refused, how many items would show a
+    loss as large as this one (80 % power)."""
 
     name: str
     base: Estimate | None
@@ -38,7 +38,7 @@ class CandidateScore(Part, frozen=True, kw_only=True):
     lost: int
     loss_p: float
     loses: bool
-    items_to_decide: int | None = None
+    needed: int | None = None
 
 
 class CandidateRow(Part, frozen=True, kw_only=True):
